@@ -1,0 +1,92 @@
+//! The frame: a 16-byte header outside the codec, then a body.
+//!
+//! ```text
+//!  0        4      5       6          8                16
+//!  | len u32 | kind | flags | version u16 | call_id u64 | body … |      little-endian
+//! ```
+//!
+//! `len` counts the whole frame, header included. It is checked against the cap *before* anything is allocated.
+
+use thiserror::Error;
+
+/// Bytes of a header.
+pub const HEADER_BYTES: usize = 16;
+/// Longest frame that any side may be configured to accept, in bytes.
+pub const FRAME_BYTES_CEILING: u32 = 64 << 20;
+/// Longest frame unless configured otherwise, in bytes.
+pub const FRAME_BYTES_DEFAULT: u32 = 8 << 20;
+
+/// What a frame is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// Who are you, and which version do you speak.
+    Handshake = 0x51,
+    /// Turns and their replies.
+    Data = 0x52,
+    /// Everything around turns.
+    Control = 0x53,
+    /// The last words of a side that gives up.
+    Error = 0x54,
+}
+
+impl Kind {
+    /// The kind with this byte.
+    pub fn from_byte(byte: u8) -> Option<Kind> {
+        match byte {
+            0x51 => Some(Kind::Handshake),
+            0x52 => Some(Kind::Data),
+            0x53 => Some(Kind::Control),
+            0x54 => Some(Kind::Error),
+            _ => None,
+        }
+    }
+}
+
+/// A decoded header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Bytes of the whole frame, header included.
+    pub len: u32,
+    /// What the frame is about.
+    pub kind: Kind,
+    /// Flags, by kind; see [`crate::link`].
+    pub flags: u8,
+    /// The version of the vocabulary.
+    pub version: u16,
+    /// The call that this frame makes or answers; 0 when it does neither.
+    pub call_id: u64,
+}
+
+/// Why a byte stream is not a stream of frames. Each of these ends the connection or the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum FrameError {
+    /// The length is shorter than a header.
+    #[error("frame of {len} bytes is shorter than its own header of {HEADER_BYTES} bytes")]
+    TooShort {
+        /// The length that the header claims.
+        len: u32,
+    },
+    /// The length is above the cap.
+    #[error("frame of {len} bytes is over the limit of {max} bytes")]
+    TooLong {
+        /// The length that the header claims.
+        len: u32,
+        /// The cap.
+        max: u32,
+    },
+    /// No such kind.
+    #[error("unknown frame kind {kind:#04x}")]
+    UnknownKind {
+        /// The byte.
+        kind: u8,
+    },
+    /// Another version of the vocabulary.
+    #[error("frame version {found}, but this side speaks {expected}")]
+    WrongVersion {
+        /// The version in the header.
+        found: u16,
+        /// The version of this side.
+        expected: u16,
+    },
+}
