@@ -1,0 +1,255 @@
+//! Requests from outside: checked, deduplicated by key, and put into the session's queue.
+//!
+//! Nothing here has a number yet: whatever is refused here leaves no trace.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::Hasher;
+
+use croupier_fair::seed::{CLIENT_SEED_BYTES_MAX, Mix};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::timers::Alarm;
+use super::{Cx, Game};
+use crate::action::{Action, Answered, EndReason};
+use crate::event::{Input, Open, Turn, WhenFull};
+use crate::ids::{Payload, PlayerId, RequestId, SessionId, kind};
+use crate::lifecycle::{State, Step};
+use crate::refusal::Refusal;
+use crate::session::journal::Journal;
+use crate::session::keys::{Begin, Key, Keys, WINDOW};
+use crate::session::outputs::Outputs;
+use crate::session::ticker::Ticker;
+use crate::session::{Flight, Home, Pending, Phase, Session, Trouble};
+
+impl Game {
+    pub(super) fn open(&mut self, cx: &mut Cx<'_>, open: Open) {
+        if let Err(refusal) = self.may_open() {
+            return cx.answer(open.request, Err(refusal));
+        }
+        let id = open.session;
+        let session = self.new_session(cx, open);
+        cx.act(Action::TranscriptOpen {
+            session: id,
+            commit: session.commit,
+            opened_ns: session.opened_ns,
+            tick_ns: session.ticker.map_or(0, |ticker| ticker.period_ns()),
+        });
+        self.sessions.insert(id, session);
+        self.make_ready(id);
+    }
+
+    fn may_open(&self) -> Result<(), Refusal> {
+        if let Some(reason) = &self.down {
+            return Err(Refusal::Down { reason: reason.clone() });
+        }
+        self.state.check(Step::Open)?;
+        let max = self.spec.sessions_max;
+        if self.sessions.len() >= max { Err(Refusal::TooManySessions { max }) } else { Ok(()) }
+    }
+
+    fn new_session(&self, cx: &Cx<'_>, open: Open) -> Session {
+        let commit = open.seed.commit(open.session.0);
+        let mix = Mix::start(&commit);
+        let opened_ns = cx.now.wall_ns;
+        let first = Flight {
+            seq: 1,
+            kind: kind::OPEN,
+            player: PlayerId::HOUSE,
+            now_ns: opened_ns,
+            seed: croupier_fair::seed::turn_seed(&open.seed, open.session.0, &mix, 1),
+            mix,
+            payload: open.config,
+            client_seed: Payload::from([]),
+            key: None,
+            calls: Vec::new(),
+            asking: None,
+            sent: false,
+            retries: 0,
+            suspected: false,
+            alone_deaths: 0,
+            alone_kills: 0,
+        };
+        Session {
+            id: open.session,
+            phase: Phase::Opening,
+            home: Home::None,
+            epoch: 0,
+            opened_ns,
+            seed: open.seed,
+            commit,
+            open_request: Some(open.request),
+            mix,
+            seats: BTreeMap::new(),
+            queue: VecDeque::new(),
+            queue_max: open.options.queue_max.unwrap_or(self.spec.queue_max).max(1),
+            flights: VecDeque::from([first]),
+            skips: VecDeque::new(),
+            last_seq: 1,
+            last_now_ns: opened_ns,
+            journal: Journal::default(),
+            keys: Keys::default(),
+            outputs: Outputs::default(),
+            ticker: Ticker::new(opened_ns, open.options.tick_ns.unwrap_or(self.spec.tick_ns)),
+            tick_armed_ns: None,
+            idle_ns: open.options.idle_ns.unwrap_or(self.spec.idle_ns),
+            last_outside_mono_ns: cx.now.mono_ns,
+            snapshot_mono_ns: cx.now.mono_ns,
+            snapshot_asked: false,
+            poison: 0,
+            trouble: Trouble::default(),
+            is_ready: false,
+            lost_mono_ns: None,
+        }
+    }
+
+    pub(super) fn accept(&mut self, cx: &mut Cx<'_>, turn: Turn) {
+        let request = turn.request;
+        match self.try_accept(cx, turn) {
+            Ok(None) => {}
+            Ok(Some(outcome)) => cx.answer(request, Ok(outcome)),
+            Err(refusal) => cx.answer(request, Err(refusal)),
+        }
+    }
+
+    /// Puts a turn into its session's queue; or says what it answered before.
+    fn try_accept(&mut self, cx: &mut Cx<'_>, turn: Turn) -> Result<Option<Answered>, Refusal> {
+        let id = turn.session;
+        let key = (turn.client, turn.client_seq);
+        let body = hash(&turn.input);
+        let Some(session) = self.sessions.get_mut(&id) else { return self.ended_before(id, key, body) };
+        if let Phase::Held(reason) = &session.phase {
+            return Err(Refusal::Held { session: id, reason: reason.clone() });
+        }
+        let max = self.spec.clients_max;
+        match session.keys.begin(key, body, turn.request, cx.now.mono_ns, max) {
+            Begin::Fresh => {}
+            Begin::Waiting => {
+                set_patience(&mut self.timers, &turn);
+                return Ok(None);
+            }
+            Begin::Answered(outcome) => return outcome.map(|done| Some(Answered::Done(done))),
+            Begin::Reused => {
+                return Err(Refusal::KeyReused { session: id, client_seq: turn.client_seq });
+            }
+            Begin::Expired => {
+                return Err(Refusal::KeyExpired { session: id, client_seq: turn.client_seq, window: WINDOW });
+            }
+            Begin::TooManyClients => return Err(Refusal::TooManyClients { session: id, max }),
+        }
+        if let Err(refusal) = self.may_queue(id, &turn) {
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.keys.forget(key);
+            }
+            return Err(refusal);
+        }
+        set_patience(&mut self.timers, &turn);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.last_outside_mono_ns = cx.now.mono_ns;
+            session.queue.push_back(Pending { input: turn.input, key: Some(key), end: None });
+        }
+        self.make_ready(id);
+        Ok(None)
+    }
+
+    /// Whether a fresh turn may enter its session's queue.
+    fn may_queue(&self, id: SessionId, turn: &Turn) -> Result<(), Refusal> {
+        if let Some(reason) = &self.down {
+            return Err(Refusal::Down { reason: reason.clone() });
+        }
+        let session = self.sessions.get(&id).ok_or(Refusal::UnknownSession(id))?;
+        if matches!(session.phase, Phase::Closing(_)) || self.state == State::Unloading {
+            return Err(Refusal::SessionClosed(id));
+        }
+        match turn.input.kind {
+            kind::OPEN | kind::TICK => return Err(Refusal::KindNotAllowed { kind: turn.input.kind }),
+            kind::JOIN if matches!(turn.input.player, PlayerId::HOUSE | PlayerId::ALL) => {
+                return Err(Refusal::NotAPlayer { player: turn.input.player });
+            }
+            _ => {}
+        }
+        let len = turn.input.client_seed.len();
+        if len > CLIENT_SEED_BYTES_MAX {
+            return Err(Refusal::ClientSeedTooLong { len, max: CLIENT_SEED_BYTES_MAX });
+        }
+        let room = match turn.when_full {
+            WhenFull::Refuse => session.queue_max as usize,
+            WhenFull::Wait => session.queue_max as usize + self.spec.lobby_max as usize,
+        };
+        if session.queue.len() >= room {
+            return Err(Refusal::Busy { session: id, max: session.queue_max });
+        }
+        Ok(())
+    }
+
+    /// The session is gone; a repeated turn still gets the answer that it got then.
+    fn ended_before(&self, id: SessionId, key: Key, body: u64) -> Result<Option<Answered>, Refusal> {
+        match self.ended.keys.get(&id) {
+            None => Err(Refusal::UnknownSession(id)),
+            Some(keys) => match keys.finished(key, body) {
+                Some(outcome) => outcome.map(|done| Some(Answered::Done(done))),
+                None => Err(Refusal::SessionClosed(id)),
+            },
+        }
+    }
+
+    /// A caller went away.
+    pub(super) fn cancel(&mut self, request: RequestId, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.keys.leave(request);
+        }
+    }
+
+    /// A caller's deadline passed. A turn that nobody waits for any more and that has no number yet is taken back.
+    pub(super) fn patience_ended(&mut self, cx: &mut Cx<'_>, id: SessionId, request: RequestId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some((key, others)) = session.keys.leave(request) else { return };
+        let flying = session.flights.iter().find(|flight| flight.key == Some(key)).map(|flight| flight.seq);
+        if flying.is_none() && others == 0 {
+            session.queue.retain(|pending| pending.key != Some(key));
+            session.keys.forget(key);
+        }
+        cx.answer(request, Err(Refusal::Deadline { seq: flying }));
+    }
+
+    pub(super) fn check_idle(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        if session.idle_ns == 0 || session.phase != Phase::Live {
+            return;
+        }
+        let waiting = session.queue.iter().any(|pending| pending.key.is_some())
+            || session.flights.iter().any(|flight| flight.key.is_some());
+        let since = if waiting { cx.now.mono_ns } else { session.last_outside_mono_ns };
+        let at = since + session.idle_ns;
+        if cx.now.mono_ns >= at {
+            self.enqueue_close(id, EndReason::Idle);
+        } else {
+            self.timers.set(at, Alarm::Idle(id));
+        }
+    }
+
+    /// The supervisor itself closes a session, behind what is queued.
+    pub(super) fn enqueue_close(&mut self, id: SessionId, reason: EndReason) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let input = Input {
+            kind: kind::CLOSE,
+            player: PlayerId::HOUSE,
+            payload: Payload::from([]),
+            client_seed: Payload::from([]),
+        };
+        session.queue.push_back(Pending { input, key: None, end: Some(reason) });
+        self.make_ready(id);
+    }
+}
+
+fn set_patience(timers: &mut super::timers::Timers, turn: &Turn) {
+    if let Some(at) = turn.deadline_mono_ns {
+        timers.set(at, Alarm::Deadline(turn.session, turn.request));
+    }
+}
+
+/// What a key stands for: two requests with the same key must agree in this.
+fn hash(input: &Input) -> u64 {
+    let mut hash = Xxh3::new();
+    std::hash::Hash::hash(input, &mut hash);
+    hash.finish()
+}

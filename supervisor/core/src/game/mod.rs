@@ -1,0 +1,279 @@
+//! The owner of all state of one plugin: takes events, gives actions.
+//!
+//! * [`mod@self`]: the state, the dispatch of events, sending to workers.
+//! * `admin`: load, suspend, resume, restart, unload; spawning and retiring workers.
+//! * `accept`: requests from outside, up to a session's queue.
+//! * `dispatch`: from the queue to a worker: numbering, placing, restoring.
+//! * `answer`: what workers answer.
+//! * `death`: what a worker's death means for its sessions: suspects, probing, poison, held.
+//! * `timers`, `workers`: small parts of the state.
+//! * `view`: what can be seen from outside.
+
+mod accept;
+mod admin;
+mod answer;
+mod death;
+mod dispatch;
+mod timers;
+mod view;
+mod workers;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::action::{Action, Answered, KillReason, Notice, ToWorker};
+use crate::event::Event;
+use crate::ids::{CallId, Now, RequestId, SessionId, WorkerId};
+use crate::lifecycle::State;
+use crate::refusal::Refusal;
+use crate::session::Session;
+use crate::session::keys::Keys;
+use crate::spec::Spec;
+use crate::views::Counts;
+use timers::{Alarm, Timers};
+pub use view::OutputsError;
+use workers::{Call, CallKind, Worker, WorkerPhase};
+
+/// Ended sessions whose answers are remembered, so that a repeated last turn still gets its answer.
+const ENDED_REMEMBERED: usize = 4096;
+
+/// One plugin's sessions and workers.
+#[derive(Debug)]
+pub struct Game {
+    spec: Spec,
+    digest: Arc<[u8; 32]>,
+    state: State,
+    down: Option<String>,
+    workers: BTreeMap<WorkerId, Worker>,
+    last_worker: u64,
+    sessions: BTreeMap<SessionId, Session>,
+    ended: Ended,
+    /// Sessions that may have something to send.
+    ready: VecDeque<SessionId>,
+    /// Sessions that are tried one at a time in a serving worker, the first one now.
+    suspects: VecDeque<SessionId>,
+    /// Sessions that are tried one at a time in a spare worker, the first one now.
+    outcasts: VecDeque<SessionId>,
+    timers: Timers,
+    counts: Counts,
+    /// Workers in a row that never came to serve.
+    start_failures: u32,
+    /// No worker is spawned before this time: the last one did not come to serve.
+    respawn_at: Option<u64>,
+    snapshots: Trust,
+    /// A replay diverged: a snapshot is taken with every turn.
+    diverges: bool,
+    starting: Option<RequestId>,
+    suspending: Option<RequestId>,
+    resuming: Option<RequestId>,
+    restarting: Option<Restart>,
+    unloading: Option<RequestId>,
+}
+
+/// Whether the plugin's snapshots can be relied on.
+#[derive(Debug, Default)]
+struct Trust {
+    taken: u64,
+    verified: u64,
+    failures: u32,
+    distrusted: bool,
+}
+
+/// A restart that is under way.
+#[derive(Debug)]
+struct Restart {
+    request: RequestId,
+    fresh: WorkerId,
+    old: Vec<WorkerId>,
+}
+
+/// The keys of sessions that have ended, the oldest forgotten first.
+#[derive(Debug, Default)]
+struct Ended {
+    keys: BTreeMap<SessionId, Keys>,
+    order: VecDeque<SessionId>,
+}
+
+/// One step's time and actions.
+struct Cx<'a> {
+    now: Now,
+    actions: &'a mut Vec<Action>,
+}
+
+impl Cx<'_> {
+    fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.actions.push(Action::Notice(notice));
+    }
+
+    fn answer(&mut self, request: RequestId, result: Result<Answered, Refusal>) {
+        self.actions.push(Action::Answer { request, result });
+    }
+
+    fn answer_all(&mut self, requests: Vec<RequestId>, result: &Result<Answered, Refusal>) {
+        for request in requests {
+            self.answer(request, result.clone());
+        }
+    }
+}
+
+impl Game {
+    /// A game that is unloaded; send it [`Event::Start`].
+    pub fn new(spec: Spec) -> Game {
+        Game {
+            digest: Arc::new(spec.digest),
+            spec,
+            state: State::Unloaded,
+            down: None,
+            workers: BTreeMap::new(),
+            last_worker: 0,
+            sessions: BTreeMap::new(),
+            ended: Ended::default(),
+            ready: VecDeque::new(),
+            suspects: VecDeque::new(),
+            outcasts: VecDeque::new(),
+            timers: Timers::default(),
+            counts: Counts::default(),
+            start_failures: 0,
+            respawn_at: None,
+            snapshots: Trust::default(),
+            diverges: false,
+            starting: None,
+            suspending: None,
+            resuming: None,
+            restarting: None,
+            unloading: None,
+        }
+    }
+
+    /// Takes one event and appends what is to be done, in order.
+    pub fn step(&mut self, now: Now, event: Event, actions: &mut Vec<Action>) {
+        let cx = &mut Cx { now, actions };
+        match event {
+            Event::Start { request } => self.start(cx, request),
+            Event::Suspend { request } => self.suspend(cx, request),
+            Event::Resume { request } => self.resume(cx, request),
+            Event::Restart { request } => self.restart(cx, request),
+            Event::Unload { request, sessions } => self.unload(cx, request, sessions),
+            Event::DropHeld { request, session } => self.drop_held(cx, request, session),
+            Event::Open(open) => self.open(cx, open),
+            Event::Turn(turn) => self.accept(cx, turn),
+            Event::Cancel { request, session } => self.cancel(request, session),
+            Event::WorkerLoaded { worker } => self.worker_loaded(cx, worker),
+            Event::Answer { worker, call, answer } => self.answered(cx, worker, call, answer),
+            Event::HostCall { worker, call, index, name, args, asked } => {
+                self.host_called(cx, worker, (call, index), (name, args, asked));
+            }
+            Event::HostAnswer { key, status, answer } => self.host_answered(cx, key, status, answer),
+            Event::WorkerDied { worker, cause } => self.worker_died(cx, worker, cause),
+            Event::Wake => {}
+        }
+        self.wake(cx);
+        self.keep_workers(cx);
+        self.run_ready(cx);
+    }
+
+    /// When the next [`Event::Wake`] is due, by the monotonic clock. May be early, never late.
+    pub fn next_wake(&self) -> Option<u64> {
+        self.timers.next()
+    }
+
+    fn wake(&mut self, cx: &mut Cx<'_>) {
+        while let Some(alarm) = self.timers.pop(cx.now.mono_ns) {
+            match alarm {
+                Alarm::Worker(worker) => self.check_deadline(cx, worker),
+                Alarm::Tick(session) => {
+                    if let Some(session) = self.sessions.get_mut(&session) {
+                        session.tick_armed_ns = None;
+                    }
+                    self.make_ready(session);
+                }
+                Alarm::Idle(session) => self.check_idle(cx, session),
+                Alarm::Deadline(session, request) => self.patience_ended(cx, session, request),
+                Alarm::Retry(session) => self.make_ready(session),
+                Alarm::Respawn => {}
+            }
+        }
+    }
+
+    /// Puts a session on the list of those that may have something to send.
+    fn make_ready(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(&id)
+            && !session.is_ready
+            && !session.is_held()
+        {
+            session.is_ready = true;
+            self.ready.push_back(id);
+        }
+    }
+
+    /// Sends a call to a worker, and watches its deadline.
+    fn send(&mut self, cx: &mut Cx<'_>, worker: WorkerId, what: CallKind, message: ToWorker) {
+        let Some(slot) = self.workers.get_mut(&worker) else { return };
+        slot.last_call += 1;
+        let id = CallId(slot.last_call);
+        if slot.calls.is_empty() {
+            slot.head_since_mono_ns = cx.now.mono_ns;
+        }
+        slot.calls.push_back(Call { id, what });
+        cx.act(Action::Send { worker, call: id, message });
+        self.watch(worker);
+    }
+
+    /// Sets an alarm for a worker's oldest call, unless one is set.
+    fn watch(&mut self, worker: WorkerId) {
+        let Some(slot) = self.workers.get_mut(&worker) else { return };
+        if slot.alarmed {
+            return;
+        }
+        if let Some(due) = slot.calls.front().map(|call| call.what) {
+            slot.alarmed = true;
+            let at = slot.head_since_mono_ns.saturating_add(allowance(&self.spec, due));
+            self.timers.set(at, Alarm::Worker(worker));
+        }
+    }
+
+    fn check_deadline(&mut self, cx: &mut Cx<'_>, worker: WorkerId) {
+        let Some(slot) = self.workers.get_mut(&worker) else { return };
+        slot.alarmed = false;
+        let Some(head) = slot.calls.front().map(|call| call.what) else { return };
+        let due = slot.head_since_mono_ns.saturating_add(allowance(&self.spec, head));
+        if cx.now.mono_ns >= due {
+            self.kill(cx, worker, KillReason::Deadline);
+        } else {
+            self.watch(worker);
+        }
+    }
+
+    /// Ends a worker. Its calls stay unanswered until its death is reported.
+    fn kill(&mut self, cx: &mut Cx<'_>, worker: WorkerId, why: KillReason) {
+        let Some(slot) = self.workers.get_mut(&worker) else { return };
+        if slot.phase != WorkerPhase::Dying {
+            slot.phase = WorkerPhase::Dying;
+            cx.act(Action::Kill { worker, why });
+        }
+    }
+}
+
+/// How long the oldest call may take.
+fn allowance(spec: &Spec, what: CallKind) -> u64 {
+    match what {
+        CallKind::Turn(..) | CallKind::Replay(..) => spec.turn_wall_ns,
+        _ => spec.load_wall_ns,
+    }
+}
+
+impl Ended {
+    fn remember(&mut self, session: SessionId, keys: Keys) {
+        self.keys.insert(session, keys);
+        self.order.push_back(session);
+        if self.order.len() > ENDED_REMEMBERED
+            && let Some(old) = self.order.pop_front()
+        {
+            self.keys.remove(&old);
+        }
+    }
+}

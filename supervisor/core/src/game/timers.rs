@@ -1,0 +1,49 @@
+//! A game's alarm clock: what is due when, by the monotonic clock.
+//!
+//! Entries are never removed early; whoever is woken looks whether there still is something to do.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::ids::{RequestId, SessionId, WorkerId};
+
+/// What is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Alarm {
+    /// A worker's oldest call may be over its deadline.
+    Worker(WorkerId),
+    /// A session's next tick.
+    Tick(SessionId),
+    /// A session may have been idle for too long.
+    Idle(SessionId),
+    /// A caller's patience.
+    Deadline(SessionId, RequestId),
+    /// A session may be tried again.
+    Retry(SessionId),
+    /// A worker may be spawned again.
+    Respawn,
+}
+
+/// All alarms, soonest first.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    heap: BinaryHeap<Reverse<(u64, Alarm)>>,
+}
+
+impl Timers {
+    pub(crate) fn set(&mut self, at_mono_ns: u64, alarm: Alarm) {
+        self.heap.push(Reverse((at_mono_ns, alarm)));
+    }
+
+    pub(crate) fn next(&self) -> Option<u64> {
+        self.heap.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// The next alarm that is due.
+    pub(crate) fn pop(&mut self, now_mono_ns: u64) -> Option<Alarm> {
+        if self.next()? > now_mono_ns {
+            return None;
+        }
+        self.heap.pop().map(|Reverse((_, alarm))| alarm)
+    }
+}

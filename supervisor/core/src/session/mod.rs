@@ -1,0 +1,201 @@
+//! One session: who sits there, what waits, what is in flight, and what is on record.
+//!
+//! ```text
+//!  request ─accept─▶ queue ─number─▶ flights ─answer─▶ journal
+//!                    (may be refused)  (has number, time, seed; survives any worker)
+//! ```
+//!
+//! This is data with small helpers; the game ([`crate::game`]) decides.
+
+pub mod journal;
+pub mod keys;
+pub mod outputs;
+pub mod ticker;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use croupier_fair::seed::{Mix, ServerSeed};
+
+use crate::action::{CallRecord, EndReason};
+use crate::event::Input;
+use crate::ids::{Payload, PlayerId, RequestId, SessionId, WorkerId};
+use journal::Journal;
+use keys::{Key, Keys};
+use outputs::Outputs;
+use ticker::Ticker;
+
+/// Everything about one session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) phase: Phase,
+    pub(crate) home: Home,
+    /// How often it was placed in a worker.
+    pub(crate) epoch: u64,
+    pub(crate) opened_ns: u64,
+    pub(crate) seed: ServerSeed,
+    pub(crate) commit: [u8; 32],
+    /// Who waits for the open turn.
+    pub(crate) open_request: Option<RequestId>,
+    pub(crate) mix: Mix,
+    pub(crate) seats: BTreeMap<PlayerId, Seat>,
+    pub(crate) queue: VecDeque<Pending>,
+    pub(crate) queue_max: u32,
+    pub(crate) flights: VecDeque<Flight>,
+    /// Numbers in `flights` that stand for ticks left out (and how many), not for turns.
+    pub(crate) skips: VecDeque<(u64, u64)>,
+    pub(crate) last_seq: u64,
+    pub(crate) last_now_ns: u64,
+    pub(crate) journal: Journal,
+    pub(crate) keys: Keys,
+    pub(crate) outputs: Outputs,
+    pub(crate) ticker: Option<Ticker>,
+    /// The tick timer is armed for this wall time.
+    pub(crate) tick_armed_ns: Option<u64>,
+    pub(crate) idle_ns: u64,
+    pub(crate) last_outside_mono_ns: u64,
+    pub(crate) snapshot_mono_ns: u64,
+    /// A snapshot is on its way.
+    pub(crate) snapshot_asked: bool,
+    pub(crate) poison: u32,
+    pub(crate) trouble: Trouble,
+    /// Already in the list of sessions that may have something to send.
+    pub(crate) is_ready: bool,
+    /// When it lost its last worker.
+    pub(crate) lost_mono_ns: Option<u64>,
+}
+
+/// Where a session is in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Its open turn has no outcome yet.
+    Opening,
+    /// Turns are played.
+    Live,
+    /// Its close turn is in flight.
+    Closing(EndReason),
+    /// Set aside for a person to look at.
+    Held(String),
+}
+
+/// Where a session's state is.
+#[derive(Debug)]
+pub(crate) enum Home {
+    /// In no worker: only snapshot and journal.
+    None,
+    /// On its way into a worker.
+    Restoring(Restoring),
+    /// In this worker.
+    At(WorkerId),
+}
+
+/// How far a restore has come.
+#[derive(Debug)]
+pub(crate) struct Restoring {
+    pub(crate) worker: WorkerId,
+    /// The next record to send, and the next tick inside it.
+    pub(crate) record: usize,
+    pub(crate) tick: u64,
+    /// The session does not exist there yet: its snapshot, or its open turn, is not answered.
+    pub(crate) base_pending: bool,
+    /// Calls sent and not answered.
+    pub(crate) unanswered: usize,
+    pub(crate) replayed: u64,
+    /// The chained outcome of the run of ticks that is being replayed.
+    pub(crate) chained: u64,
+}
+
+/// What is known against a session, and where it is therefore tried.
+#[derive(Debug, Default)]
+pub(crate) struct Trouble {
+    pub(crate) standing: Standing,
+    /// Counted deaths while this session was being replayed.
+    pub(crate) replay_kills: u32,
+    /// Uncounted deaths while this session was being replayed.
+    pub(crate) replay_losses: u32,
+    /// Wall deadlines without CPU use while alone.
+    pub(crate) hangs: u32,
+    /// Not tried again before this time.
+    pub(crate) not_before_mono_ns: u64,
+}
+
+/// Where a session is tried next.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Anywhere, beside others.
+    #[default]
+    Clear,
+    /// Left a turn unanswered in a dead worker: one at a time in a serving worker.
+    Suspect,
+    /// Left one unanswered while alone: in a spare worker of its own.
+    Outcast,
+}
+
+/// A player's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seat {
+    /// The join is in flight.
+    Joining,
+    /// At the table.
+    Taken,
+}
+
+/// An accepted turn without a number yet.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) input: Input,
+    pub(crate) key: Option<Key>,
+    /// For a close that the supervisor asked for itself.
+    pub(crate) end: Option<EndReason>,
+}
+
+/// A numbered turn without an outcome yet. Number, time and seed never change, however often it is sent.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(crate) seq: u64,
+    pub(crate) kind: u16,
+    pub(crate) player: PlayerId,
+    pub(crate) now_ns: u64,
+    pub(crate) seed: [u8; 32],
+    pub(crate) mix: Mix,
+    pub(crate) payload: Payload,
+    pub(crate) client_seed: Payload,
+    pub(crate) key: Option<Key>,
+    /// Host calls that are answered, in order.
+    pub(crate) calls: Vec<CallRecord>,
+    /// The hash of the host call that is being performed.
+    pub(crate) asking: Option<u64>,
+    pub(crate) sent: bool,
+    pub(crate) retries: u32,
+    /// Left unanswered by a dead worker, and not answered since.
+    pub(crate) suspected: bool,
+    /// Deaths while it was the only call in flight; and those that it can have caused.
+    pub(crate) alone_deaths: u32,
+    pub(crate) alone_kills: u32,
+}
+
+impl Session {
+    /// Whether it is set aside.
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(self.phase, Phase::Held(_))
+    }
+
+    /// The worker that holds it, or is being given it.
+    pub(crate) fn worker(&self) -> Option<WorkerId> {
+        match &self.home {
+            Home::None => None,
+            Home::Restoring(restoring) => Some(restoring.worker),
+            Home::At(worker) => Some(*worker),
+        }
+    }
+
+    /// The first numbered turn that is not in the worker yet.
+    pub(crate) fn unsent(&mut self) -> Option<&mut Flight> {
+        self.flights.iter_mut().find(|flight| !flight.sent)
+    }
+
+    /// Turns that were sent and not answered.
+    pub(crate) fn sent(&self) -> usize {
+        self.flights.iter().filter(|flight| flight.sent).count()
+    }
+}

@@ -1,0 +1,114 @@
+//! What a game is told about its plugin and its limits. Filled in by the driver from the manifest and the operator's config.
+
+use std::collections::BTreeSet;
+
+use crate::ids::Payload;
+
+/// Everything that one game goes by. Counts are inclusive maxima; times are nanoseconds.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// The plugin's name.
+    pub name: String,
+    /// blake3 of the plugin file.
+    pub digest: [u8; 32],
+    /// The version of the snapshots that it writes.
+    pub state_version: u32,
+    /// The operator's settings for the plugin, a JSON object.
+    pub settings: Payload,
+    /// Most players at a table.
+    pub players_max: u32,
+    /// Whether only players who joined may act.
+    pub join: Join,
+    /// What the plugin's turns may give out.
+    pub grants: Grants,
+    /// Most accepted turns that wait in one session, unless the session's options say otherwise.
+    pub queue_max: u32,
+    /// Most callers that wait for room in one session's queue.
+    pub lobby_max: u32,
+    /// Most calls in flight on one worker.
+    pub window_calls: usize,
+    /// Most turns of one session in flight.
+    pub flights_max: usize,
+    /// Longest that one turn may take by the wall clock.
+    pub turn_wall_ns: u64,
+    /// Longest that loading, `init`, or one restore may take by the wall clock.
+    pub load_wall_ns: u64,
+    /// When snapshots are taken.
+    pub snapshots: SnapshotPolicy,
+    /// Outputs that each session keeps for followers that reconnect.
+    pub outputs_kept: usize,
+    /// Clients whose answers one session remembers.
+    pub clients_max: usize,
+    /// Live and held sessions of this game.
+    pub sessions_max: usize,
+    /// Late ticks that are caught up; beyond, time is skipped.
+    pub catch_up_ticks: u64,
+    /// Poison turns after which a session is held.
+    pub poison_max: u32,
+    /// Period of ticks unless the session's options say otherwise; 0 for none.
+    pub tick_ns: u64,
+    /// Idle time-out unless the session's options say otherwise; 0 for never.
+    pub idle_ns: u64,
+}
+
+/// Who may act at a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Join {
+    /// Only players who joined.
+    Required,
+    /// The game seats players itself and checks them.
+    Optional,
+}
+
+/// What a plugin's turns may give out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// `send` to players.
+    pub send: bool,
+    /// Topics that it may `emit` on.
+    pub emit: BTreeSet<String>,
+    /// Host calls that it may make.
+    pub call: BTreeSet<String>,
+}
+
+/// A snapshot is taken with the next turn when any of these is reached since the last one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SnapshotPolicy {
+    /// Turns.
+    pub turns: u64,
+    /// Bytes of journal.
+    pub bytes: usize,
+    /// Time.
+    pub age_ns: u64,
+}
+
+const MS: u64 = 1_000_000;
+
+impl Spec {
+    /// A spec with the default limits; the caller sets what the manifest and config say.
+    pub fn new(name: &str, digest: [u8; 32]) -> Spec {
+        Spec {
+            name: name.to_owned(),
+            digest,
+            state_version: 1,
+            settings: Payload::from(*b"{}"),
+            players_max: 10_000,
+            join: Join::Required,
+            grants: Grants::default(),
+            queue_max: 1024,
+            lobby_max: 100_000,
+            window_calls: 256,
+            flights_max: 64,
+            turn_wall_ns: 5_000 * MS,
+            load_wall_ns: 10_000 * MS,
+            snapshots: SnapshotPolicy { turns: 128, bytes: 256 << 10, age_ns: 30_000 * MS },
+            outputs_kept: 1024,
+            clients_max: 256,
+            sessions_max: 100_000,
+            catch_up_ticks: 100,
+            poison_max: 8,
+            tick_ns: 0,
+            idle_ns: 0,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What can be seen of a game from outside, as plain values.
+
+use crate::action::CallRecord;
+use crate::ids::{ClientId, Payload, PlayerId, SessionId, WorkerId};
+use crate::lifecycle::State;
+
+/// A game at a glance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GameView {
+    /// Where it is in its life-cycle.
+    pub state: State,
+    /// Why it does not run, if so.
+    pub down: Option<String>,
+    /// Live sessions.
+    pub live: usize,
+    /// Held sessions.
+    pub held: usize,
+    /// Counts since load.
+    pub counts: Counts,
+    /// Its workers.
+    pub workers: Vec<WorkerView>,
+}
+
+/// Counts since load.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Turns whose outcome is final.
+    pub turns: u64,
+    /// Workers lost, not counting those that we ended.
+    pub workers_lost: u64,
+    /// Of these, with a turn unanswered.
+    pub workers_lost_mid_turn: u64,
+    /// Turns sent again.
+    pub retries: u64,
+    /// Poison turns.
+    pub poison: u64,
+}
+
+/// A worker at a glance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerView {
+    /// Its id.
+    pub worker: WorkerId,
+    /// `starting`, `serving`, `probing`, `retiring`.
+    pub state: &'static str,
+    /// Sessions that it holds.
+    pub sessions: usize,
+    /// Calls in flight.
+    pub in_flight: usize,
+    /// When it was asked for, monotonic.
+    pub spawned_mono_ns: u64,
+}
+
+/// A session at a glance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionView {
+    /// Its id.
+    pub session: SessionId,
+    /// `opening`, `live`, `restoring`, `closing`, `held`.
+    pub state: &'static str,
+    /// Why it is held, if so.
+    pub held: Option<String>,
+    /// How often it was placed in a worker.
+    pub epoch: u64,
+    /// The commitment to its seed.
+    pub commit: [u8; 32],
+    /// Who sits at the table.
+    pub players: Vec<PlayerId>,
+    /// Its last numbered turn.
+    pub seq: u64,
+    /// Turns waiting or in flight.
+    pub pending: usize,
+    /// When it was opened, nanoseconds since the Unix epoch.
+    pub opened_ns: u64,
+    /// The turn of the newest snapshot; 0 without one.
+    pub snapshot_seq: u64,
+    /// Bytes of the newest snapshot.
+    pub snapshot_bytes: usize,
+    /// Records in the journal.
+    pub records: usize,
+    /// Number of the newest output.
+    pub outputs: u64,
+    /// Period of ticks; 0 for none.
+    pub tick_ns: u64,
+    /// Poison turns.
+    pub poison: u32,
+}
+
+/// A whole session for a file: enough to restore it elsewhere. Never holds the server seed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Export {
+    /// What it looks like.
+    pub view: SessionView,
+    /// The binary that plays it.
+    pub digest: [u8; 32],
+    /// The version of the snapshot.
+    pub state_version: u32,
+    /// The turn of the snapshot, and the snapshot; none when it is replayed from its open turn.
+    pub snapshot: Option<(u64, Payload)>,
+    /// Turns since, in order, runs of ticks spelled out in count.
+    pub records: Vec<ExportRecord>,
+    /// Turns with a number but without an outcome yet.
+    pub unanswered: Vec<ExportRecord>,
+    /// Clients and the newest number that each used.
+    pub clients: Vec<(ClientId, u64)>,
+}
+
+/// One turn (or run of ticks) of an [`Export`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportRecord {
+    /// Its number, or the first one's.
+    pub seq: u64,
+    /// 1, or the number of ticks.
+    pub count: u64,
+    /// `turn`, `ticks`, `poison`, `skipped`, `unanswered`.
+    pub what: &'static str,
+    /// `CROUPIER_TURN_*`.
+    pub kind: u16,
+    /// Who acted.
+    pub player: PlayerId,
+    /// Its time, or the first one's.
+    pub now_ns: u64,
+    /// What it was given.
+    pub payload: Payload,
+    /// Host-call answers on record.
+    pub calls: Vec<CallRecord>,
+    /// The outcome hash, or the chained one; 0 without one.
+    pub outcome: u64,
+}

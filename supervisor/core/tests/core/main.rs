@@ -1,0 +1,5 @@
+//! The core in a made-up world: cases, and random storms.
+
+mod game;
+mod storm;
+mod world;
