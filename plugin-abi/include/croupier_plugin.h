@@ -60,11 +60,11 @@ extern "C" {
 /* ------------------------------------------------------------------ status */
 
 /* What a function returns. Zero is success; a negative value is an error. Plugins return the first four for their own refusals;
- * any other negative value reaches the caller as CROUPIER_E_INTERNAL. */
+ * any other value, positive ones too, reaches the caller as CROUPIER_E_INTERNAL. */
 typedef int32_t croupier_status;
 
 #define CROUPIER_OK            0  /* done */
-#define CROUPIER_E_REFUSED    -1  /* the rules of the game forbid it: "not your turn"; the state may be unchanged */
+#define CROUPIER_E_REFUSED    -1  /* the rules of the game forbid it: "not your turn" */
 #define CROUPIER_E_BAD_INPUT  -2  /* the payload, config or snapshot makes no sense */
 #define CROUPIER_E_UNSUPPORTED -3 /* this plugin, or this host, does not know the kind, name or extension */
 #define CROUPIER_E_INTERNAL   -4  /* the plugin itself is at fault; reported to the operator as such */
@@ -174,8 +174,11 @@ typedef struct croupier_descriptor {
     uint32_t reserved;      /* 0 */
 } croupier_descriptor;
 
-/* MANDATORY: init, shutdown, session_open, session_restore, session_close, action, snapshot. The others may be NULL: a turn of that
- * kind is then refused with CROUPIER_E_UNSUPPORTED (player_join and player_leave: accepted, with an empty reply). */
+/* MANDATORY: init, shutdown, session_open, session_restore, session_close, action, snapshot. The others may be NULL:
+ *   player_join, player_leave   accepted, with an empty reply
+ *   tick                        refused with CROUPIER_E_UNSUPPORTED
+ *   suspend, resume             accepted: there is nothing to do
+ *   get_extension               the plugin has none */
 typedef struct croupier_vtable {
     uint32_t struct_size; /* sizeof(croupier_vtable) */
     uint32_t reserved;    /* 0 */
@@ -260,12 +263,15 @@ typedef struct croupier_plugin {
     const croupier_plugin croupier_plugin_v1 = { sizeof(croupier_plugin), 0, &(DESCRIPTOR), &(VTABLE) }
 
 /* Once, at file scope: embeds the manifest (plugin.toml) in the plugin, from a string literal. Croupier reads it without running
- * anything. The manifest's format is described in docs/MANIFEST.md. */
+ * anything; the literal's final NUL is not part of the manifest. The manifest's format is described in docs/MANIFEST.md. C99
+ * promises literals of up to 4,095 bytes only: take CROUPIER_MANIFEST_FILE for more.
+ *
+ * Both macros put the manifest in a section that nothing refers to: do not link with --gc-sections, or it is gone. */
 #define CROUPIER_MANIFEST(TEXT)                                                                         \
     __attribute__((section(".croupier"), used, aligned(1))) static const char croupier_manifest[] = TEXT
 
-/* The same, from a file beside the source (GCC and Clang): CROUPIER_MANIFEST_FILE("plugin.toml"). The path is looked up
- * as the assembler's .incbin does: relative to the working directory or to an -I (-Wa,-I) directory. */
+/* The same, from a file (GCC and Clang): CROUPIER_MANIFEST_FILE("plugin.toml"). The path is looked up as the assembler's
+ * .incbin does: in the working directory of the compiler, then in the -I directories, so compile with -I DIRECTORY_OF_THE_MANIFEST. */
 #define CROUPIER_MANIFEST_FILE(PATH)                                                                    \
     __asm__(".pushsection .croupier,\"a\",@progbits\n.incbin \"" PATH "\"\n.popsection\n")
 

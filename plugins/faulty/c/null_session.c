@@ -1,0 +1,4 @@
+/* session_open says OK and gives no session. */
+#define NAME "null_session"
+#define SESSION NULL
+#include "base.h"
