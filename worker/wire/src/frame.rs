@@ -6,8 +6,11 @@
 //! ```
 //!
 //! `len` counts the whole frame, header included. It is checked against the cap *before* anything is allocated.
+//! [`FrameReader`] cuts a stream into frames.
 
 use thiserror::Error;
+
+pub use crate::reader::{FrameReader, READ_CHUNK_BYTES};
 
 /// Bytes of a header.
 pub const HEADER_BYTES: usize = 16;
@@ -89,4 +92,40 @@ pub enum FrameError {
         /// The version of this side.
         expected: u16,
     },
+}
+
+impl Header {
+    /// Reads and checks a header. `version` is this side's; `max` the longest frame that it takes, in bytes.
+    ///
+    /// # Errors
+    /// See [`FrameError`]. The version is looked at first: all else may mean something different in another one.
+    pub fn parse(bytes: &[u8; HEADER_BYTES], version: u16, max: u32) -> Result<Header, FrameError> {
+        let [l0, l1, l2, l3, kind, flags, v0, v1, c0, c1, c2, c3, c4, c5, c6, c7] = *bytes;
+        let found = u16::from_le_bytes([v0, v1]);
+        if found != version {
+            return Err(FrameError::WrongVersion { found, expected: version });
+        }
+        let len = u32::from_le_bytes([l0, l1, l2, l3]);
+        if (len as usize) < HEADER_BYTES {
+            return Err(FrameError::TooShort { len });
+        }
+        if len > max {
+            return Err(FrameError::TooLong { len, max });
+        }
+        let kind = Kind::from_byte(kind).ok_or(FrameError::UnknownKind { kind })?;
+        let call_id = u64::from_le_bytes([c0, c1, c2, c3, c4, c5, c6, c7]);
+        Ok(Header { len, kind, flags, version, call_id })
+    }
+
+    /// Writes the header to the first [`HEADER_BYTES`] bytes of `out`.
+    ///
+    /// # Panics
+    /// When `out` is shorter than a header.
+    pub fn put(&self, out: &mut [u8]) {
+        out[0..4].copy_from_slice(&self.len.to_le_bytes());
+        out[4] = self.kind as u8;
+        out[5] = self.flags;
+        out[6..8].copy_from_slice(&self.version.to_le_bytes());
+        out[8..16].copy_from_slice(&self.call_id.to_le_bytes());
+    }
 }

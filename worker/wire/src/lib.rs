@@ -19,3 +19,4 @@ pub mod door;
 pub mod frame;
 pub mod link;
 pub mod outcome;
+mod reader;

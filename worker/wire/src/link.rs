@@ -19,6 +19,10 @@
 
 use bincode::{BorrowDecode, Encode};
 
+mod frames;
+
+pub use frames::{decode_from_worker, decode_to_worker};
+
 /// The version of this vocabulary, in every frame header on a link.
 pub const LINK_VERSION: u16 = 1;
 
@@ -187,8 +191,9 @@ pub enum FromWorker<'a> {
         version: u16,
         /// `abi_minor` of the plugin's descriptor.
         abi_minor: u32,
-        /// The plugin also has the extension `croupier.input/1`.
-        has_input: bool,
+        /// The plugin has a `get_extension`. Whether `croupier.input/1` is among its extensions shows only after `init`: a turn of an open kind
+        /// is answered with `CROUPIER_E_UNSUPPORTED` when it is not.
+        has_extensions: bool,
         /// The plugin exported an `abi_stable` layout and it was compared.
         layout_checked: bool,
     },
@@ -208,7 +213,8 @@ pub enum FromWorker<'a> {
         /// The plugin's bytes.
         snapshot: &'a [u8],
     },
-    /// The running turn asks the platform. The next frame to the worker is the [`ToWorker::CallAnswer`].
+    /// The running turn asks the platform. The worker goes on when the [`ToWorker::CallAnswer`] with the turn's call id comes; frames that were
+    /// sent before it wait for their turn.
     HostCall {
         /// 0, 1, 2 … within the turn.
         index: u32,

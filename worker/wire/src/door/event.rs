@@ -1,0 +1,137 @@
+//! What happens in the supervisor, as a stream.
+
+use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+/// Something that happened. `at_ns` is nanoseconds since the Unix epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at_ns: u64,
+    /// The plugin concerned; empty when none is.
+    pub plugin: String,
+    /// What.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    /// A plugin was loaded.
+    PluginLoaded {
+        /// Its version.
+        version: String,
+        /// Its digest, hexadecimal.
+        digest: String,
+    },
+    /// A plugin was unloaded.
+    PluginUnloaded,
+    /// A plugin was suspended.
+    PluginSuspended,
+    /// A plugin was resumed.
+    PluginResumed,
+    /// A plugin's workers do not come up.
+    PluginDown {
+        /// Why.
+        reason: String,
+    },
+    /// A worker serves.
+    WorkerReady {
+        /// Its id.
+        worker: u64,
+        /// Its process id.
+        pid: u32,
+    },
+    /// A worker died.
+    WorkerDied {
+        /// Its id.
+        worker: u64,
+        /// Its process id.
+        pid: u32,
+        /// The cause, a few words.
+        cause: String,
+        /// Turns and restores that it left unanswered.
+        unanswered: u32,
+    },
+    /// A session opened.
+    SessionOpened {
+        /// Its id.
+        session: u64,
+        /// Commitment to its server seed, hexadecimal.
+        commit: String,
+    },
+    /// A session ended.
+    SessionEnded {
+        /// Its id.
+        session: u64,
+        /// `closed`, `idle`, `unloaded`, `open-refused`, `dropped`.
+        reason: String,
+        /// Its last turn.
+        seq: u64,
+    },
+    /// A session was set aside.
+    SessionHeld {
+        /// Its id.
+        session: u64,
+        /// Why.
+        reason: String,
+    },
+    /// A session was restored and replayed in a worker.
+    SessionRestored {
+        /// Its id.
+        session: u64,
+        /// The worker.
+        worker: u64,
+        /// Turns replayed.
+        replayed: u64,
+        /// Microseconds between the loss and the restored session.
+        pause_us: u64,
+    },
+    /// A replayed turn answered differently from its first run.
+    Diverged {
+        /// The session.
+        session: u64,
+        /// The turn.
+        seq: u64,
+    },
+    /// A turn was called poison.
+    Poison {
+        /// The session.
+        session: u64,
+        /// The turn.
+        seq: u64,
+        /// Who sent it; 0 is the house.
+        player: u64,
+    },
+    /// A player joined.
+    PlayerJoined {
+        /// The session.
+        session: u64,
+        /// The player.
+        player: u64,
+    },
+    /// A player left.
+    PlayerLeft {
+        /// The session.
+        session: u64,
+        /// The player.
+        player: u64,
+    },
+    /// A turn was played. Only sent to followers that ask for turns.
+    TurnDone {
+        /// The session.
+        session: u64,
+        /// The turn.
+        seq: u64,
+        /// 0, or the plugin's negative status.
+        status: i32,
+    },
+    /// The plugin emitted an event on a topic.
+    Emitted {
+        /// The session.
+        session: u64,
+        /// The topic.
+        topic: String,
+    },
+}
