@@ -1,1 +1,8 @@
-fn main() {}
+//! The `croupier` binary: see [`cli`].
+#![forbid(unsafe_code)]
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

@@ -94,10 +94,11 @@ impl Game {
             idle_ns: open.options.idle_ns.unwrap_or(self.spec.idle_ns),
             last_outside_mono_ns: cx.now.mono_ns,
             snapshot_mono_ns: cx.now.mono_ns,
-            snapshot_asked: false,
+            snapshot_asked: None,
             poison: 0,
             trouble: Trouble::default(),
             is_ready: false,
+            is_waiting: false,
             lost_mono_ns: None,
         }
     }

@@ -47,14 +47,19 @@ impl Game {
         }
         self.state = State::Running;
         self.resuming = Some(request);
+        self.resume_workers(cx);
+        cx.notice(Notice::Resumed);
+        self.settle_resume(cx, Ok(()));
+        self.all_ready();
+    }
+
+    /// Tells every plugin that was told it is suspended that it goes on.
+    fn resume_workers(&mut self, cx: &mut Cx<'_>) {
         for worker in self.serving() {
             if self.workers.get_mut(&worker).is_some_and(|slot| std::mem::take(&mut slot.told_suspended)) {
                 self.send(cx, worker, CallKind::Resume, ToWorker::Resume);
             }
         }
-        cx.notice(Notice::Resumed);
-        self.settle_resume(cx, Ok(()));
-        self.all_ready();
     }
 
     /// Answers a suspend when no worker has it in flight any more, or one refused.
@@ -151,6 +156,7 @@ impl Game {
         }
         self.state = State::Unloading;
         self.unloading = Some(request);
+        self.resume_workers(cx);
         let ids: Vec<SessionId> = self.sessions.keys().copied().collect();
         for id in ids {
             if self.down.is_some() {

@@ -170,8 +170,12 @@ impl Game {
         if self.settle_turn(cx, worker, id, &flight, &done) == Ends::Now {
             return;
         }
-        if let Some(bytes) = done.snapshot {
-            self.take_snapshot(cx, worker, id, seq, bytes);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let asked = session.snapshot_asked.take_if(|asked| *asked == seq).is_some();
+        match done.snapshot {
+            Some(bytes) => self.take_snapshot(cx, worker, id, seq, bytes),
+            None if asked && done.status >= 0 => self.distrust(cx, "the plugin gave none when asked"),
+            None => {}
         }
         self.settle_skips(cx, id);
         let Some(session) = self.sessions.get(&id) else { return };
@@ -318,7 +322,6 @@ impl Game {
 
     fn take_snapshot(&mut self, cx: &mut Cx<'_>, worker: WorkerId, id: SessionId, seq: u64, bytes: Payload) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.snapshot_asked = false;
         session.snapshot_mono_ns = cx.now.mono_ns;
         let state_version = self.spec.state_version;
         let digest = self.digest.clone();
@@ -347,12 +350,17 @@ impl Game {
 
     /// A snapshot could not be restored, or killed the worker that tried: it is forgotten, and soon none is taken any more.
     pub(super) fn verify_failed(&mut self, cx: &mut Cx<'_>, id: SessionId, seq: u64, reason: &str) {
-        self.snapshots.failures += 1;
         if let Some(session) = self.sessions.get_mut(&id)
             && session.journal.newest().is_some_and(|newest| newest.seq == seq)
         {
             session.journal.drop_newest();
         }
+        self.distrust(cx, reason);
+    }
+
+    /// One more thing is wrong with the plugin's snapshots. Past a bound none is taken any more, and journals are kept whole.
+    fn distrust(&mut self, cx: &mut Cx<'_>, reason: &str) {
+        self.snapshots.failures += 1;
         if self.snapshots.failures >= VERIFY_FAILURES_MAX && !self.snapshots.distrusted {
             self.snapshots.distrusted = true;
             cx.notice(Notice::SnapshotsDistrusted { reason: reason.to_owned() });

@@ -64,7 +64,7 @@ impl Game {
             return;
         }
         session.home = Home::None;
-        session.snapshot_asked = false;
+        session.snapshot_asked = None;
         session.lost_mono_ns.get_or_insert(cx.now.mono_ns);
         let skips = &session.skips;
         for flight in session.flights.iter_mut().filter(|flight| flight.sent) {

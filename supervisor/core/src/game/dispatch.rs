@@ -24,6 +24,8 @@ use crate::spec::Join;
 
 /// Most calls that one session sends before the next session has its turn.
 const BURST_MAX: usize = 16;
+/// Most calls in flight on a worker while sessions are restored that nobody waits for.
+const BACKGROUND_CALLS_MAX: usize = 32;
 
 /// What came of trying to move a session on.
 #[derive(PartialEq, Eq)]
@@ -42,27 +44,41 @@ impl Game {
         for first in [self.suspects.front().copied(), self.outcasts.front().copied()].into_iter().flatten() {
             self.run_session(cx, first);
         }
-        if !self.suspects.is_empty() || !self.any_room() {
+        if !self.suspects.is_empty() {
             return;
         }
         for _ in 0..self.ready.len() {
+            if !self.any_room(self.spec.window_calls) {
+                return;
+            }
             let Some(id) = self.ready.pop_front() else { break };
             if let Some(session) = self.sessions.get_mut(&id) {
                 session.is_ready = false;
             }
             if self.run_session(cx, id) != Progress::Idle {
                 self.make_ready(id);
-                if !self.any_room() {
-                    break;
-                }
+            }
+        }
+        // What nobody waits for is restored beside, a few at a time.
+        for _ in 0..self.waiting.len() {
+            if !self.any_room(BACKGROUND_CALLS_MAX.min(self.spec.window_calls)) {
+                return;
+            }
+            let Some(id) = self.waiting.pop_front() else { break };
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.is_waiting = false;
+            }
+            if self.run_session(cx, id) != Progress::Idle {
+                self.make_ready(id);
             }
         }
     }
 
-    fn any_room(&self) -> bool {
-        self.workers.values().any(|slot| {
-            slot.is_serving() && slot.role == Role::Serve && slot.calls.len() < self.spec.window_calls
-        })
+    /// Whether some serving worker has fewer than `calls` calls in flight.
+    fn any_room(&self, calls: usize) -> bool {
+        self.workers
+            .values()
+            .any(|slot| slot.is_serving() && slot.role == Role::Serve && slot.calls.len() < calls)
     }
 
     fn run_session(&mut self, cx: &mut Cx<'_>, id: SessionId) -> Progress {
@@ -242,7 +258,6 @@ impl Game {
     fn send_flight(&mut self, cx: &mut Cx<'_>, id: SessionId, worker: WorkerId) -> Progress {
         let snapshot = self.wants_snapshot(cx, id);
         let Some(session) = self.sessions.get_mut(&id) else { return Progress::Idle };
-        session.snapshot_asked |= snapshot == Wanted::Yes;
         let Some(flight) = session.unsent() else { return Progress::Idle };
         flight.sent = true;
         flight.asking = None;
@@ -259,6 +274,9 @@ impl Game {
             snapshot,
         };
         let seq = flight.seq;
+        if snapshot == Wanted::Yes {
+            session.snapshot_asked = Some(seq);
+        }
         self.send(cx, worker, CallKind::Turn(id, seq), ToWorker::Turn(Box::new(message)));
         Progress::Moved
     }
@@ -267,7 +285,7 @@ impl Game {
     fn wants_snapshot(&self, cx: &Cx<'_>, id: SessionId) -> Wanted {
         let Some(session) = self.sessions.get(&id) else { return Wanted::No };
         let closing = session.flights.iter().any(|flight| flight.kind == kind::CLOSE);
-        if session.snapshot_asked || self.snapshots.distrusted || closing {
+        if session.snapshot_asked.is_some() || self.snapshots.distrusted || closing {
             return Wanted::No;
         }
         let policy = self.spec.snapshots;

@@ -18,7 +18,7 @@ mod timers;
 mod view;
 mod workers;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::action::{Action, Answered, KillReason, Notice, ToWorker};
@@ -48,8 +48,10 @@ pub struct Game {
     last_worker: u64,
     sessions: BTreeMap<SessionId, Session>,
     ended: Ended,
-    /// Sessions that may have something to send.
+    /// Sessions that have something to send.
     ready: VecDeque<SessionId>,
+    /// Sessions that are in no worker, and that nobody waits for.
+    waiting: VecDeque<SessionId>,
     /// Sessions that are tried one at a time in a serving worker, the first one now.
     suspects: VecDeque<SessionId>,
     /// Sessions that are tried one at a time in a spare worker, the first one now.
@@ -133,6 +135,7 @@ impl Game {
             sessions: BTreeMap::new(),
             ended: Ended::default(),
             ready: VecDeque::new(),
+            waiting: VecDeque::new(),
             suspects: VecDeque::new(),
             outcasts: VecDeque::new(),
             timers: Timers::default(),
@@ -174,6 +177,20 @@ impl Game {
         self.wake(cx);
         self.keep_workers(cx);
         self.run_ready(cx);
+        self.forget_alarms();
+    }
+
+    /// Deadlines of callers who have their answer are forgotten from time to time, so that they do not pile up until they pass.
+    fn forget_alarms(&mut self) {
+        if !self.timers.is_crowded() {
+            return;
+        }
+        let waiting: BTreeSet<RequestId> =
+            self.sessions.values().flat_map(|session| session.keys.waiters()).collect();
+        self.timers.retain(|alarm| match alarm {
+            Alarm::Deadline(_, request) => waiting.contains(request),
+            _ => true,
+        });
     }
 
     /// When the next [`Event::Wake`] is due, by the monotonic clock. May be early, never late.
@@ -201,12 +218,16 @@ impl Game {
 
     /// Puts a session on the list of those that may have something to send.
     fn make_ready(&mut self, id: SessionId) {
-        if let Some(session) = self.sessions.get_mut(&id)
-            && !session.is_ready
-            && !session.is_held()
-        {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if session.is_held() {
+            return;
+        }
+        if session.is_urgent() && !session.is_ready {
             session.is_ready = true;
             self.ready.push_back(id);
+        } else if !session.is_urgent() && !session.is_waiting {
+            session.is_waiting = true;
+            self.waiting.push_back(id);
         }
     }
 

@@ -1,6 +1,6 @@
 //! A game's alarm clock: what is due when, by the monotonic clock.
 //!
-//! Entries are never removed early; whoever is woken looks whether there still is something to do.
+//! Entries are seldom removed early; whoever is woken looks whether there still is something to do.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -25,9 +25,19 @@ pub(crate) enum Alarm {
 }
 
 /// All alarms, soonest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(u64, Alarm)>>,
+    crowded_at: usize,
+}
+
+/// Alarms that are kept before it is worth a look which of them are still wanted.
+const CROWDED_MIN: usize = 16_384;
+
+impl Default for Timers {
+    fn default() -> Timers {
+        Timers { heap: BinaryHeap::new(), crowded_at: CROWDED_MIN }
+    }
 }
 
 impl Timers {
@@ -37,6 +47,17 @@ impl Timers {
 
     pub(crate) fn next(&self) -> Option<u64> {
         self.heap.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Whether many were set since the last look.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.heap.len() >= self.crowded_at
+    }
+
+    /// Forgets alarms that nobody wants any more.
+    pub(crate) fn retain(&mut self, wanted: impl Fn(&Alarm) -> bool) {
+        self.heap.retain(|Reverse((_, alarm))| wanted(alarm));
+        self.crowded_at = CROWDED_MIN.max(self.heap.len() * 2);
     }
 
     /// The next alarm that is due.

@@ -147,6 +147,18 @@ impl Keys {
         None
     }
 
+    /// Everyone who waits for anything.
+    pub fn waiters(&self) -> impl Iterator<Item = RequestId> + '_ {
+        self.clients.values().flat_map(|client| client.entries.values()).flat_map(|entry| {
+            match entry {
+                Entry::Running { waiters, .. } => waiters.as_slice(),
+                Entry::Finished { .. } => &[],
+            }
+            .iter()
+            .copied()
+        })
+    }
+
     /// Each client and the newest number that it used.
     pub fn clients(&self) -> impl Iterator<Item = (ClientId, u64)> + '_ {
         self.clients.iter().map(|(id, client)| (*id, client.newest))

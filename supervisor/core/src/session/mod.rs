@@ -55,12 +55,14 @@ pub(crate) struct Session {
     pub(crate) idle_ns: u64,
     pub(crate) last_outside_mono_ns: u64,
     pub(crate) snapshot_mono_ns: u64,
-    /// A snapshot is on its way.
-    pub(crate) snapshot_asked: bool,
+    /// The turn whose reply shall bring a snapshot.
+    pub(crate) snapshot_asked: Option<u64>,
     pub(crate) poison: u32,
     pub(crate) trouble: Trouble,
-    /// Already in the list of sessions that may have something to send.
+    /// Already in the list of sessions that have something to send.
     pub(crate) is_ready: bool,
+    /// Already in the list of sessions that want their place in a worker back, for no reason that is urgent.
+    pub(crate) is_waiting: bool,
     /// When it lost its last worker.
     pub(crate) lost_mono_ns: Option<u64>,
 }
@@ -175,6 +177,11 @@ pub(crate) struct Flight {
 }
 
 impl Session {
+    /// Whether somebody waits for what it does next.
+    pub(crate) fn is_urgent(&self) -> bool {
+        !self.queue.is_empty() || !self.flights.is_empty() || matches!(self.home, Home::At(_))
+    }
+
     /// Whether it is set aside.
     pub(crate) fn is_held(&self) -> bool {
         matches!(self.phase, Phase::Held(_))

@@ -152,13 +152,14 @@ fn kills_from_outside_never_count() {
     let (session, _) = world.open();
     world.settle();
     let request = world.act(session, COUNT);
-    for _ in 0..50 {
-        // Whatever worker holds the turn dies before it answers.
+    let mut kills = 0;
+    while kills < 50 {
         let ids: Vec<_> = world.workers.keys().copied().collect();
         for id in ids {
-            let busy = world.workers.get(&id).is_some_and(|worker| worker.loaded);
-            if busy {
+            // Whatever worker holds the turn dies before it answers.
+            if world.workers.get(&id).is_some_and(|worker| worker.holds_turn(session)) {
                 world.die(id, Cause::External { signal: 9 });
+                kills += 1;
             } else {
                 world.work(id);
             }
@@ -169,6 +170,66 @@ fn kills_from_outside_never_count() {
     assert_eq!(seq(&world, request), 2);
     assert_eq!(poisons(&world), 0);
     assert_eq!(world.game.view().held, 0);
+}
+
+#[test]
+fn a_refused_snapshot_falls_back_to_the_one_before() {
+    let mut world = World::new(|spec| spec.snapshots.turns = 4);
+    let (session, _) = world.open();
+    for _ in 0..40 {
+        world.act(session, COUNT);
+        world.settle();
+    }
+    let view = world.game.session_view(session).expect("alive");
+    assert!(view.snapshot_seq > 30 && view.records <= 12, "journals are pruned: {view:?}");
+    world.refuse_restores = 1;
+    let worker = first_worker(&world);
+    world.die(worker, Cause::External { signal: 9 });
+    let next = world.act(session, COUNT);
+    world.settle();
+    assert_eq!(seq(&world, next), 42);
+    world.check_states();
+    // With both snapshots refused, and what lies before them pruned, it is set aside rather than made up.
+    world.refuse_restores = 2;
+    let worker = first_worker(&world);
+    world.die(worker, Cause::External { signal: 9 });
+    world.settle();
+    assert_eq!(world.game.view().held, 1);
+}
+
+#[test]
+fn a_plugin_that_gives_no_snapshots_keeps_its_whole_journal() {
+    let mut world = World::new(|spec| spec.snapshots.turns = 4);
+    world.no_snapshots = true;
+    let (session, _) = world.open();
+    for _ in 0..20 {
+        world.act(session, COUNT);
+        world.settle();
+    }
+    assert_eq!(world.game.session_view(session).expect("alive").records, 21);
+    let told = |notice: &&Notice| matches!(notice, Notice::SnapshotsDistrusted { .. });
+    assert_eq!(world.notices.iter().filter(told).count(), 1);
+    let worker = first_worker(&world);
+    world.die(worker, Cause::External { signal: 9 });
+    let next = world.act(session, COUNT);
+    world.settle();
+    assert_eq!(seq(&world, next), 22);
+    world.check_states();
+}
+
+#[test]
+fn deadlines_of_answered_turns_do_not_pile_up() {
+    let mut world = World::new(|_| {});
+    let (session, _) = world.open();
+    world.settle();
+    for _ in 0..40_000 {
+        let request = world.act_by(session, COUNT, 3_600_000);
+        world.settle_now();
+        seq(&world, request);
+    }
+    let late = world.act_by(session, COUNT, 50);
+    world.pass(60);
+    assert_eq!(world.answers[&late], Err(Refusal::Deadline { seq: Some(40_002) }));
 }
 
 #[test]

@@ -48,6 +48,12 @@ pub(crate) struct World {
     /// Sessions whose worker-side state was last seen, for the final comparison.
     pub(crate) seen: BTreeMap<SessionId, (u64, State)>,
     client_seqs: HashMap<SessionId, u64>,
+    /// What each turn was given the first time: it must be the same every time.
+    given: HashMap<(SessionId, u64), TurnMessage>,
+    /// So many restores are refused.
+    pub(crate) refuse_restores: u32,
+    /// The plugin gives no snapshots.
+    pub(crate) no_snapshots: bool,
 }
 
 fn digest(parts: impl Hash) -> u64 {
@@ -59,6 +65,13 @@ fn digest(parts: impl Hash) -> u64 {
 /// The state after a turn; what a session must be at the end is folded from the records with this.
 pub(crate) fn after(state: State, seq: u64, now_ns: u64, kind: u16, player: u64, payload: &[u8]) -> State {
     digest((state, seq, now_ns, kind, player, payload))
+}
+
+impl FakeWorker {
+    pub(crate) fn holds_turn(&self, session: SessionId) -> bool {
+        let ours = |turn: &TurnMessage| turn.session == session && turn.run == Run::First;
+        self.inbox.iter().any(|(_, message)| matches!(message, ToWorker::Turn(turn) if ours(turn)))
+    }
 }
 
 impl World {
@@ -79,6 +92,9 @@ impl World {
             stopped: false,
             seen: BTreeMap::new(),
             client_seqs: HashMap::new(),
+            given: HashMap::new(),
+            refuse_restores: 0,
+            no_snapshots: false,
         };
         let request = world.request();
         world.step(Event::Start { request });
@@ -109,6 +125,9 @@ impl World {
                 self.workers.get_mut(&worker).expect("kills only what lives").killed = Some(why);
             }
             Action::Send { worker, call, message } => {
+                if let ToWorker::Turn(turn) = &message {
+                    self.check_given(turn);
+                }
                 self.workers
                     .get_mut(&worker)
                     .expect("sends only to what lives")
@@ -130,6 +149,13 @@ impl World {
             Action::Stopped => self.stopped = true,
             Action::HostCall { .. } | Action::Output(_) | Action::TranscriptOpen { .. } => {}
         }
+    }
+
+    /// Number, time, seed and payload of a turn never change, however often it is sent.
+    fn check_given(&mut self, turn: &TurnMessage) {
+        let plain = TurnMessage { run: Run::First, snapshot: Wanted::No, ..turn.clone() };
+        let first = self.given.entry((turn.session, turn.seq)).or_insert_with(|| plain.clone());
+        assert_eq!(*first, plain, "a turn is not what it was");
     }
 
     pub(crate) fn open(&mut self) -> (SessionId, RequestId) {
@@ -160,6 +186,25 @@ impl World {
         player: u64,
         payload: &[u8],
     ) -> RequestId {
+        self.submit(session, client_seq, (kind, player, payload), None)
+    }
+
+    /// An action whose caller waits at most so long.
+    pub(crate) fn act_by(&mut self, session: SessionId, payload: &[u8], ms: u64) -> RequestId {
+        let seq = self.client_seqs.entry(session).or_default();
+        *seq += 1;
+        let client_seq = *seq;
+        let deadline = self.now.mono_ns + ms * MS;
+        self.submit(session, client_seq, (kind::ACTION, 0, payload), Some(deadline))
+    }
+
+    fn submit(
+        &mut self,
+        session: SessionId,
+        client_seq: u64,
+        (kind, player, payload): (u16, u64, &[u8]),
+        deadline_mono_ns: Option<u64>,
+    ) -> RequestId {
         let request = self.request();
         let input = Input {
             kind,
@@ -174,7 +219,7 @@ impl World {
             client_seq,
             input,
             when_full: WhenFull::Wait,
-            deadline_mono_ns: None,
+            deadline_mono_ns,
         }));
         request
     }
@@ -230,7 +275,15 @@ impl World {
     fn play(&mut self, id: WorkerId, message: ToWorker) -> Option<Answer> {
         let worker = self.workers.get_mut(&id)?;
         Some(match message {
-            ToWorker::Turn(turn) => Answer::Done(Box::new(play_turn(worker, &mut self.seen, &turn)?)),
+            ToWorker::Turn(turn) => {
+                let mut answer = play_turn(worker, &mut self.seen, &turn)?;
+                answer.snapshot = answer.snapshot.filter(|_| !self.no_snapshots);
+                Answer::Done(Box::new(answer))
+            }
+            ToWorker::Restore { .. } if self.refuse_restores > 0 => {
+                self.refuse_restores -= 1;
+                Answer::Failed { status: -2, text: "I do not know this".to_owned() }
+            }
             ToWorker::Restore { session, snapshot, .. } => {
                 let state = u64::from_le_bytes(snapshot.as_ref().try_into().expect("a snapshot of ours"));
                 assert!(worker.sessions.insert(session, state).is_none(), "{session} restored twice");
@@ -266,6 +319,16 @@ impl World {
             }
         }
         panic!("the world does not settle");
+    }
+
+    /// Lets everybody work until nobody has anything to do now.
+    pub(crate) fn settle_now(&mut self) {
+        loop {
+            let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
+            if !ids.into_iter().fold(false, |busy, id| self.work(id) | busy) {
+                return;
+            }
+        }
     }
 
     /// What each session's state must be, folded from its records; compared with what workers hold.

@@ -1,0 +1,242 @@
+//! What comes without being asked for each time: [`PushSink`] is the side that gives, [`Pushes`] the side that takes.
+//!
+//! The queue between them is bounded. When it is full the newest pushes are dropped and counted, and the taker reads [`Push::Lagged`] at the
+//! place where they are missing: a slow follower never holds up a session.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use croupier_wire::door::Push;
+use futures_core::Stream;
+
+use crate::backend::wait_until;
+use crate::watched::Watched;
+use crate::{Backend, ClientError, Wait};
+
+struct Queue {
+    state: Watched<State>,
+}
+
+struct State {
+    queued: VecDeque<Push>,
+    capacity: usize,
+    /// Dropped since the last [`Push::Lagged`] went into the queue.
+    lost: u64,
+    end: End,
+}
+
+enum End {
+    Open,
+    /// [`Push::End`] comes when the queue is empty.
+    Ended,
+    /// This error comes when the queue is empty.
+    Failed(ClientError),
+    Given,
+}
+
+impl State {
+    fn put(&mut self, push: Push) {
+        if !matches!(self.end, End::Open) {
+            return;
+        }
+        if push == Push::End {
+            self.end = End::Ended;
+            return;
+        }
+        // Room for the push, and for the word that some are missing before it.
+        let needed = 1 + usize::from(self.lost > 0);
+        if self.queued.len() + needed > self.capacity {
+            self.lost += 1;
+            return;
+        }
+        if self.lost > 0 {
+            self.queued.push_back(Push::Lagged { lost: std::mem::take(&mut self.lost) });
+        }
+        self.queued.push_back(push);
+    }
+
+    fn ready(&self) -> bool {
+        !self.queued.is_empty() || self.lost > 0 || !matches!(self.end, End::Open)
+    }
+
+    /// `None`: nothing yet. `Some(None)`: nothing ever.
+    fn take(&mut self) -> Option<Option<Result<Push, ClientError>>> {
+        if let Some(push) = self.queued.pop_front() {
+            return Some(Some(Ok(push)));
+        }
+        if self.lost > 0 {
+            return Some(Some(Ok(Push::Lagged { lost: std::mem::take(&mut self.lost) })));
+        }
+        match std::mem::replace(&mut self.end, End::Given) {
+            End::Open => {
+                self.end = End::Open;
+                None
+            }
+            End::Ended => Some(Some(Ok(Push::End))),
+            End::Failed(error) => Some(Some(Err(error))),
+            End::Given => Some(None),
+        }
+    }
+}
+
+impl Wait for Queue {
+    fn ready(&self) -> bool {
+        self.state.with(|state| state.ready())
+    }
+
+    fn park(&self, deadline: Option<Instant>) {
+        self.state.park(State::ready, deadline);
+    }
+
+    fn poke(&self) {
+        self.state.poke();
+    }
+}
+
+/// Where a backend puts pushes. Dropping it without [`Push::End`] tells the taker that the supervisor is gone.
+pub struct PushSink {
+    queue: Arc<Queue>,
+}
+
+impl PushSink {
+    /// A sink that holds at most `capacity` pushes (at least 2), and the taking side of it.
+    pub fn new(capacity: usize, backend: Arc<dyn Backend>) -> (PushSink, Pushes) {
+        let capacity = capacity.max(2);
+        let state = State { queued: VecDeque::new(), capacity, lost: 0, end: End::Open };
+        let queue = Arc::new(Queue { state: Watched::new(state) });
+        (PushSink { queue: queue.clone() }, Pushes { queue, backend })
+    }
+
+    /// Gives a push; never blocks. When the queue is full it is dropped and counted. After [`Push::End`] everything is ignored.
+    pub fn push(&self, push: Push) {
+        self.queue.state.change(|state| state.put(push));
+    }
+
+    /// Says that nothing more comes, and why.
+    pub fn fail(self, error: ClientError) {
+        self.end_with(error);
+    }
+
+    /// Whether nobody takes any more: the backend may forget the sink.
+    pub fn is_abandoned(&self) -> bool {
+        Arc::strong_count(&self.queue) == 1
+    }
+
+    fn end_with(&self, error: ClientError) {
+        self.queue.state.change(|state| {
+            if matches!(state.end, End::Open) {
+                state.end = End::Failed(error);
+            }
+        });
+    }
+}
+
+impl Drop for PushSink {
+    fn drop(&mut self) {
+        self.end_with(ClientError::Gone);
+    }
+}
+
+/// What a session or the supervisor gives out: a [`Stream`], or taken by a thread with [`wait_next`](Pushes::wait_next).
+///
+/// Ends after [`Push::End`] or after the first error. [`Push::Lagged`] says that some were dropped because they were not taken fast enough;
+/// `lost: 0` says that the connection was made again and nobody knows what happened in between.
+pub struct Pushes {
+    queue: Arc<Queue>,
+    backend: Arc<dyn Backend>,
+}
+
+impl Pushes {
+    /// The next push; `None` when nothing more comes.
+    pub async fn next(&mut self) -> Option<Result<Push, ClientError>> {
+        std::future::poll_fn(|cx| self.poll(cx)).await
+    }
+
+    /// As [`next`](Pushes::next), blocking the calling thread.
+    pub fn wait_next(&mut self) -> Option<Result<Push, ClientError>> {
+        wait_until(&*self.backend, &self.queue, None);
+        self.queue.state.with(State::take).flatten()
+    }
+
+    /// As [`wait_next`](Pushes::wait_next) until `deadline`; `Ok(None)` when nothing more comes, `Err(())` when the deadline passed.
+    #[allow(clippy::result_unit_err, reason = "the one way to fail is the deadline that the caller gave")]
+    pub fn wait_next_until(&mut self, deadline: Instant) -> Result<Option<Result<Push, ClientError>>, ()> {
+        if !wait_until(&*self.backend, &self.queue, Some(deadline)) {
+            return Err(());
+        }
+        Ok(self.queue.state.with(State::take).flatten())
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Push, ClientError>>> {
+        if !self.queue.ready() {
+            self.backend.help(&*self.queue);
+        }
+        self.queue.state.poll(cx, State::take)
+    }
+}
+
+impl Stream for Pushes {
+    type Item = Result<Push, ClientError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use croupier_wire::door::{Output, OutputTo, Request};
+
+    use super::*;
+    use crate::ReplySlot;
+
+    struct Nobody;
+
+    impl Backend for Nobody {
+        fn submit(&self, _: Request, _: ReplySlot) {}
+        fn follow(&self, _: Request, _: ReplySlot, _: PushSink) {}
+    }
+
+    fn output(number: u64) -> Push {
+        Push::Output(Output { session: 1, number, seq: number, to: OutputTo::All, bytes: vec![] })
+    }
+
+    fn text(push: Option<Result<Push, ClientError>>) -> String {
+        match push {
+            None => "none".into(),
+            Some(Ok(Push::Output(output))) => output.number.to_string(),
+            Some(Ok(Push::Lagged { lost })) => format!("lagged {lost}"),
+            Some(Ok(Push::End)) => "end".into(),
+            Some(Ok(Push::Event(_))) => "event".into(),
+            Some(Err(_)) => "error".into(),
+        }
+    }
+
+    #[test]
+    fn a_full_queue_drops_counts_and_says_where() {
+        let (sink, mut pushes) = PushSink::new(3, Arc::new(Nobody));
+        for number in 1..=5 {
+            sink.push(output(number));
+        }
+        assert_eq!(text(pushes.wait_next()), "1");
+        sink.push(output(6)); // one place is free, but two are needed
+        assert_eq!(text(pushes.wait_next()), "2");
+        sink.push(output(7));
+        sink.push(Push::End);
+        sink.push(output(8));
+        let rest: Vec<String> = (0..5).map(|_| text(pushes.wait_next())).collect();
+        assert_eq!(rest, ["3", "lagged 3", "7", "end", "none"]);
+    }
+
+    #[test]
+    fn a_dropped_sink_is_an_error_once() {
+        let (sink, mut pushes) = PushSink::new(3, Arc::new(Nobody));
+        sink.push(output(1));
+        drop(sink);
+        let all: Vec<String> = (0..3).map(|_| text(pushes.wait_next())).collect();
+        assert_eq!(all, ["1", "error", "none"]);
+    }
+}

@@ -1,0 +1,202 @@
+//! One answer on its way: [`ReplySlot`] is the side that answers, [`Pending`] the side that waits.
+//!
+//! ```text
+//!   empty ──answer / fail / drop──▶ full ──taken by the Pending──▶ taken
+//! ```
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use croupier_wire::door::Reply;
+
+use crate::backend::wait_until;
+use crate::watched::Watched;
+use crate::window::Window;
+use crate::{Backend, ClientError, Wait};
+
+type Answer = Result<Reply, ClientError>;
+
+struct Cell {
+    state: Watched<State>,
+}
+
+enum State {
+    Empty,
+    Full(Answer),
+    Taken,
+}
+
+impl State {
+    fn take(&mut self) -> Option<Answer> {
+        match std::mem::replace(self, State::Taken) {
+            State::Full(answer) => Some(answer),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+}
+
+impl Wait for Cell {
+    fn ready(&self) -> bool {
+        self.state.with(|state| !matches!(state, State::Empty))
+    }
+
+    fn park(&self, deadline: Option<Instant>) {
+        self.state.park(|state| !matches!(state, State::Empty), deadline);
+    }
+
+    fn poke(&self) {
+        self.state.poke();
+    }
+}
+
+/// Where a backend puts the answer to one request. Answered exactly once; dropping it unanswered answers [`ClientError::Gone`].
+pub struct ReplySlot {
+    cell: Option<Arc<Cell>>,
+    /// The key to give back when the answer is there.
+    key: Option<(Arc<Window>, u64)>,
+}
+
+impl ReplySlot {
+    /// A slot, and the waiting side of it.
+    pub fn new(backend: Arc<dyn Backend>) -> (ReplySlot, Pending) {
+        let cell = Arc::new(Cell { state: Watched::new(State::Empty) });
+        let slot = ReplySlot { cell: Some(cell.clone()), key: None };
+        (slot, Pending { cell, backend, key: 0 })
+    }
+
+    /// A slot whose answer gives `key` back to its window.
+    pub(crate) fn keyed(backend: Arc<dyn Backend>, window: Arc<Window>, key: u64) -> (ReplySlot, Pending) {
+        let (mut slot, mut pending) = ReplySlot::new(backend);
+        slot.key = Some((window, key));
+        pending.key = key;
+        (slot, pending)
+    }
+
+    /// Gives the answer.
+    pub fn answer(mut self, reply: Reply) {
+        self.fill(Ok(reply));
+    }
+
+    /// Says that there will be no answer, and why.
+    pub fn fail(mut self, error: ClientError) {
+        self.fill(Err(error));
+    }
+
+    /// Whether nobody waits for the answer any more. The turn is played all the same.
+    pub fn is_abandoned(&self) -> bool {
+        self.cell.as_ref().is_some_and(|cell| Arc::strong_count(cell) == 1)
+    }
+
+    fn fill(&mut self, answer: Answer) {
+        let Some(cell) = self.cell.take() else { return };
+        // The key first: who wakes up on the answer may want to send the next turn.
+        if let Some((window, key)) = self.key.take() {
+            window.answered(key);
+        }
+        cell.state.change(|state| *state = State::Full(answer));
+    }
+}
+
+impl Drop for ReplySlot {
+    fn drop(&mut self) {
+        self.fill(Err(ClientError::Gone));
+    }
+}
+
+/// An answer that is awaited: a future, or [waited](Pending::wait) for by a thread. Dropping it gives up the answer, not the turn.
+#[must_use = "wait for it or await it; dropping it gives up the answer"]
+pub struct Pending {
+    cell: Arc<Cell>,
+    backend: Arc<dyn Backend>,
+    key: u64,
+}
+
+impl Pending {
+    /// The request's key (`client_seq`), with which it can be [repeated](crate::Session::repeat); 0 when it has none.
+    pub fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// Blocks the calling thread until the answer is there. A refusal is an error.
+    pub fn wait(self) -> Result<Reply, ClientError> {
+        wait_until(&*self.backend, &self.cell, None);
+        self.take()
+    }
+
+    /// As [`wait`](Pending::wait), for at most `patience`; then [`ClientError::Timeout`].
+    pub fn wait_for(self, patience: Duration) -> Result<Reply, ClientError> {
+        if !wait_until(&*self.backend, &self.cell, Some(Instant::now() + patience)) {
+            return Err(ClientError::Timeout { after: patience });
+        }
+        self.take()
+    }
+
+    fn take(self) -> Result<Reply, ClientError> {
+        self.cell.state.with(State::take).map_or(Err(ClientError::Gone), sort)
+    }
+}
+
+impl Future for Pending {
+    type Output = Result<Reply, ClientError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if !self.cell.ready() {
+            self.backend.help(&*self.cell);
+        }
+        self.cell.state.poll(cx, State::take).map(sort)
+    }
+}
+
+/// A refusal is an error for the caller.
+fn sort(answer: Answer) -> Result<Reply, ClientError> {
+    match answer? {
+        Reply::Refused(refusal) => Err(ClientError::Refused(refusal)),
+        reply => Ok(reply),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use croupier_wire::door::Request;
+
+    use super::*;
+    use crate::PushSink;
+
+    struct Nobody;
+
+    impl Backend for Nobody {
+        fn submit(&self, _: Request, _: ReplySlot) {}
+        fn follow(&self, _: Request, _: ReplySlot, _: PushSink) {}
+    }
+
+    #[test]
+    fn an_answer_from_another_thread_wakes_the_waiter_and_frees_the_key() {
+        let window = Window::starting_at(1);
+        let key = window.try_take().expect("room");
+        let (slot, pending) = ReplySlot::keyed(Arc::new(Nobody), window.clone(), key);
+        let answerer = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            slot.answer(Reply::Pong);
+        });
+        assert_eq!(pending.wait().expect("an answer"), Reply::Pong);
+        answerer.join().expect("no panic");
+        assert_eq!(window.try_take(), Some(2));
+    }
+
+    #[test]
+    fn a_dropped_slot_is_an_error_and_a_late_one_a_timeout() {
+        let (slot, pending) = ReplySlot::new(Arc::new(Nobody));
+        drop(slot);
+        assert!(matches!(pending.wait(), Err(ClientError::Gone)));
+        let (slot, pending) = ReplySlot::new(Arc::new(Nobody));
+        assert!(!slot.is_abandoned());
+        let late = pending.wait_for(Duration::from_millis(5));
+        assert!(matches!(late, Err(ClientError::Timeout { .. })));
+        assert!(slot.is_abandoned());
+    }
+}

@@ -1,0 +1,239 @@
+//! The unanswered requests of a connection, by call id, and what becomes of each.
+//!
+//! ```text
+//!   insert ──▶ Queued ──sent──▶ Sent ──reply──▶ (gone; a follower stays until End)
+//!                 ▲               │
+//!                 └─ broken ──────┴─ a verb that may not be sent twice ──▶ Uncertain
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use croupier_wire::codec::EncodeError;
+use croupier_wire::door::{FromServer, Push, Reply, Request, Verb, decode_from_server, put_request};
+use croupier_wire::frame::Header;
+
+use super::Broken;
+use crate::{ClientError, PushSink, ReplySlot};
+
+#[derive(Default)]
+pub(super) struct Table {
+    next_call: u64,
+    /// In the order of submission: after a break they are sent again in this order.
+    calls: BTreeMap<u64, Call>,
+}
+
+struct Call {
+    request: Request,
+    progress: Progress,
+    /// Gone once answered.
+    slot: Option<ReplySlot>,
+    /// Of a follower.
+    sink: Option<PushSink>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Queued,
+    Sent,
+}
+
+/// What a frame from the supervisor means; carried out by [`Delivery::deliver`] when no lock is held.
+pub(super) enum Delivery {
+    Answer(ReplySlot, Reply),
+    /// A follow was resumed after a break; nobody waits for that answer.
+    Nothing,
+}
+
+impl Delivery {
+    pub(super) fn deliver(self) {
+        match self {
+            Delivery::Answer(slot, reply) => slot.answer(reply),
+            Delivery::Nothing => {}
+        }
+    }
+}
+
+impl Table {
+    /// Whether nothing is awaited and nothing followed.
+    pub(super) fn is_idle(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// How many calls are unanswered or followed.
+    #[cfg(feature = "tokio")]
+    pub(super) fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    pub(super) fn insert(&mut self, request: Request, slot: ReplySlot, sink: Option<PushSink>) -> u64 {
+        self.next_call += 1;
+        let call = Call { request, progress: Progress::Queued, slot: Some(slot), sink };
+        self.calls.insert(self.next_call, call);
+        self.next_call
+    }
+
+    /// Appends the frame of a call to `out`. A request that does not fit is failed and forgotten.
+    pub(super) fn put(&mut self, id: u64, out: &mut Vec<u8>, frame_bytes_max: u32) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        match put_request(out, id, &call.request, frame_bytes_max) {
+            Ok(()) => call.progress = Progress::Sent,
+            Err(error) => {
+                if let Some(call) = self.calls.remove(&id) {
+                    call.fail(|| match error {
+                        EncodeError::TooLong { max } => ClientError::TooBig { max },
+                        EncodeError::Codec => ClientError::Protocol { what: error.to_string() },
+                    });
+                }
+            }
+        }
+    }
+
+    /// Appends the frames of all calls, for a connection that was just made.
+    pub(super) fn put_all(&mut self, out: &mut Vec<u8>, frame_bytes_max: u32) {
+        let ids: Vec<u64> = self.calls.keys().copied().collect();
+        for id in ids {
+            self.put(id, out, frame_bytes_max);
+        }
+    }
+
+    /// Takes a frame from the supervisor.
+    pub(super) fn take(&mut self, header: &Header, body: &[u8]) -> Result<Delivery, Broken> {
+        match decode_from_server(header, body)? {
+            FromServer::Reply(Reply::Refused(refusal)) if header.call_id == 0 => {
+                Err(Broken::last_words(refusal))
+            }
+            FromServer::Reply(reply) => self.answer(header.call_id, reply),
+            FromServer::Push(push) => self.push(header.call_id, push).map(|()| Delivery::Nothing),
+        }
+    }
+
+    fn answer(&mut self, id: u64, reply: Reply) -> Result<Delivery, Broken> {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return Err(Broken::Nonsense(format!("an answer to call {id}, which is not open")));
+        };
+        let slot = call.slot.take();
+        if let Reply::Following { next } = &reply {
+            call.resume_at(*next);
+        }
+        let is_followed = matches!(reply, Reply::Following { .. } | Reply::Control(_)) && call.sink.is_some();
+        if !is_followed {
+            let sink = self.calls.remove(&id).and_then(|call| call.sink);
+            if let (Some(sink), Reply::Refused(refusal)) = (sink, &reply) {
+                sink.fail(ClientError::Refused(refusal.clone()));
+            }
+        }
+        Ok(slot.map_or(Delivery::Nothing, |slot| Delivery::Answer(slot, reply)))
+    }
+
+    fn push(&mut self, id: u64, push: Push) -> Result<(), Broken> {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return Err(Broken::Nonsense(format!("a push for call {id}, which is not open")));
+        };
+        let Some(sink) = &call.sink else {
+            return Err(Broken::Nonsense(format!("a push for call {id}, which follows nothing")));
+        };
+        let next = match &push {
+            Push::Output(output) => Some(output.number.saturating_add(1)),
+            _ => None,
+        };
+        let is_end = push == Push::End;
+        sink.push(push);
+        if let Some(next) = next {
+            call.resume_at(next);
+        }
+        if is_end {
+            self.calls.remove(&id);
+        }
+        Ok(())
+    }
+
+    /// The connection broke: what may not be sent twice fails, followers whom nobody reads are forgotten, the rest waits to be sent again.
+    pub(super) fn broken(&mut self, path: &Path) {
+        self.calls.retain(|_, call| {
+            !(call.slot.is_none() && call.sink.as_ref().is_none_or(PushSink::is_abandoned))
+        });
+        let uncertain: Vec<u64> =
+            self.calls.iter().filter(|(_, call)| call.is_uncertain()).map(|(id, _)| *id).collect();
+        for id in uncertain {
+            if let Some(call) = self.calls.remove(&id) {
+                let verb = verb_name(&call.request);
+                call.fail(|| ClientError::Uncertain { path: path.to_owned(), verb });
+            }
+        }
+        for call in self.calls.values_mut() {
+            call.progress = Progress::Queued;
+            if let (Request::Control(Verb::Events), None, Some(sink)) =
+                (&call.request, &call.slot, &call.sink)
+            {
+                sink.push(Push::Lagged { lost: 0 });
+            }
+        }
+    }
+
+    /// Gives everything up.
+    pub(super) fn fail_all(&mut self, error: impl Fn() -> ClientError) {
+        for (_, call) in std::mem::take(&mut self.calls) {
+            call.fail(&error);
+        }
+    }
+}
+
+impl Call {
+    /// A follower goes on after a break where it was.
+    fn resume_at(&mut self, next: u64) {
+        if let Request::Follow { from, .. } = &mut self.request {
+            *from = next;
+        }
+    }
+
+    /// Whether this was sent and may not be sent twice.
+    fn is_uncertain(&self) -> bool {
+        self.progress == Progress::Sent && self.slot.is_some() && !is_repeatable(&self.request)
+    }
+
+    fn fail(self, error: impl Fn() -> ClientError) {
+        if let Some(slot) = self.slot {
+            slot.fail(error());
+        }
+        if let Some(sink) = self.sink {
+            sink.fail(error());
+        }
+    }
+}
+
+/// Turns and opens have keys, questions change nothing; a verb that changes something may have been carried out already.
+fn is_repeatable(request: &Request) -> bool {
+    match request {
+        Request::Open(_) | Request::Turn(_) | Request::Follow { .. } | Request::Ping => true,
+        Request::Control(verb) => match verb {
+            Verb::Plugins { .. }
+            | Verb::Sessions { .. }
+            | Verb::Session { .. }
+            | Verb::Export { .. }
+            | Verb::Status
+            | Verb::Workers
+            | Verb::Events => true,
+            Verb::Load { .. }
+            | Verb::Unload { .. }
+            | Verb::Suspend { .. }
+            | Verb::Resume { .. }
+            | Verb::Restart { .. }
+            | Verb::DropHeld { .. }
+            | Verb::Shutdown => false,
+        },
+    }
+}
+
+fn verb_name(request: &Request) -> &'static str {
+    match request {
+        Request::Control(Verb::Load { .. }) => "load",
+        Request::Control(Verb::Unload { .. }) => "unload",
+        Request::Control(Verb::Suspend { .. }) => "suspend",
+        Request::Control(Verb::Resume { .. }) => "resume",
+        Request::Control(Verb::Restart { .. }) => "restart",
+        Request::Control(Verb::DropHeld { .. }) => "session --drop",
+        Request::Control(Verb::Shutdown) => "shutdown",
+        _ => "a request",
+    }
+}

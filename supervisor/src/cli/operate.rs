@@ -1,0 +1,215 @@
+//! The operators' verbs: one request, one answer, shown.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use croupier_client::blocking::Client;
+use croupier_client::{LiveSessions, SessionId};
+use serde_json::json;
+
+use super::fail::{Failure, Stop};
+use super::out::{Form, Out};
+use super::show;
+
+/// Arguments of `load`.
+#[derive(Debug, Args)]
+pub(crate) struct Load {
+    /// The plugin's `.so`
+    file: PathBuf,
+}
+
+impl Load {
+    pub(crate) fn run(&self, client: &Client, out: &mut Out) -> Result<(), Stop> {
+        // The supervisor has another working directory than we.
+        let path = std::fs::canonicalize(&self.file).map_err(|error| {
+            let text = format!("cannot find {}: {error}", self.file.display());
+            Failure::new("no-file", text, "give the path of the plugin's .so file")
+        })?;
+        let Some(path) = path.to_str() else {
+            let text = format!("the path {} is not UTF-8", path.display());
+            return Err(Failure::new("no-file", text, "move the file to a path in UTF-8").into());
+        };
+        let plugin = client.load(path)?;
+        match out.form() {
+            Form::Json => out.json(&json!({ "plugins": [plugin] })),
+            Form::Human => out.line(&format!("loaded {} {}, {}", plugin.name, plugin.version, plugin.state)),
+        }
+    }
+}
+
+/// Arguments of `unload`.
+#[derive(Debug, Args)]
+pub(crate) struct Unload {
+    /// The plugin's name
+    plugin: String,
+    /// Close its live sessions first; without this, live sessions are a reason to refuse
+    #[arg(long)]
+    close_sessions: bool,
+}
+
+impl Unload {
+    pub(crate) fn run(&self, client: &Client, out: &mut Out) -> Result<(), Stop> {
+        let sessions = if self.close_sessions { LiveSessions::Close } else { LiveSessions::Refuse };
+        client.unload(&self.plugin, sessions)?;
+        ok(out, &format!("unloaded {}", self.plugin))
+    }
+}
+
+/// Arguments of verbs that just name a plugin.
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    /// The plugin's name
+    plugin: String,
+}
+
+impl Named {
+    pub(crate) fn suspend(&self, client: &Client, out: &mut Out) -> Result<(), Stop> {
+        client.suspend(&self.plugin)?;
+        ok(out, &format!("suspended {}; its turns wait until `croupier resume {0}`", self.plugin))
+    }
+
+    pub(crate) fn resume(&self, client: &Client, out: &mut Out) -> Result<(), Stop> {
+        client.resume(&self.plugin)?;
+        ok(out, &format!("resumed {}", self.plugin))
+    }
+
+    pub(crate) fn restart(&self, client: &Client, out: &mut Out) -> Result<(), Stop> {
+        client.restart(&self.plugin)?;
+        ok(out, &format!("restarted {}", self.plugin))
+    }
+}
+
+/// Arguments of `plugins`.
+#[derive(Debug, Args)]
+pub(crate) struct Plugins {
+    /// Only this one
+    plugin: Option<String>,
+}
+
+impl Plugins {
+    pub(crate) fn run(&self, client: &Client, out: &mut Out) -> Result<(), Stop> {
+        let plugins = client.plugins(self.plugin.as_deref())?;
+        match out.form() {
+            Form::Json => out.json(&json!({ "plugins": plugins })),
+            Form::Human => lines(out, &show::plugins(&plugins)),
+        }
+    }
+}
+
+/// Arguments of `sessions`.
+#[derive(Debug, Args)]
+pub(crate) struct Sessions {
+    /// Only this plugin's
+    #[arg(long)]
+    plugin: Option<String>,
+    /// At most this many, lowest ids first
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+}
+
+impl Sessions {
+    pub(crate) fn run(&self, client: &Client, out: &mut Out) -> Result<(), Stop> {
+        let sessions = client.sessions(self.plugin.as_deref(), self.limit)?;
+        match out.form() {
+            Form::Json => out.json(&json!({ "sessions": sessions })),
+            Form::Human => {
+                lines(out, &show::sessions(&sessions))?;
+                if sessions.len() as u64 >= u64::from(self.limit) {
+                    out.line(&format!("the first {}; there may be more: --limit", self.limit))?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Arguments of `session`.
+#[derive(Debug, Args)]
+pub(crate) struct Session {
+    /// The session's id
+    session: u64,
+    /// Write the session as a JSON document (snapshot, turns since, binary's digest) to a file; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    export: Option<PathBuf>,
+    /// Drop a held session for good, after the export if there is one
+    #[arg(long = "drop")]
+    drop_held: bool,
+}
+
+impl Session {
+    pub(crate) fn run(&self, client: &Client, out: &mut Out) -> Result<(), Stop> {
+        let id = SessionId(self.session);
+        if let Some(file) = &self.export {
+            let document = client.export(id)?;
+            export(file, &document, self.session, out)?;
+        }
+        if self.drop_held {
+            client.drop_held(id)?;
+            return ok(out, &format!("dropped session {id}"));
+        }
+        if self.export.is_some() {
+            return Ok(());
+        }
+        let detail = client.session_detail(id)?;
+        match out.form() {
+            Form::Json => out.json(&detail),
+            Form::Human => lines(out, &show::session(&detail)),
+        }
+    }
+}
+
+/// The export is what a table's money hangs on: readable by its owner alone, on the disk before anything is dropped, and never over another file.
+fn export(file: &Path, document: &str, session: u64, out: &mut Out) -> Result<(), Stop> {
+    if file == Path::new("-") {
+        out.bytes(document.as_bytes())?;
+        out.bytes(b"\n")?;
+        return out.flush();
+    }
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)
+        .and_then(|mut target| target.write_all(document.as_bytes()).and_then(|()| target.sync_all()));
+    written.map_err(|error| {
+        let text = format!("cannot write the export to {}: {error}", file.display());
+        let hint =
+            "name a file that does not exist yet, in a directory that you may write to; nothing was dropped";
+        Failure { session, ..Failure::new("output", text, hint) }
+    })?;
+    match out.form() {
+        Form::Json => out.json(&json!({ "exported": file, "bytes": document.len() })),
+        Form::Human => {
+            out.line(&format!("exported session {session} to {}, {} bytes", file.display(), document.len()))
+        }
+    }
+}
+
+pub(crate) fn status(client: &Client, out: &mut Out) -> Result<(), Stop> {
+    let status = client.status()?;
+    match out.form() {
+        Form::Json => out.json(&status),
+        Form::Human => lines(out, &show::status(&status)),
+    }
+}
+
+pub(crate) fn workers(client: &Client, out: &mut Out) -> Result<(), Stop> {
+    let workers = client.workers()?;
+    match out.form() {
+        Form::Json => out.json(&json!({ "workers": workers })),
+        Form::Human => lines(out, &show::workers(&workers)),
+    }
+}
+
+fn ok(out: &mut Out, text: &str) -> Result<(), Stop> {
+    match out.form() {
+        Form::Json => out.json(&json!({ "ok": true })),
+        Form::Human => out.line(text),
+    }
+}
+
+fn lines(out: &mut Out, lines: &[String]) -> Result<(), Stop> {
+    lines.iter().try_for_each(|line| out.line(line))
+}

@@ -1,0 +1,230 @@
+//! How things look to a person: short, aligned, readable at 3 am.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use croupier_client::{Event, PluginInfo, SessionDetail, SessionInfo, StatusInfo, What, WorkerInfo};
+
+use super::out::{Align, Table};
+
+const NS_PER_MS: u64 = 1_000_000;
+
+pub(crate) fn plugins(plugins: &[PluginInfo]) -> Vec<String> {
+    if plugins.is_empty() {
+        return vec!["no plugins are loaded; load one with `croupier load FILE`".to_owned()];
+    }
+    let mut table = Table::new(&[
+        ("PLUGIN", Align::Left),
+        ("VERSION", Align::Left),
+        ("STATE", Align::Left),
+        ("GAME", Align::Left),
+        ("SESSIONS", Align::Right),
+        ("HELD", Align::Right),
+        ("WORKERS", Align::Right),
+        ("TURNS", Align::Right),
+        ("LOST", Align::Right),
+        ("POISON", Align::Right),
+        ("FAULT", Align::Left),
+    ]);
+    for plugin in plugins {
+        table.row([
+            plugin.name.clone(),
+            plugin.version.clone(),
+            plugin.state.clone(),
+            plugin.game.clone(),
+            plugin.sessions.to_string(),
+            plugin.held.to_string(),
+            plugin.workers.len().to_string(),
+            plugin.turns.to_string(),
+            plugin.workers_lost.to_string(),
+            plugin.poison.to_string(),
+            plugin.fault.clone().unwrap_or_default(),
+        ]);
+    }
+    table.lines()
+}
+
+pub(crate) fn sessions(sessions: &[SessionInfo]) -> Vec<String> {
+    if sessions.is_empty() {
+        return vec!["no sessions".to_owned()];
+    }
+    let mut table = Table::new(&[
+        ("SESSION", Align::Right),
+        ("PLUGIN", Align::Left),
+        ("STATE", Align::Left),
+        ("PLAYERS", Align::Right),
+        ("TURNS", Align::Right),
+        ("PENDING", Align::Right),
+        ("OPEN FOR", Align::Right),
+    ]);
+    let now = now_ns();
+    for session in sessions {
+        table.row([
+            session.session.to_string(),
+            session.plugin.clone(),
+            session.state.clone(),
+            session.players.to_string(),
+            session.seq.to_string(),
+            session.pending.to_string(),
+            duration(now.saturating_sub(session.opened_ns) / NS_PER_MS),
+        ]);
+    }
+    table.lines()
+}
+
+pub(crate) fn session(detail: &SessionDetail) -> Vec<String> {
+    let info = &detail.info;
+    let state = match &detail.held_reason {
+        Some(reason) => format!("{}: {reason}", info.state),
+        None => info.state.clone(),
+    };
+    let players: Vec<String> = detail.players.iter().map(u64::to_string).collect();
+    let ticks = if detail.tick_ms == 0 { "none".to_owned() } else { format!("every {} ms", detail.tick_ms) };
+    pairs(&[
+        ("session", info.session.to_string()),
+        ("plugin", info.plugin.clone()),
+        ("state", state),
+        ("open for", duration(now_ns().saturating_sub(info.opened_ns) / NS_PER_MS)),
+        ("players", format!("{} ({})", players.len(), players.join(" "))),
+        ("turns", format!("{}, {} pending, {} poison", info.seq, info.pending, detail.poison)),
+        ("snapshot", format!("turn {}, {} bytes", detail.snapshot_seq, detail.snapshot_bytes)),
+        ("journal", format!("{} records", detail.journal_records)),
+        ("outputs", detail.outputs.to_string()),
+        ("ticks", ticks),
+        ("epoch", detail.epoch.to_string()),
+        ("binary", detail.digest.clone()),
+        ("commit", detail.commit.clone()),
+    ])
+}
+
+pub(crate) fn status(status: &StatusInfo) -> Vec<String> {
+    let lost = format!("{}, {} of them in mid-turn", status.workers_lost, status.workers_lost_mid_turn);
+    pairs(&[
+        (
+            "croupier",
+            format!("{}, process {}, up {}", status.version, status.pid, duration(status.uptime_ms)),
+        ),
+        ("plugins", format!("{}, {} down", status.plugins, status.plugins_down)),
+        ("sessions", format!("{} live, {} held", status.sessions, status.held)),
+        ("workers", status.workers.to_string()),
+        ("workers lost", lost),
+        ("turns", format!("{}, {} sent again, {} poison", status.turns, status.retries, status.poison)),
+        ("traffic", status.traffic_socket.clone().unwrap_or_else(|| "on the control socket".to_owned())),
+        ("state", status.state_dir.clone().unwrap_or_else(|| "in memory".to_owned())),
+    ])
+}
+
+pub(crate) fn workers(workers: &[WorkerInfo]) -> Vec<String> {
+    if workers.is_empty() {
+        return vec!["no workers".to_owned()];
+    }
+    let mut table = Table::new(&[
+        ("WORKER", Align::Right),
+        ("PLUGIN", Align::Left),
+        ("PID", Align::Right),
+        ("STATE", Align::Left),
+        ("SESSIONS", Align::Right),
+        ("CALLS", Align::Right),
+        ("AGE", Align::Right),
+        ("RSS MIB", Align::Right),
+        ("CPU", Align::Right),
+        ("ISOLATION", Align::Left),
+    ]);
+    for worker in workers {
+        table.row([
+            worker.worker.to_string(),
+            worker.plugin.clone(),
+            worker.pid.to_string(),
+            worker.state.clone(),
+            worker.sessions.to_string(),
+            worker.in_flight.to_string(),
+            duration(worker.age_ms),
+            format!("{}.{}", worker.rss_kib / 1024, worker.rss_kib % 1024 * 10 / 1024),
+            duration(worker.cpu_ms),
+            worker.isolation.clone(),
+        ]);
+    }
+    table.lines()
+}
+
+/// An event on one line: time of day (UTC), plugin, what.
+pub(crate) fn event(event: &Event) -> String {
+    let plugin = if event.plugin.is_empty() { "-" } else { &event.plugin };
+    format!("{} {plugin}: {}", time_of_day(event.at_ns), what(&event.what))
+}
+
+fn what(what: &What) -> String {
+    match what {
+        What::PluginLoaded { version, digest } => {
+            format!("plugin loaded, version {version}, binary {digest}")
+        }
+        What::PluginUnloaded => "plugin unloaded".to_owned(),
+        What::PluginSuspended => "plugin suspended".to_owned(),
+        What::PluginResumed => "plugin resumed".to_owned(),
+        What::PluginDown { reason } => format!("PLUGIN DOWN: {reason}"),
+        What::WorkerReady { worker, pid } => format!("worker {worker} serves, process {pid}"),
+        What::WorkerDied { worker, pid, cause, unanswered } => {
+            format!("worker {worker} died, process {pid}: {cause}; {unanswered} unanswered")
+        }
+        What::SessionOpened { session, commit } => format!("session {session} opened, commit {commit}"),
+        What::SessionEnded { session, reason, seq } => {
+            format!("session {session} ended after turn {seq}: {reason}")
+        }
+        What::SessionHeld { session, reason } => format!("SESSION {session} HELD: {reason}"),
+        What::SessionRestored { session, worker, replayed, pause_us } => {
+            format!(
+                "session {session} restored in worker {worker}, {replayed} turns replayed, pause {pause_us} µs"
+            )
+        }
+        What::Diverged { session, seq } => format!("SESSION {session} DIVERGED on replay at turn {seq}"),
+        What::Poison { session, seq, player } => {
+            format!("POISON: session {session}, turn {seq}, player {player}")
+        }
+        What::PlayerJoined { session, player } => format!("session {session}: player {player} joined"),
+        What::PlayerLeft { session, player } => format!("session {session}: player {player} left"),
+        What::TurnDone { session, seq, status } => {
+            format!("session {session}: turn {seq} done, status {status}")
+        }
+        What::Emitted { session, topic } => format!("session {session}: emitted on {topic}"),
+    }
+}
+
+/// `name  value` lines, aligned.
+fn pairs(pairs: &[(&str, String)]) -> Vec<String> {
+    let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    pairs.iter().map(|(name, value)| format!("{name:<width$}  {value}")).collect()
+}
+
+/// Milliseconds as a person says them: `120ms`, `4.2s`, `12m30s`, `2h05m`, `3d04h`.
+pub(crate) fn duration(ms: u64) -> String {
+    let s = ms / 1000;
+    match s {
+        0 => format!("{ms}ms"),
+        1..=59 => format!("{s}.{}s", ms % 1000 / 100),
+        60..=3599 => format!("{}m{:02}s", s / 60, s % 60),
+        3600..=86399 => format!("{}h{:02}m", s / 3600, s / 60 % 60),
+        _ => format!("{}d{:02}h", s / 86400, s / 3600 % 24),
+    }
+}
+
+fn time_of_day(at_ns: u64) -> String {
+    let ms = at_ns / NS_PER_MS;
+    let s = ms / 1000 % 86400;
+    format!("{:02}:{:02}:{:02}.{:03}Z", s / 3600, s / 60 % 60, s % 60, ms % 1000)
+}
+
+fn now_ns() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_times() {
+        let all: Vec<String> = [7, 4_250, 750_000, 7_500_000, 273_600_000].map(duration).into();
+        assert_eq!(all, ["7ms", "4.2s", "12m30s", "2h05m", "3d04h"]);
+        assert_eq!(time_of_day(1_700_000_000_123_456_789), "22:13:20.123Z");
+    }
+}

@@ -1,0 +1,314 @@
+//! The config file of `croupier serve`: TOML, checked whole before anything is started. docs/OPERATING.md describes every key.
+//!
+//! Errors name the path of the key (`plugins.holdem.queue_max: …`). Relative paths are taken from the file's own directory.
+
+mod settings;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use croupier_fair::seal::AuditorPublic;
+use croupier_wire::frame::{FRAME_BYTES_CEILING, FRAME_BYTES_DEFAULT};
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::registry::PluginOptions;
+
+/// Longest config file, in bytes.
+pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of finished transcripts that are kept, unless configured: 4 GiB.
+const TRANSCRIPTS_KEEP_MIB: u64 = 4096;
+
+/// Everything that an operator can say. The default is a supervisor without plugins in the usual places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Directories whose `*.so` are loaded at the start, in order of names.
+    pub plugin_dirs: Vec<PathBuf>,
+    /// Where state is kept: binaries by digest, keys, transcripts.
+    pub state_dir: PathBuf,
+    /// The control socket.
+    pub socket: PathBuf,
+    /// The traffic socket.
+    pub traffic_socket: PathBuf,
+    /// The traffic socket's mode.
+    pub traffic_mode: u32,
+    /// The `croupier-worker` binary; beside `croupier` when not said.
+    pub worker: Option<PathBuf>,
+    /// Longest frame on the doors.
+    pub frame_bytes_max: u32,
+    /// The log.
+    pub log: Log,
+    /// Transcripts.
+    pub transcripts: Transcripts,
+    /// Options for all plugins.
+    pub defaults: PluginOptions,
+    /// Options for one plugin each; they go first.
+    pub plugins: BTreeMap<String, PluginOptions>,
+}
+
+/// How the supervisor logs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// A filter as `tracing-subscriber` takes it: `info`, `croupier=debug,plugin=warn`.
+    pub filter: String,
+    /// For people or for machines.
+    pub format: LogFormat,
+}
+
+/// The shape of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One line of text.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Log {
+    fn default() -> Log {
+        Log { filter: "info".to_owned(), format: LogFormat::Human }
+    }
+}
+
+/// What becomes of transcripts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transcripts {
+    /// Whether any are written.
+    pub write: Write,
+    /// Bytes of finished ones that are kept.
+    pub keep_bytes: u64,
+    /// Who may open the seeds of games that hide information; a pair of the operator's own when not said.
+    pub auditor: Option<AuditorPublic>,
+}
+
+/// Whether transcripts are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Write {
+    /// One per session.
+    All,
+    /// None.
+    Off,
+}
+
+/// Why a config cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the config {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The file is too large.
+    #[error("the config {} has {bytes} bytes; {CONFIG_BYTES_MAX} are allowed", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// The file says something that cannot be.
+    #[error("the config {} is wrong: {at}{why}", path.display())]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// The key's path and a colon; empty where the text says it.
+        at: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// The file as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    plugin_dirs: Vec<PathBuf>,
+    state_dir: Option<PathBuf>,
+    socket: Option<PathBuf>,
+    traffic_socket: Option<PathBuf>,
+    traffic_mode: Option<String>,
+    worker: Option<PathBuf>,
+    frame_bytes_max: Option<u32>,
+    log: Log,
+    transcripts: TranscriptsFile,
+    defaults: PluginOptions,
+    plugins: BTreeMap<String, toml::Table>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct TranscriptsFile {
+    write: bool,
+    keep_mib: u64,
+    auditor_key: Option<String>,
+}
+
+impl Default for TranscriptsFile {
+    fn default() -> TranscriptsFile {
+        TranscriptsFile { write: true, keep_mib: TRANSCRIPTS_KEEP_MIB, auditor_key: None }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        finish(File::default(), Path::new("")).expect("the defaults are right")
+    }
+}
+
+impl Config {
+    /// Reads and checks a config file.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+        let read = |source| ConfigError::Read { path: path.to_owned(), source };
+        let bytes = std::fs::metadata(path).map_err(read)?.len();
+        if bytes > CONFIG_BYTES_MAX {
+            return Err(ConfigError::TooLarge { path: path.to_owned(), bytes });
+        }
+        let text = std::fs::read_to_string(path).map_err(read)?;
+        let base = path.parent().unwrap_or(Path::new(""));
+        Config::parse(&text, base).map_err(|(at, why)| ConfigError::Wrong {
+            path: path.to_owned(),
+            at: if at.is_empty() || at == "." { String::new() } else { format!("{at}: ") },
+            why,
+        })
+    }
+
+    /// Checks a config's text. The error is the key's path, and what is wrong with it.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn parse(text: &str, base: &Path) -> Result<Config, (String, String)> {
+        let reader =
+            toml::Deserializer::parse(text).map_err(|error| (String::new(), error.to_string()))?;
+        let file: File = serde_path_to_error::deserialize(reader)
+            .map_err(|error| (error.path().to_string(), error.inner().message().to_owned()))?;
+        finish(file, base)
+    }
+
+    /// The options for one plugin.
+    pub fn options(&self, plugin: &str) -> PluginOptions {
+        self.plugins.get(plugin).map_or_else(|| self.defaults.clone(), |own| own.or(&self.defaults))
+    }
+}
+
+fn finish(file: File, base: &Path) -> Result<Config, (String, String)> {
+    let socket = file.socket.map_or_else(croupier_client::default_control_socket, |path| base.join(path));
+    let traffic_socket = file
+        .traffic_socket
+        .map_or_else(|| socket.with_file_name("traffic.sock"), |path| base.join(path));
+    if socket == traffic_socket {
+        return Err(("traffic_socket".to_owned(), "is the control socket too: give it a path of its own".to_owned()));
+    }
+    let frame_bytes_max = file.frame_bytes_max.unwrap_or(FRAME_BYTES_DEFAULT);
+    if !(4096..=FRAME_BYTES_CEILING).contains(&frame_bytes_max) {
+        let why = format!("{frame_bytes_max} is not between 4096 and {FRAME_BYTES_CEILING}");
+        return Err(("frame_bytes_max".to_owned(), why));
+    }
+    let auditor = match &file.transcripts.auditor_key {
+        None => None,
+        Some(text) => Some(
+            text.parse()
+                .map_err(|error| ("transcripts.auditor_key".to_owned(), format!("{error}")))?,
+        ),
+    };
+    let plugins = file
+        .plugins
+        .into_iter()
+        .map(|(name, table)| settings::options(&name, table).map(|options| (name, options)))
+        .collect::<Result<_, _>>()?;
+    Ok(Config {
+        plugin_dirs: file.plugin_dirs.into_iter().map(|dir| base.join(dir)).collect(),
+        state_dir: file.state_dir.map_or_else(default_state_dir, |dir| base.join(dir)),
+        socket,
+        traffic_socket,
+        traffic_mode: mode(file.traffic_mode.as_deref().unwrap_or("0660"))?,
+        worker: file.worker.map(|path| base.join(path)),
+        frame_bytes_max,
+        log: file.log,
+        transcripts: Transcripts {
+            write: if file.transcripts.write { Write::All } else { Write::Off },
+            keep_bytes: file.transcripts.keep_mib.saturating_mul(1 << 20),
+            auditor,
+        },
+        defaults: file.defaults,
+        plugins,
+    })
+}
+
+/// An octal mode of permission bits.
+fn mode(text: &str) -> Result<u32, (String, String)> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(mode),
+        _ => Err(("traffic_mode".to_owned(), format!("{text:?} is no octal mode such as \"0660\""))),
+    }
+}
+
+/// Where state is kept when nobody says: `/var/lib/croupier` for root, else under `$XDG_STATE_HOME` or `~/.local/state`.
+fn default_state_dir() -> PathBuf {
+    if rustix::process::geteuid().is_root() {
+        return PathBuf::from("/var/lib/croupier");
+    }
+    let named = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    named("XDG_STATE_HOME")
+        .or_else(|| named("HOME").map(|home| home.join(".local/state")))
+        .unwrap_or_else(std::env::temp_dir)
+        .join("croupier")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(text: &str) -> String {
+        let (at, why) = Config::parse(text, Path::new("/etc/croupier")).expect_err("is wrong");
+        format!("{at}: {why}")
+    }
+
+    #[test]
+    fn a_config_says_where_things_are_and_how_plugins_run() {
+        let text = r#"
+            plugin_dirs = ["plugins", "/opt/games"]
+            state_dir = "state"
+            socket = "/run/x/control.sock"
+            traffic_mode = "0666"
+            [log]
+            format = "json"
+            [transcripts]
+            keep_mib = 1
+            [defaults]
+            queue_max = 7
+            [plugins.holdem]
+            turn_wall_ms = 250
+            [plugins.holdem.settings]
+            rake = "0.05"
+            tables = 3
+        "#;
+        let config = Config::parse(text, Path::new("/etc/croupier")).unwrap();
+        assert_eq!(config.plugin_dirs[0], Path::new("/etc/croupier/plugins"));
+        assert_eq!(config.traffic_socket, Path::new("/run/x/traffic.sock"));
+        assert_eq!((config.traffic_mode, config.log.format), (0o666, LogFormat::Json));
+        let holdem = config.options("holdem");
+        assert_eq!((holdem.queue_max, holdem.turn_wall_ms), (Some(7), Some(250)));
+        assert_eq!(holdem.settings.as_deref(), Some(r#"{"rake":"0.05","tables":3}"#));
+        assert_eq!(config.options("other").settings, None);
+    }
+
+    #[test]
+    fn whatever_is_wrong_is_named_by_its_path() {
+        assert!(wrong("sokcet = \"x\"").contains("sokcet"));
+        assert!(wrong("[log]\nformat = \"loud\"").starts_with("log.format"));
+        assert!(wrong("traffic_mode = \"rw\"").starts_with("traffic_mode"));
+        assert!(wrong("frame_bytes_max = 1").starts_with("frame_bytes_max"));
+        assert!(wrong("[transcripts]\nauditor_key = \"zz\"").starts_with("transcripts.auditor_key"));
+        assert!(wrong("[plugins.holdem]\nqueue_max = \"many\"").starts_with("plugins.holdem.queue_max"));
+        assert!(wrong("[plugins.holdem.settings]\nrake = 0.05").starts_with("plugins.holdem.settings.rake"));
+        assert!(wrong("socket = \"a\"\ntraffic_socket = \"a\"").starts_with("traffic_socket"));
+    }
+}

@@ -1,0 +1,50 @@
+//! One plugin's table in the config: its options, and the settings that its `init` gets as JSON.
+
+use serde_json::{Map, Value};
+
+use crate::registry::PluginOptions;
+
+/// Takes `[plugins.NAME]` apart. The error is the key's path, and what is wrong with it.
+pub(super) fn options(name: &str, mut table: toml::Table) -> Result<PluginOptions, (String, String)> {
+    let at = format!("plugins.{name}");
+    let settings = match table.remove("settings") {
+        None => None,
+        Some(toml::Value::Table(settings)) => Some(object(&format!("{at}.settings"), settings)?.to_string()),
+        Some(_) => return Err((format!("{at}.settings"), "must be a table".to_owned())),
+    };
+    let mut options: PluginOptions = serde_path_to_error::deserialize(toml::Value::Table(table))
+        .map_err(|error| (format!("{at}.{}", error.path()), error.inner().message().to_owned()))?;
+    options.settings = settings;
+    Ok(options)
+}
+
+fn object(at: &str, table: toml::Table) -> Result<Value, (String, String)> {
+    let members = table
+        .into_iter()
+        .map(|(key, value)| json(&format!("{at}.{key}"), value).map(|value| (key, value)))
+        .collect::<Result<Map<_, _>, _>>()?;
+    Ok(Value::Object(members))
+}
+
+/// TOML as JSON. What JSON cannot say exactly is refused: money is written as text.
+fn json(at: &str, value: toml::Value) -> Result<Value, (String, String)> {
+    Ok(match value {
+        toml::Value::String(text) => Value::String(text),
+        toml::Value::Integer(number) => Value::Number(number.into()),
+        toml::Value::Boolean(flag) => Value::Bool(flag),
+        toml::Value::Array(values) => Value::Array(
+            values
+                .into_iter()
+                .enumerate()
+                .map(|(index, value)| json(&format!("{at}[{index}]"), value))
+                .collect::<Result<_, _>>()?,
+        ),
+        toml::Value::Table(table) => object(at, table)?,
+        toml::Value::Float(number) => {
+            return Err((at.to_owned(), format!("{number} is a binary fraction: write it as text, \"{number}\"")));
+        }
+        toml::Value::Datetime(time) => {
+            return Err((at.to_owned(), format!("{time} is a time, which JSON does not know: write it as text")));
+        }
+    })
+}

@@ -1,0 +1,342 @@
+//! The lock around one game, and one step through it.
+//!
+//! ```text
+//!  step(events):  lock ─ core.step ─ perform (encode frames, push outputs, record) ─ unlock ─ afterwards (flush, answer, spawn, ask)
+//! ```
+//!
+//! Any thread may step: callers, tasks of workers, the timer. Answers are given after the lock is released, so whoever is
+//! answered may come back at once.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, Weak};
+
+use croupier_core::action::{Action, Answered, Output};
+use croupier_core::event::{Event, LiveSessions, Open, Turn};
+use croupier_core::game::OutputsError;
+use croupier_core::ids::{RequestId, SessionId, WorkerId};
+use croupier_core::views::{Export, GameView, SessionView};
+use croupier_core::{Game, Refusal};
+use croupier_wire::door;
+use tokio::sync::{Notify, watch};
+
+use super::context::Context;
+use super::perform::{After, door_output};
+use super::slot::Slot;
+use crate::events::PushTo;
+use crate::registry::Plugin;
+
+/// Followers of one session's output at a time.
+pub const FOLLOWERS_PER_SESSION_MAX: usize = 1024;
+
+/// Who waits for an answer: called exactly once, without any lock held, unless the game is abandoned.
+pub type Answerer = Box<dyn FnOnce(Result<Answered, Refusal>) + Send>;
+
+/// One plugin's game with its workers. Lives until [`GameDriver::stopped`].
+pub struct GameDriver {
+    pub(super) me: Weak<GameDriver>,
+    pub(super) context: Arc<Context>,
+    pub(super) plugin: Arc<Plugin>,
+    inner: Mutex<Inner>,
+    /// The timer has to wake earlier than it thinks.
+    earlier: Notify,
+    stopped: watch::Sender<bool>,
+}
+
+impl std::fmt::Debug for GameDriver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GameDriver").field("plugin", &self.plugin.name).finish_non_exhaustive()
+    }
+}
+
+/// What the lock protects.
+pub(super) struct Inner {
+    pub(super) game: Game,
+    pub(super) slots: BTreeMap<WorkerId, Arc<Slot>>,
+    pub(super) waiters: HashMap<RequestId, Answerer>,
+    pub(super) followers: HashMap<SessionId, Vec<Box<dyn PushTo>>>,
+    /// Live sessions whose seed goes to everybody at close though their game hides information.
+    pub(super) reveal_public: HashSet<SessionId>,
+    actions: Vec<Action>,
+    /// When the timer wakes next, as it knows.
+    armed: Option<u64>,
+    abandoned: bool,
+}
+
+impl GameDriver {
+    /// A game that is unloaded; [`GameDriver::start`] it. Starts its timer.
+    pub fn new(context: Arc<Context>, plugin: Arc<Plugin>) -> Arc<GameDriver> {
+        let inner = Inner {
+            game: Game::new(plugin.spec.clone()),
+            slots: BTreeMap::new(),
+            waiters: HashMap::new(),
+            followers: HashMap::new(),
+            reveal_public: HashSet::new(),
+            actions: Vec::new(),
+            armed: None,
+            abandoned: false,
+        };
+        let driver = Arc::new_cyclic(|me| GameDriver {
+            me: me.clone(),
+            context,
+            plugin,
+            inner: Mutex::new(inner),
+            earlier: Notify::new(),
+            stopped: watch::Sender::new(false),
+        });
+        driver.context.runtime.spawn(keep_time(driver.clone()));
+        driver
+    }
+
+    /// The plugin that it plays.
+    pub fn plugin(&self) -> &Arc<Plugin> {
+        &self.plugin
+    }
+
+    /// Takes one event.
+    pub fn step(&self, event: Event) {
+        self.step_all([event]);
+    }
+
+    /// Takes events in order, under one lock.
+    pub fn step_all(&self, events: impl IntoIterator<Item = Event>) {
+        let mut after = After::default();
+        {
+            let mut inner = crate::lock(&self.inner);
+            self.step_locked(&mut inner, events, &mut after);
+        }
+        self.afterwards(after);
+    }
+
+    fn step_locked(&self, inner: &mut Inner, events: impl IntoIterator<Item = Event>, after: &mut After) {
+        if inner.abandoned {
+            return;
+        }
+        let now = self.context.clock.now();
+        let mut actions = std::mem::take(&mut inner.actions);
+        for event in events {
+            inner.game.step(now, event, &mut actions);
+            for action in actions.drain(..) {
+                self.perform(inner, action, after);
+            }
+        }
+        inner.actions = actions;
+        let wake = inner.game.next_wake();
+        if wake.is_some_and(|at| inner.armed.is_none_or(|armed| at < armed)) {
+            self.earlier.notify_one();
+        }
+    }
+
+    /// Takes an event that makes somebody wait.
+    fn ask(&self, request: RequestId, event: Event, answerer: Answerer) {
+        let mut after = After::default();
+        {
+            let mut inner = crate::lock(&self.inner);
+            inner.waiters.insert(request, answerer);
+            self.step_locked(&mut inner, [event], &mut after);
+            if inner.abandoned {
+                inner.waiters.remove(&request);
+            }
+        }
+        self.afterwards(after);
+    }
+
+    /// Brings the game up.
+    pub fn start(&self, answerer: Answerer) {
+        let request = self.context.request();
+        self.ask(request, Event::Start { request }, answerer);
+    }
+
+    /// Lets turns wait.
+    pub fn suspend(&self, answerer: Answerer) {
+        let request = self.context.request();
+        self.ask(request, Event::Suspend { request }, answerer);
+    }
+
+    /// Goes on.
+    pub fn resume(&self, answerer: Answerer) {
+        let request = self.context.request();
+        self.ask(request, Event::Resume { request }, answerer);
+    }
+
+    /// Replaces the workers.
+    pub fn restart(&self, answerer: Answerer) {
+        let request = self.context.request();
+        self.ask(request, Event::Restart { request }, answerer);
+    }
+
+    /// Takes the game down.
+    pub fn unload(&self, sessions: LiveSessions, answerer: Answerer) {
+        let request = self.context.request();
+        self.ask(request, Event::Unload { request, sessions }, answerer);
+    }
+
+    /// Forgets a held session.
+    pub fn drop_held(&self, session: SessionId, answerer: Answerer) {
+        let request = self.context.request();
+        self.ask(request, Event::DropHeld { request, session }, answerer);
+    }
+
+    /// Opens a session. `open.request` is fresh from [`Context::request`].
+    pub fn open(&self, open: Open, reveal_public: Publicity, answerer: Answerer) {
+        if reveal_public == Publicity::Public {
+            crate::lock(&self.inner).reveal_public.insert(open.session);
+        }
+        self.ask(open.request, Event::Open(open), answerer);
+    }
+
+    /// Plays a turn. `turn.request` is fresh from [`Context::request`].
+    pub fn turn(&self, turn: Turn, answerer: Answerer) {
+        self.ask(turn.request, Event::Turn(turn), answerer);
+    }
+
+    /// The caller of this request went away. The turn is played all the same, once it was accepted.
+    pub fn cancel(&self, request: RequestId, session: SessionId) {
+        let known = crate::lock(&self.inner).waiters.remove(&request).is_some();
+        if known {
+            self.step(Event::Cancel { request, session });
+        }
+    }
+
+    /// Follows a session's output from number `from` on (0: from now on). `begin` is called first, with the number of the first output
+    /// that will come; it, like `to`, is called with the game locked, and must not come back here.
+    ///
+    /// # Errors
+    /// [`FollowError`]; then `begin` is not called.
+    pub fn follow(
+        &self,
+        session: SessionId,
+        from: u64,
+        to: Box<dyn PushTo>,
+        begin: impl FnOnce(u64),
+    ) -> Result<(), FollowError> {
+        let mut inner = crate::lock(&self.inner);
+        let history = inner.game.outputs(session, from).map_err(FollowError::Outputs)?;
+        let next = inner.game.next_output(session).unwrap_or(1);
+        let followers = inner.followers.entry(session).or_default();
+        followers.retain(|follower| !follower.is_abandoned());
+        if followers.len() >= FOLLOWERS_PER_SESSION_MAX {
+            return Err(FollowError::TooMany);
+        }
+        begin(history.first().map_or(next, |output| output.number));
+        for output in &history {
+            to.push(door::Push::Output(door_output(output)));
+        }
+        followers.push(to);
+        Ok(())
+    }
+
+    /// The game at a glance, with the process ids of its workers.
+    pub fn view(&self) -> (GameView, BTreeMap<WorkerId, u32>) {
+        let inner = crate::lock(&self.inner);
+        let pids = inner.slots.values().map(|slot| (slot.id, slot.pid())).filter(|(_, pid)| *pid != 0);
+        (inner.game.view(), pids.collect())
+    }
+
+    /// One session at a glance.
+    pub fn session_view(&self, session: SessionId) -> Option<SessionView> {
+        crate::lock(&self.inner).game.session_view(session)
+    }
+
+    /// The first `limit` sessions by id.
+    pub fn session_views(&self, limit: usize) -> Vec<SessionView> {
+        crate::lock(&self.inner).game.session_views(limit)
+    }
+
+    /// A session whole, without its secret.
+    pub fn export(&self, session: SessionId) -> Option<Export> {
+        crate::lock(&self.inner).game.export(session)
+    }
+
+    /// A session's outputs from number `from` on.
+    ///
+    /// # Errors
+    /// When there is no such session, or they are gone.
+    pub fn outputs(&self, session: SessionId, from: u64) -> Result<Vec<Output>, OutputsError> {
+        crate::lock(&self.inner).game.outputs(session, from)
+    }
+
+    /// Completes when the game is unloaded and its workers are gone, or when it was abandoned.
+    pub async fn stopped(&self) {
+        // The sender lives in `self`.
+        let _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;
+    }
+
+    pub(super) fn set_stopped(&self) {
+        self.stopped.send_replace(true);
+    }
+
+    /// Gives the game up: kills its workers and answers nobody any more. For the end of the supervisor, when there is no time left.
+    pub fn abandon(&self) {
+        let waiters = {
+            let mut inner = crate::lock(&self.inner);
+            inner.abandoned = true;
+            for slot in inner.slots.values() {
+                slot.kill(croupier_core::action::KillReason::Retired);
+            }
+            std::mem::take(&mut inner.waiters)
+        };
+        // Dropped without the lock: whoever hears of it may come back.
+        drop(waiters);
+        self.set_stopped();
+    }
+
+    /// One worker, if it lives.
+    pub(super) fn slot(&self, worker: WorkerId) -> Option<Arc<Slot>> {
+        crate::lock(&self.inner).slots.get(&worker).cloned()
+    }
+
+    /// A worker's task has ended.
+    pub(super) fn worker_ended(&self, worker: WorkerId, cause: croupier_core::event::Cause) {
+        let mut after = After::default();
+        {
+            let mut inner = crate::lock(&self.inner);
+            // The pid is told with the notice of the death, so the slot goes afterwards.
+            self.step_locked(&mut inner, [Event::WorkerDied { worker, cause }], &mut after);
+            inner.slots.remove(&worker);
+        }
+        self.afterwards(after);
+    }
+}
+
+/// Why a session cannot be followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FollowError {
+    /// Its outputs cannot be had.
+    #[error(transparent)]
+    Outputs(OutputsError),
+    /// It has [`FOLLOWERS_PER_SESSION_MAX`] already.
+    #[error("the session has its maximum of {FOLLOWERS_PER_SESSION_MAX} followers; close one of them first")]
+    TooMany,
+}
+
+/// To whom a session's seed is revealed at close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publicity {
+    /// As the game's kind says.
+    AsTheGame,
+    /// To everybody.
+    Public,
+}
+
+/// Steps the game whenever its next wake is due.
+async fn keep_time(driver: Arc<GameDriver>) {
+    let mut stopped = driver.stopped.subscribe();
+    loop {
+        let due = {
+            let mut inner = crate::lock(&driver.inner);
+            inner.armed = inner.game.next_wake();
+            inner.armed
+        };
+        let sleep = async {
+            match due {
+                Some(at) => tokio::time::sleep_until(driver.context.clock.instant(at).into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = sleep => driver.step(Event::Wake),
+            () = driver.earlier.notified() => {}
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Drives one plugin's state machine ([`croupier_core::Game`]) with real processes.
+//!
+//! ```text
+//!  callers ─┐                        ┌─▶ frames to workers
+//!  workers ─┼─ events ─▶ step ─ actions ─▶ spawns, kills, host calls
+//!  clock   ─┘        (one lock)      └─▶ answers, notices, outputs, transcripts
+//! ```
+//!
+//! * [`driver`]: the lock, and one step.
+//! * `perform`: what each action means.
+//! * `pump`: from a worker's frames to events; any thread may pump.
+//! * `attend`: the one task per worker: start, readiness, deadlines, death.
+//! * `slot`: one worker as the driver sees it.
+//! * `notices`: the core's notices as events for the outside.
+//! * [`context`]: what all games of a supervisor share.
+//! * [`host_calls`]: who answers plugins' questions.
+//! * [`transcripts`]: where turns are recorded for verification.
+//!
+//! No lock is held across an await. Lock order: a port's input, then the game, then everything else.
+
+mod attend;
+pub mod context;
+pub mod driver;
+pub mod host_calls;
+mod notices;
+mod perform;
+mod pump;
+mod slot;
+pub mod transcripts;
+
+pub use driver::GameDriver;

@@ -1,0 +1,114 @@
+//! From a worker's frames to events of the core. Any thread may pump a worker; all events of one receive go through under one lock.
+
+use std::sync::Arc;
+
+use croupier_core::action::KillReason;
+use croupier_core::event::{Answer, Event};
+use croupier_core::ids::{CallId, Payload, WorkerId};
+use croupier_wire::link::{FaultCode, FromWorker, LINK_VERSION, Limits};
+use croupier_wire::outcome::call_hash;
+
+use super::driver::GameDriver;
+use super::slot::Slot;
+use crate::worker::convert::{check_call, check_done, check_snapshot, check_text, done_to_core};
+use crate::worker::logs::Source;
+use crate::worker::port::Received;
+
+impl GameDriver {
+    /// Takes what a worker has said, without blocking. For a thread that waits for an answer of this worker.
+    pub fn pump_worker(&self, worker: WorkerId) {
+        if let Some(slot) = self.slot(worker) {
+            self.pump(&slot);
+        }
+    }
+
+    /// Takes what a worker has said, up to a bound.
+    pub(super) fn pump(&self, slot: &Arc<Slot>) -> Received {
+        let Some(port) = slot.port.get() else { return Received::Drained };
+        let received = port.receive(
+            Vec::new(),
+            |events, call, message| {
+                events.extend(event(slot, port.limits(), call, message)?);
+                Ok(())
+            },
+            |events| {
+                if !events.is_empty() {
+                    self.step_all(events);
+                }
+            },
+        );
+        if let Received::Broken(why) = &received {
+            slot.kill(KillReason::Protocol(why.clone()));
+        }
+        received
+    }
+}
+
+/// What a message means for the core; none when it is for us alone.
+fn event(slot: &Slot, limits: &Limits, call: u64, message: FromWorker<'_>) -> Result<Option<Event>, String> {
+    let worker = slot.id;
+    let answer = |answer| Ok(Some(Event::Answer { worker, call: CallId(call), answer }));
+    match message {
+        FromWorker::Log { level, text } => {
+            slot.log.line(Source::Log(level), text);
+            return Ok(None);
+        }
+        FromWorker::Fault { code, text } => {
+            slot.set_words(fault_text(code, text));
+            return Ok(None);
+        }
+        FromWorker::Welcome { version, .. } => return welcome(slot, version).map(Some),
+        _ if !slot.is_welcomed() => return Err("it answered before it said welcome".into()),
+        FromWorker::Ok => answer(Answer::Ok),
+        FromWorker::Failed { status, text } => {
+            check_text(text).map_err(|over| over.to_string())?;
+            answer(Answer::Failed { status, text: text.to_owned() })
+        }
+        FromWorker::Done(done) => {
+            check_done(&done, limits).map_err(|over| over.to_string())?;
+            answer(done_to_core(&done))
+        }
+        FromWorker::Snapshot { snapshot } => {
+            check_snapshot(snapshot, limits).map_err(|over| over.to_string())?;
+            answer(Answer::Snapshot(Payload::from(snapshot)))
+        }
+        FromWorker::HostCall { index, name, args } => {
+            check_call(name, args, limits).map_err(|over| over.to_string())?;
+            Ok(Some(Event::HostCall {
+                worker,
+                call: CallId(call),
+                index,
+                name: name.to_owned(),
+                args: Payload::from(args),
+                asked: call_hash(name, args),
+            }))
+        }
+    }
+}
+
+fn welcome(slot: &Slot, version: u16) -> Result<Event, String> {
+    if version != LINK_VERSION {
+        return Err(format!(
+            "the worker binary speaks link version {version}, the supervisor {LINK_VERSION}: install both from one release"
+        ));
+    }
+    slot.set_welcomed();
+    Ok(Event::WorkerLoaded { worker: slot.id })
+}
+
+/// A worker's last words as a sentence.
+pub(crate) fn fault_text(code: FaultCode, text: &str) -> String {
+    let what = match code {
+        FaultCode::NoPlugin => "no usable plugin reached the worker",
+        FaultCode::Dlopen => "the plugin could not be loaded",
+        FaultCode::NoSymbol => "the plugin does not export `croupier_plugin_v1`",
+        FaultCode::BadAbi => "the plugin was built for another version of the contract",
+        FaultCode::MissingFunction => "the plugin lacks a mandatory function",
+        FaultCode::ManifestMismatch => "the plugin's descriptor differs from its manifest",
+        FaultCode::LayoutMismatch => "the plugin's Rust types differ from those of this Croupier",
+        FaultCode::Protocol => "the worker did not understand a frame",
+        FaultCode::Setup => "the worker could not set itself up",
+    };
+    let text: String = text.chars().take(1000).collect();
+    if text.is_empty() { what.to_owned() } else { format!("{what}: {text}") }
+}

@@ -1,0 +1,104 @@
+//! One worker as the driver sees it: from the moment it is asked for until its death is reported.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use croupier_core::action::KillReason;
+use croupier_core::ids::WorkerId;
+use tokio::sync::watch;
+
+use crate::worker::cause::LastWords;
+use crate::worker::logs::PluginLog;
+use crate::worker::port::Port;
+
+/// Shared by the driver, the worker's task and whoever pumps.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) id: WorkerId,
+    /// Its frames; not there before the process is.
+    pub(super) port: OnceLock<Port>,
+    pub(super) log: PluginLog,
+    pid: AtomicU32,
+    welcomed: AtomicBool,
+    /// The first reason to kill it; later ones do not count.
+    kill: watch::Sender<Option<KillReason>>,
+    leaving: watch::Sender<bool>,
+    words: Mutex<Option<LastWords>>,
+}
+
+impl Slot {
+    pub(super) fn new(id: WorkerId, log: PluginLog) -> Slot {
+        Slot {
+            id,
+            port: OnceLock::new(),
+            log,
+            pid: AtomicU32::new(0),
+            welcomed: AtomicBool::new(false),
+            kill: watch::Sender::new(None),
+            leaving: watch::Sender::new(false),
+            words: Mutex::new(None),
+        }
+    }
+
+    /// Asks its task to end it.
+    pub(super) fn kill(&self, why: KillReason) {
+        self.kill.send_if_modified(|reason| {
+            let first = reason.is_none();
+            if first {
+                *reason = Some(why);
+            }
+            first
+        });
+    }
+
+    /// Completes with the reason when it is to be ended.
+    pub(super) async fn killed(&self) -> KillReason {
+        let mut reason = self.kill.subscribe();
+        // The sender lives in `self`.
+        let reason = reason.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+        reason.unwrap_or(KillReason::Retired)
+    }
+
+    /// It was told to shut down.
+    pub(super) fn leave(&self) {
+        self.leaving.send_replace(true);
+    }
+
+    /// Whether it was told to shut down.
+    pub(super) fn is_leaving(&self) -> bool {
+        *self.leaving.borrow()
+    }
+
+    /// Completes when it was told to shut down.
+    pub(super) async fn left(&self) {
+        let _ = self.leaving.subscribe().wait_for(|leaving| *leaving).await;
+    }
+
+    /// Its process id; 0 before there is a process.
+    pub(super) fn pid(&self) -> u32 {
+        self.pid.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_pid(&self, pid: u32) {
+        self.pid.store(pid, Ordering::Relaxed);
+    }
+
+    /// Whether it has loaded its plugin.
+    pub(super) fn is_welcomed(&self) -> bool {
+        self.welcomed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_welcomed(&self) {
+        self.welcomed.store(true, Ordering::Release);
+    }
+
+    /// It gave up by itself, saying this.
+    pub(super) fn set_words(&self, text: String) {
+        let words = if self.is_welcomed() { LastWords::AfterWelcome(text) } else { LastWords::BeforeWelcome(text) };
+        crate::lock(&self.words).get_or_insert(words);
+    }
+
+    pub(super) fn words(&self) -> Option<LastWords> {
+        crate::lock(&self.words).clone()
+    }
+}

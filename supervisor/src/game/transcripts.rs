@@ -1,0 +1,70 @@
+//! Where turns are recorded for verification: the seam between a game's driver and whoever writes transcripts.
+
+use croupier_core::action::EndReason;
+use croupier_core::ids::SessionId;
+use croupier_fair::entry::Entry;
+use croupier_fair::seed::ServerSeed;
+
+/// Which plugin played, for a transcript's header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Player {
+    /// Name.
+    pub plugin: String,
+    /// Version.
+    pub version: String,
+    /// blake3 of the file.
+    pub digest: [u8; 32],
+    /// The version of its snapshots.
+    pub state_version: u32,
+    /// The game hides information from its players.
+    pub hidden_information: bool,
+}
+
+/// What the revealing of a session's seed at close is subject to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reveal {
+    /// To everybody: the game hides nothing, or the session's options say so.
+    Public,
+    /// To the auditor only.
+    Auditor,
+}
+
+/// A session's transcript begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Opening<'a> {
+    /// The session.
+    pub session: SessionId,
+    /// Which plugin plays it.
+    pub player: &'a Player,
+    /// The commitment to its seed.
+    pub commit: [u8; 32],
+    /// When it was opened, nanoseconds since the Unix epoch.
+    pub opened_ns: u64,
+    /// Period of its ticks in nanoseconds; 0 for none.
+    pub tick_ns: u64,
+    /// What becomes of the seed at close.
+    pub reveal: Reveal,
+}
+
+/// Takes what a transcript consists of. Within one session the calls come in order; they come while a game's lock is held, so they must
+/// be quick: hand over to a thread of your own, and bound what waits there.
+pub trait TranscriptSink: Send + Sync {
+    /// A session begins. Every other call about it comes later.
+    fn open(&self, opening: &Opening<'_>);
+
+    /// A turn's outcome is final.
+    fn record(&self, session: SessionId, entry: &Entry);
+
+    /// The session has ended at this time (nanoseconds since the Unix epoch), and its seed may be revealed, as [`Opening::reveal`] says. Nothing more comes about it.
+    fn close(&self, session: SessionId, seed: &ServerSeed, reason: EndReason, closed_ns: u64);
+}
+
+/// Records nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoTranscripts;
+
+impl TranscriptSink for NoTranscripts {
+    fn open(&self, _: &Opening<'_>) {}
+    fn record(&self, _: SessionId, _: &Entry) {}
+    fn close(&self, _: SessionId, _: &ServerSeed, _: EndReason, _: u64) {}
+}

@@ -1,0 +1,87 @@
+//! What the operator says about a plugin. Everything is optional: manifests and defaults say the rest.
+
+use serde::Deserialize;
+
+macro_rules! options {
+    ($($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
+        /// What the operator says about one plugin, or about all.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct PluginOptions {
+            /// Settings for the plugin's `init`: the text of a JSON object.
+            #[serde(skip)]
+            pub settings: Option<String>,
+            /// Permissions that are not granted though the manifest asks for them, as written there.
+            pub deny: Vec<String>,
+            $($(#[$doc])* pub $name: Option<$type>,)*
+        }
+
+        impl PluginOptions {
+            /// These options, and where they say nothing, those.
+            #[must_use]
+            pub fn or(&self, others: &PluginOptions) -> PluginOptions {
+                PluginOptions {
+                    settings: self.settings.clone().or_else(|| others.settings.clone()),
+                    deny: [self.deny.as_slice(), others.deny.as_slice()].concat(),
+                    $($name: self.$name.or(others.$name),)*
+                }
+            }
+        }
+    };
+}
+
+options! {
+    /// Most accepted turns that wait in one session, from 1.
+    queue_max: u32,
+    /// Most callers that wait for room in one session's queue.
+    lobby_max: u32,
+    /// Most calls in flight on one worker, from 1.
+    window_calls: usize,
+    /// Most turns of one session in flight, from 1.
+    flights_max: usize,
+    /// Most sessions, live and held.
+    sessions_max: usize,
+    /// Clients whose answers one session remembers.
+    clients_max: usize,
+    /// Outputs that each session keeps for followers that reconnect.
+    outputs_kept: usize,
+    /// A snapshot is taken after this many turns, from 1.
+    snapshot_turns: u64,
+    /// A snapshot is taken after this many bytes of journal.
+    snapshot_journal_bytes: usize,
+    /// A snapshot is taken after this many milliseconds.
+    snapshot_age_ms: u64,
+    /// Late ticks that are caught up.
+    catch_up_ticks: u64,
+    /// Poison turns after which a session is held.
+    poison_max: u32,
+    /// Longest time of one turn in milliseconds; counts when it is less than the manifest's.
+    turn_wall_ms: u32,
+    /// Longest time of loading in milliseconds; counts when it is less than the manifest's.
+    load_wall_ms: u32,
+    /// Log lines per second of one worker.
+    log_lines_per_s: u32,
+    /// Period of ticks in milliseconds; 0 for none.
+    tick_ms: u32,
+    /// Idle time-out in milliseconds; 0 for never.
+    idle_timeout_ms: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugins_own_options_come_before_the_defaults_and_denials_add_up() {
+        let own = PluginOptions { queue_max: Some(3), deny: vec!["send".into()], ..PluginOptions::default() };
+        let all = PluginOptions {
+            queue_max: Some(9),
+            poison_max: Some(2),
+            deny: vec!["threads".into()],
+            ..PluginOptions::default()
+        };
+        let both = own.or(&all);
+        assert_eq!((both.queue_max, both.poison_max), (Some(3), Some(2)));
+        assert_eq!(both.deny, ["send", "threads"]);
+    }
+}

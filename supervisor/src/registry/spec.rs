@@ -1,0 +1,188 @@
+//! Manifest and operator's options together: what the game, the link and the worker go by. Pure.
+
+use croupier_core::Spec;
+use croupier_core::spec::{Grants, Join, SnapshotPolicy};
+use croupier_manifest::manifest::{Join as ManifestJoin, Permission};
+use croupier_manifest::{Digest, Manifest, check_json};
+use croupier_wire::frame::{FRAME_BYTES_CEILING, FRAME_BYTES_DEFAULT};
+use croupier_wire::link::Limits;
+
+use super::{PluginError, PluginOptions};
+
+const NS_PER_MS: u64 = 1_000_000;
+/// Deepest nesting of a plugin's settings.
+const SETTINGS_DEPTH_MAX: usize = 64;
+/// Bytes of a frame beside its payloads: headers, lengths, texts.
+const FRAME_SLACK_BYTES: u64 = 64 << 10;
+
+/// What the plugin asks for and is not denied.
+pub(super) fn granted(manifest: &Manifest, options: &PluginOptions) -> Result<Vec<Permission>, PluginError> {
+    for denied in &options.deny {
+        Permission::try_from(denied.clone())
+            .map_err(|why| wrong(manifest, format!("`deny` names {denied:?}: {why}")))?;
+    }
+    let denied = |permission: &Permission| options.deny.contains(&permission.to_string());
+    let asked = manifest.permissions.request.iter();
+    Ok(asked.filter(|permission| !denied(permission)).cloned().collect())
+}
+
+fn wrong(manifest: &Manifest, why: String) -> PluginError {
+    PluginError::Options { plugin: manifest.name.to_string(), why }
+}
+
+/// What the plugin's game goes by.
+pub(super) fn spec(
+    manifest: &Manifest,
+    digest: Digest,
+    granted: &[Permission],
+    options: &PluginOptions,
+) -> Result<Spec, PluginError> {
+    let defaults = Spec::new(manifest.name.as_str(), digest.0);
+    let less = |theirs: u32, ours: Option<u32>| u64::from(ours.map_or(theirs, |ours| ours.min(theirs)));
+    let tick_ms = options.tick_ms.unwrap_or(manifest.session.tick_ms);
+    let idle_ms = options.idle_timeout_ms.unwrap_or(manifest.session.idle_timeout_ms);
+    Ok(Spec {
+        state_version: manifest.state_version,
+        settings: settings(manifest, options)?,
+        players_max: manifest.players.max,
+        join: match manifest.players.join {
+            ManifestJoin::Required => Join::Required,
+            ManifestJoin::Optional => Join::Optional,
+        },
+        grants: grants(granted),
+        queue_max: options.queue_max.unwrap_or(defaults.queue_max).max(1),
+        lobby_max: options.lobby_max.unwrap_or(defaults.lobby_max),
+        window_calls: options.window_calls.unwrap_or(defaults.window_calls).max(1),
+        flights_max: options.flights_max.unwrap_or(defaults.flights_max).max(1),
+        turn_wall_ns: less(manifest.limits.turn_wall_ms, options.turn_wall_ms) * NS_PER_MS,
+        load_wall_ns: less(manifest.limits.load_wall_ms, options.load_wall_ms) * NS_PER_MS,
+        snapshots: SnapshotPolicy {
+            turns: options.snapshot_turns.unwrap_or(defaults.snapshots.turns).max(1),
+            bytes: options.snapshot_journal_bytes.unwrap_or(defaults.snapshots.bytes),
+            age_ns: options
+                .snapshot_age_ms
+                .map_or(defaults.snapshots.age_ns, |ms| ms.saturating_mul(NS_PER_MS)),
+        },
+        outputs_kept: options.outputs_kept.unwrap_or(defaults.outputs_kept),
+        clients_max: options.clients_max.unwrap_or(defaults.clients_max),
+        sessions_max: options.sessions_max.unwrap_or(defaults.sessions_max),
+        catch_up_ticks: options.catch_up_ticks.unwrap_or(defaults.catch_up_ticks),
+        poison_max: options.poison_max.unwrap_or(defaults.poison_max),
+        tick_ns: u64::from(tick_ms) * NS_PER_MS,
+        idle_ns: idle_ms.saturating_mul(NS_PER_MS),
+        ..defaults
+    })
+}
+
+fn settings(manifest: &Manifest, options: &PluginOptions) -> Result<croupier_core::ids::Payload, PluginError> {
+    let text = options.settings.as_deref().unwrap_or("{}");
+    if let Err(error) = check_json(text.as_bytes(), SETTINGS_DEPTH_MAX) {
+        return Err(wrong(manifest, format!("`settings` is no JSON object: {error}")));
+    }
+    if !text.trim_start().starts_with('{') {
+        return Err(wrong(manifest, "`settings` is no JSON object; write members, as in { key = \"value\" }".into()));
+    }
+    Ok(text.as_bytes().into())
+}
+
+fn grants(granted: &[Permission]) -> Grants {
+    let mut grants = Grants::default();
+    for permission in granted {
+        match permission {
+            Permission::Send => grants.send = true,
+            Permission::Emit(topic) => drop(grants.emit.insert(topic.to_string())),
+            Permission::Call(name) => drop(grants.call.insert(name.to_string())),
+            // Enforced by the jail, not by the game.
+            Permission::Threads => {}
+        }
+    }
+    grants
+}
+
+/// What a worker must keep to. A frame holds a turn's reply, effects and snapshot together, each at its limit.
+pub(super) fn link_limits(manifest: &Manifest) -> Limits {
+    let limits = &manifest.limits;
+    let effects = u64::from(limits.effects_per_turn) * u64::from(limits.effect_bytes);
+    let most = u64::from(limits.reply_bytes) + u64::from(limits.snapshot_bytes) + effects + FRAME_SLACK_BYTES;
+    let frame_bytes = most.clamp(u64::from(FRAME_BYTES_DEFAULT), u64::from(FRAME_BYTES_CEILING)) as u32;
+    Limits {
+        frame_bytes,
+        reply_bytes: limits.reply_bytes,
+        snapshot_bytes: limits.snapshot_bytes,
+        effects_per_turn: limits.effects_per_turn,
+        effect_bytes: limits.effect_bytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANIFEST: &str = r#"
+        manifest = 1
+        name = "craps"
+        version = "1.2.3"
+        authors = ["A"]
+        description = "d"
+        license = "MIT"
+        state_version = 4
+        [game]
+        type = "dice"
+        [players]
+        min = 0
+        max = 7
+        join = "optional"
+        [permissions]
+        request = ["send", "emit:table", "call:wallet.balance"]
+        [limits]
+        turn_wall_ms = 2000
+        [session]
+        tick_ms = 50
+    "#;
+
+    fn manifest() -> Manifest {
+        Manifest::parse(MANIFEST).expect("a manifest").0
+    }
+
+    #[test]
+    fn options_change_what_they_name_and_never_give_more_time_than_the_manifest() {
+        let options = PluginOptions {
+            queue_max: Some(0),
+            turn_wall_ms: Some(60_000),
+            load_wall_ms: Some(500),
+            idle_timeout_ms: Some(9),
+            deny: vec!["emit:table".into()],
+            ..PluginOptions::default()
+        };
+        let manifest = manifest();
+        let granted = granted(&manifest, &options).unwrap();
+        let spec = spec(&manifest, Digest([1; 32]), &granted, &options).unwrap();
+        assert_eq!((spec.queue_max, spec.state_version, spec.players_max), (1, 4, 7));
+        assert_eq!((spec.turn_wall_ns, spec.load_wall_ns), (2_000_000_000, 500_000_000));
+        assert_eq!((spec.tick_ns, spec.idle_ns), (50_000_000, 9_000_000));
+        assert_eq!(spec.join, Join::Optional);
+        assert!(spec.grants.send && spec.grants.emit.is_empty());
+        assert!(spec.grants.call.contains("wallet.balance"));
+    }
+
+    #[test]
+    fn wrong_options_are_named() {
+        let manifest = manifest();
+        let deny = PluginOptions { deny: vec!["emmit:x".into()], ..PluginOptions::default() };
+        assert!(granted(&manifest, &deny).unwrap_err().to_string().contains("emmit:x"));
+        for text in ["[1]", "{", ""] {
+            let options = PluginOptions { settings: Some(text.into()), ..PluginOptions::default() };
+            let error = spec(&manifest, Digest([1; 32]), &[], &options).unwrap_err().to_string();
+            assert!(error.contains("settings"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_frame_holds_everything_at_its_limit_up_to_the_ceiling() {
+        let limits = link_limits(&manifest());
+        let all = u64::from(limits.reply_bytes)
+            + u64::from(limits.snapshot_bytes)
+            + u64::from(limits.effects_per_turn) * u64::from(limits.effect_bytes);
+        assert!(u64::from(limits.frame_bytes) > all);
+    }
+}

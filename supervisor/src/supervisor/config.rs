@@ -1,0 +1,126 @@
+//! What a supervisor is started with. Built in code; the `croupier` binary builds it from its TOML file.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::game::host_calls::{HostCall, HostCalls};
+use crate::game::transcripts::TranscriptSink;
+use crate::registry::PluginOptions;
+
+/// Longest payload of one turn unless configured otherwise, in bytes.
+pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
+/// Time for a graceful shutdown unless configured otherwise.
+pub const GRACE: Duration = Duration::from_secs(10);
+
+/// Everything has a default.
+#[derive(Clone)]
+pub struct SupervisorConfig {
+    pub(super) worker_binary: Option<PathBuf>,
+    pub(super) state_dir: Option<PathBuf>,
+    pub(super) traffic_socket: Option<String>,
+    pub(super) payload_bytes_max: usize,
+    pub(super) grace: Duration,
+    pub(super) defaults: PluginOptions,
+    pub(super) plugins: BTreeMap<String, PluginOptions>,
+    pub(super) host_calls: HostCalls,
+    pub(super) transcripts: Vec<Arc<dyn TranscriptSink>>,
+}
+
+impl Default for SupervisorConfig {
+    fn default() -> SupervisorConfig {
+        SupervisorConfig {
+            worker_binary: None,
+            state_dir: None,
+            traffic_socket: None,
+            payload_bytes_max: PAYLOAD_BYTES_MAX,
+            grace: GRACE,
+            defaults: PluginOptions::default(),
+            plugins: BTreeMap::new(),
+            host_calls: HostCalls::default(),
+            transcripts: Vec::new(),
+        }
+    }
+}
+
+impl SupervisorConfig {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> SupervisorConfig {
+        SupervisorConfig::default()
+    }
+
+    /// The `croupier-worker` binary; otherwise it is looked for beside the current executable.
+    #[must_use]
+    pub fn worker_binary(mut self, path: impl Into<PathBuf>) -> SupervisorConfig {
+        self.worker_binary = Some(path.into());
+        self
+    }
+
+    /// Where copies of plugins and the counter of session ids are kept; without it nothing is kept.
+    #[must_use]
+    pub fn state_dir(mut self, path: impl Into<PathBuf>) -> SupervisorConfig {
+        self.state_dir = Some(path.into());
+        self
+    }
+
+    /// The traffic socket's path, told to clients; opening it is the doors' business.
+    #[must_use]
+    pub fn traffic_socket(mut self, path: impl Into<String>) -> SupervisorConfig {
+        self.traffic_socket = Some(path.into());
+        self
+    }
+
+    /// Longest payload of one turn, in bytes.
+    #[must_use]
+    pub fn payload_bytes_max(mut self, bytes: usize) -> SupervisorConfig {
+        self.payload_bytes_max = bytes;
+        self
+    }
+
+    /// How long a graceful shutdown may take before workers are killed.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> SupervisorConfig {
+        self.grace = grace;
+        self
+    }
+
+    /// Options for all plugins.
+    #[must_use]
+    pub fn plugin_defaults(mut self, options: PluginOptions) -> SupervisorConfig {
+        self.defaults = options;
+        self
+    }
+
+    /// Options for one plugin; where they say nothing, the defaults count.
+    #[must_use]
+    pub fn plugin(mut self, name: &str, options: PluginOptions) -> SupervisorConfig {
+        self.plugins.insert(name.to_owned(), options);
+        self
+    }
+
+    /// Answers plugins that call `name`. `provider` runs on a thread that may block; `Err` is a negative status for the plugin.
+    #[must_use]
+    pub fn host_call(
+        mut self,
+        name: &str,
+        provider: Arc<dyn Fn(HostCall) -> Result<Vec<u8>, i32> + Send + Sync>,
+    ) -> SupervisorConfig {
+        self.host_calls.set(name, provider);
+        self
+    }
+
+    /// Records turns; may be given several times.
+    #[must_use]
+    pub fn transcripts(mut self, sink: Arc<dyn TranscriptSink>) -> SupervisorConfig {
+        self.transcripts.push(sink);
+        self
+    }
+
+    /// The options for the plugin of this name.
+    #[must_use]
+    pub fn options_for(&self, name: &str) -> PluginOptions {
+        self.plugins.get(name).map_or_else(|| self.defaults.clone(), |own| own.or(&self.defaults))
+    }
+}

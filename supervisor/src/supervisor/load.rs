@@ -1,0 +1,242 @@
+//! Loading and unloading plugins.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+
+use croupier_core::Refusal as CoreRefusal;
+use croupier_core::action::Answered;
+use croupier_core::event::LiveSessions;
+use croupier_wire::door::{Code, PluginInfo, Refusal};
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use super::Shared;
+use crate::game::GameDriver;
+use crate::refusals::{about, from_core, hint, internal, refusal, shutting_down, unknown_plugin};
+use crate::registry::{ObjectsError, Plugin, PluginError};
+
+/// Why a plugin is not loaded.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The file.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    /// A plugin of that name is there.
+    #[error("a plugin named {name} is already loaded (version {version}); unload it first")]
+    AlreadyLoaded {
+        /// The name.
+        name: String,
+        /// The version of the one that is there.
+        version: String,
+    },
+    /// Another plugin is missing.
+    #[error("plugin {name} needs plugin {needs} {wants}, and {}; load that first", found.as_ref().map_or("it is not loaded".to_owned(), |found| format!("{found} is loaded")))]
+    Dependency {
+        /// The plugin.
+        name: String,
+        /// What it needs.
+        needs: String,
+        /// In which version.
+        wants: String,
+        /// The version that is there.
+        found: Option<String>,
+    },
+    /// No copy could be kept.
+    #[error(transparent)]
+    Objects(#[from] ObjectsError),
+    /// It did not come up.
+    #[error("{refusal}")]
+    Start {
+        /// The plugin.
+        name: String,
+        /// Why.
+        refusal: CoreRefusal,
+    },
+    /// The end is near.
+    #[error("the supervisor is going down")]
+    ShuttingDown,
+    /// A fault of our own.
+    #[error("loading ended unexpectedly")]
+    Lost,
+}
+
+impl LoadError {
+    /// What a client is told.
+    pub fn refusal(&self) -> Refusal {
+        let text = self.to_string();
+        match self {
+            LoadError::Plugin(_) => {
+                hint(refusal(Code::BadPlugin, text), "`croupier check FILE` looks at it without running it")
+            }
+            LoadError::AlreadyLoaded { name, .. } => about(refusal(Code::AlreadyLoaded, text), name, 0),
+            LoadError::Dependency { name, .. } => about(refusal(Code::BadPlugin, text), name, 0),
+            LoadError::Objects(_) | LoadError::Lost => internal(text),
+            LoadError::Start { name, refusal } => from_core(refusal, name, 0),
+            LoadError::ShuttingDown => shutting_down(),
+        }
+    }
+}
+
+impl Shared {
+    /// Loads a plugin file, in a task of its own: a caller who goes away does not leave it half done.
+    pub(super) async fn load(&self, path: PathBuf) -> Result<PluginInfo, LoadError> {
+        let shared = self.me.upgrade().ok_or(LoadError::ShuttingDown)?;
+        let task = self.context.runtime.spawn(async move { shared.load_here(path).await });
+        task.await.unwrap_or(Err(LoadError::Lost))
+    }
+
+    async fn load_here(self: Arc<Self>, path: PathBuf) -> Result<PluginInfo, LoadError> {
+        self.check_serving().map_err(|_| LoadError::ShuttingDown)?;
+        let shared = self.clone();
+        let read = move || -> Result<Plugin, LoadError> {
+            let plugin = Plugin::load(&path, |name| shared.config.options_for(name))?;
+            shared.check_name_and_needs(&plugin)?;
+            if let Some(objects) = &shared.objects {
+                objects.keep(plugin.digest(), &plugin.binary.bytes().map_err(PluginError::from)?)?;
+            }
+            Ok(plugin)
+        };
+        let plugin = tokio::task::spawn_blocking(read).await.map_err(|_| LoadError::Lost)??;
+        let game = self.add_game(plugin)?;
+        let name = game.plugin().name.clone();
+        let (done, started) = oneshot::channel();
+        game.start(Box::new(move |result| drop(done.send(result))));
+        match started.await {
+            Ok(Ok(_)) => Ok(self.plugin_info(&game)),
+            Ok(Err(refusal)) => {
+                self.remove_game(&game);
+                Err(LoadError::Start { name, refusal })
+            }
+            Err(_) => {
+                self.remove_game(&game);
+                Err(LoadError::ShuttingDown)
+            }
+        }
+    }
+
+    fn check_name_and_needs(&self, plugin: &Plugin) -> Result<(), LoadError> {
+        let games = self.games.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(there) = games.get(&plugin.name) {
+            return Err(already_loaded(there));
+        }
+        for (needs, wants) in &plugin.manifest.dependencies {
+            let found = games.get(needs.as_str()).map(|game| &game.plugin().manifest.version);
+            if !found.is_some_and(|version| wants.matches(version)) {
+                return Err(LoadError::Dependency {
+                    name: plugin.name.clone(),
+                    needs: needs.to_string(),
+                    wants: wants.to_string(),
+                    found: found.map(ToString::to_string),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the plugin's name; whoever comes second is refused.
+    fn add_game(&self, plugin: Plugin) -> Result<Arc<GameDriver>, LoadError> {
+        let mut games = self.games.write().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock that the end takes: nothing is added after it.
+        self.check_serving().map_err(|_| LoadError::ShuttingDown)?;
+        if let Some(there) = games.get(&plugin.name) {
+            return Err(already_loaded(there));
+        }
+        let game = GameDriver::new(self.context.clone(), Arc::new(plugin));
+        games.insert(game.plugin().name.clone(), game.clone());
+        Ok(game)
+    }
+
+    fn remove_game(&self, game: &Arc<GameDriver>) {
+        let mut games = self.games.write().unwrap_or_else(PoisonError::into_inner);
+        let name = &game.plugin().name;
+        if games.get(name).is_some_and(|there| Arc::ptr_eq(there, game)) {
+            games.remove(name);
+            drop(games);
+            self.count_past(game);
+        }
+    }
+
+    /// Loads every `*.so` of these directories.
+    pub(super) async fn load_dirs(&self, dirs: Vec<PathBuf>) -> Vec<(PathBuf, Result<PluginInfo, Refusal>)> {
+        let mut results = Vec::new();
+        let mut left = Vec::new();
+        for dir in dirs {
+            match plugin_files(&dir) {
+                Ok(files) => left.extend(files),
+                Err(source) => {
+                    let error = LoadError::Plugin(PluginError::Read { path: dir.clone(), source });
+                    results.push((dir, Err(error.refusal())));
+                }
+            }
+        }
+        // Each round loads at least one plugin that others may need, or is the last.
+        loop {
+            let mut waiting = Vec::new();
+            let before = left.len();
+            for path in left {
+                match self.load(path.clone()).await {
+                    Ok(info) => results.push((path, Ok(info))),
+                    Err(error @ LoadError::Dependency { .. }) => waiting.push((path, error)),
+                    Err(error) => results.push((path, Err(error.refusal()))),
+                }
+            }
+            if waiting.len() == before || waiting.is_empty() {
+                results.extend(waiting.into_iter().map(|(path, error)| (path, Err(error.refusal()))));
+                return results;
+            }
+            left = waiting.into_iter().map(|(path, _)| path).collect();
+        }
+    }
+
+    /// Unloads a plugin, in a task of its own.
+    pub(super) async fn unload(&self, plugin: &str, sessions: LiveSessions) -> Result<(), Refusal> {
+        let game = self.game(plugin)?;
+        let dependant = self.games().into_iter().find(|other| {
+            other.plugin().manifest.dependencies.keys().any(|needs| needs.as_str() == plugin)
+        });
+        if let Some(other) = dependant {
+            let text = format!("plugin {} needs plugin {plugin}", other.plugin().name);
+            return Err(about(hint(refusal(Code::WrongState, text), "unload that one first"), plugin, 0));
+        }
+        let shared = self.me.upgrade().ok_or_else(shutting_down)?;
+        let task = self.context.runtime.spawn(async move { shared.unload_here(&game, sessions).await });
+        task.await.unwrap_or_else(|_| Err(internal("unloading ended unexpectedly")))
+    }
+
+    async fn unload_here(&self, game: &Arc<GameDriver>, sessions: LiveSessions) -> Result<(), Refusal> {
+        let (done, unloaded) = oneshot::channel::<Result<Answered, CoreRefusal>>();
+        game.unload(sessions, Box::new(move |result| drop(done.send(result))));
+        match unloaded.await {
+            Ok(Ok(_)) => {
+                game.stopped().await;
+                self.remove_game(game);
+                Ok(())
+            }
+            Ok(Err(refusal)) => Err(from_core(&refusal, &game.plugin().name, 0)),
+            Err(_) => Err(shutting_down()),
+        }
+    }
+
+    /// The game that is to be asked, by its plugin's name or refused.
+    pub(super) fn named(&self, plugin: &str) -> Result<Arc<GameDriver>, Refusal> {
+        self.game(plugin).map_err(|_| unknown_plugin(plugin))
+    }
+}
+
+fn already_loaded(there: &GameDriver) -> LoadError {
+    let plugin = there.plugin();
+    LoadError::AlreadyLoaded { name: plugin.name.clone(), version: plugin.player.version.clone() }
+}
+
+/// The `*.so` files of a directory, by name.
+fn plugin_files(dir: &std::path::Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "so") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

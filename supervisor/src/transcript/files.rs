@@ -1,0 +1,345 @@
+//! Writes transcripts, in one thread of its own.
+//!
+//! Lines are gathered per session and appended together, so that a hundred thousand sessions need no descriptors. What waits is bounded: when
+//! the disk cannot keep up, games wait for it rather than play turns that nobody could verify. A transcript that could not be written is
+//! reported once and has no last line, which every verifier refuses.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use croupier_core::action::EndReason;
+use croupier_core::ids::SessionId;
+use croupier_fair::chain::{FORMAT_VERSION, Header};
+use croupier_fair::entry::Entry;
+use croupier_fair::seed::ServerSeed;
+use croupier_fair::transcript::{Reveal as Sealing, TranscriptWriter};
+
+use super::keys::Keys;
+use crate::game::transcripts::{Opening, Reveal, TranscriptSink};
+
+/// Records that wait for the thread.
+const WAITING_MAX: usize = 65_536;
+/// Bytes that are gathered for one session before they are appended to its file.
+const GATHERED_BYTES_MAX: usize = 64 << 10;
+/// Bytes that are gathered for all sessions together.
+const GATHERED_TOTAL_MAX: usize = 64 << 20;
+/// Longest that a line waits for company.
+const GATHER_TIME: Duration = Duration::from_secs(1);
+
+/// How much is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Bytes of finished transcripts; beyond, the oldest are deleted.
+    pub bytes_max: u64,
+}
+
+/// The writing end; give it to the supervisor as a [`TranscriptSink`].
+#[derive(Debug)]
+pub struct FileTranscripts {
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Job {
+    Open { session: SessionId, header: Box<Header>, reveal: Reveal },
+    Record(SessionId, Box<Entry>),
+    Close(SessionId, Box<ServerSeed>, EndReason),
+}
+
+impl FileTranscripts {
+    /// Starts the thread, which writes into `dir`.
+    ///
+    /// # Errors
+    /// When the directory cannot be made or read.
+    pub fn start(dir: &Path, keys: Keys, keep: Keep) -> io::Result<FileTranscripts> {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        let finished = list_finished(dir)?;
+        let (jobs, inbox) = sync_channel(WAITING_MAX);
+        let writer = Writer {
+            dir: dir.to_owned(),
+            keys,
+            keep,
+            open: HashMap::new(),
+            gathered: 0,
+            finished_bytes: finished.iter().map(|(_, bytes)| bytes).sum(),
+            finished,
+        };
+        let thread =
+            std::thread::Builder::new().name("transcripts".to_owned()).spawn(move || writer.run(&inbox))?;
+        Ok(FileTranscripts { jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    fn give(&self, job: Job) {
+        if let Some(jobs) = &self.jobs
+            && jobs.send(job).is_err()
+        {
+            tracing::error!("the transcript writer is gone; transcripts from now on are incomplete");
+        }
+    }
+}
+
+impl Drop for FileTranscripts {
+    /// Writes out what waits.
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl TranscriptSink for FileTranscripts {
+    fn open(&self, opening: &Opening<'_>) {
+        let player = opening.player;
+        let header = Header {
+            format: FORMAT_VERSION,
+            session: opening.session.0,
+            plugin: player.plugin.clone(),
+            plugin_version: player.version.clone(),
+            digest: player.digest,
+            state_version: player.state_version,
+            commit: opening.commit,
+            opened_ns: opening.opened_ns,
+            hidden_information: player.hidden_information,
+            tick_period_ns: opening.tick_ns,
+            // The thread has the key, and puts it in.
+            server_key: [0; 32],
+        };
+        self.give(Job::Open {
+            session: opening.session,
+            header: Box::new(header),
+            reveal: opening.reveal,
+        });
+    }
+
+    fn record(&self, session: SessionId, entry: &Entry) {
+        self.give(Job::Record(session, Box::new(entry.clone())));
+    }
+
+    fn close(&self, session: SessionId, seed: &ServerSeed, reason: EndReason, _: u64) {
+        self.give(Job::Close(session, Box::new(seed.clone()), reason));
+    }
+}
+
+/// The thread's state.
+struct Writer {
+    dir: PathBuf,
+    keys: Keys,
+    keep: Keep,
+    open: HashMap<SessionId, Open>,
+    gathered: usize,
+    finished: VecDeque<(PathBuf, u64)>,
+    finished_bytes: u64,
+}
+
+/// One session's transcript.
+struct Open {
+    writer: TranscriptWriter,
+    reveal: Reveal,
+    gathered: Vec<u8>,
+    written: u64,
+    broken: bool,
+}
+
+impl Writer {
+    fn run(mut self, inbox: &Receiver<Job>) {
+        let mut flush_at = Instant::now() + GATHER_TIME;
+        loop {
+            let wait = flush_at.saturating_duration_since(Instant::now());
+            match inbox.recv_timeout(wait) {
+                Ok(job) => self.take(job),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.gathered > GATHERED_TOTAL_MAX || Instant::now() >= flush_at {
+                self.flush_all();
+                flush_at = Instant::now() + GATHER_TIME;
+            }
+        }
+        self.flush_all();
+    }
+
+    fn take(&mut self, job: Job) {
+        match job {
+            Job::Open { session, mut header, reveal } => {
+                header.server_key = self.keys.server.public().0;
+                let (writer, bytes) = TranscriptWriter::new(*header);
+                let open = Open { writer, reveal, gathered: Vec::new(), written: 0, broken: false };
+                self.open.insert(session, open);
+                self.gather(session, bytes);
+            }
+            Job::Record(session, entry) => {
+                let Some(open) = self.open.get_mut(&session) else { return };
+                let bytes = open.writer.push(&entry);
+                self.gather(session, bytes);
+            }
+            Job::Close(session, seed, reason) => self.close(session, &seed, reason),
+        }
+    }
+
+    fn gather(&mut self, session: SessionId, bytes: Vec<u8>) {
+        let Some(open) = self.open.get_mut(&session) else { return };
+        self.gathered += bytes.len();
+        open.gathered.extend(bytes);
+        if open.gathered.len() >= GATHERED_BYTES_MAX {
+            self.flush(session);
+        }
+    }
+
+    fn close(&mut self, session: SessionId, seed: &ServerSeed, reason: EndReason) {
+        let Some(open) = self.open.get(&session) else { return };
+        let reveal = match open.reveal {
+            Reveal::Public => Sealing::Public(seed.clone()),
+            Reveal::Auditor => Sealing::Sealed {
+                sealed: self.keys.auditor.seal(seed, crate::entropy::bytes()),
+                auditor: self.keys.auditor,
+            },
+        };
+        match open.writer.clone().finish(reason.word(), reveal, &self.keys.server) {
+            Ok(bytes) => self.gather(session, bytes),
+            Err(error) => tracing::error!(session = session.0, %error, "cannot sign the transcript"),
+        }
+        self.flush(session);
+        if let Some(open) = self.open.remove(&session)
+            && !open.broken
+        {
+            self.finish_file(session, open.written);
+        }
+    }
+
+    fn flush_all(&mut self) {
+        let waiting: Vec<SessionId> =
+            self.open.iter().filter(|(_, open)| !open.gathered.is_empty()).map(|(id, _)| *id).collect();
+        for session in waiting {
+            self.flush(session);
+        }
+    }
+
+    /// Appends what is gathered for one session to its file.
+    fn flush(&mut self, session: SessionId) {
+        let path = self.part(session);
+        let Some(open) = self.open.get_mut(&session) else { return };
+        let bytes = std::mem::take(&mut open.gathered);
+        self.gathered -= bytes.len();
+        if open.broken || bytes.is_empty() {
+            return;
+        }
+        match append(&path, &bytes) {
+            Ok(()) => open.written += bytes.len() as u64,
+            Err(error) => {
+                open.broken = true;
+                tracing::error!(session = session.0, path = %path.display(), %error,
+                    "cannot write the transcript: it stays incomplete; make room on the disk");
+            }
+        }
+    }
+
+    fn finish_file(&mut self, session: SessionId, bytes: u64) {
+        let path = self.dir.join(format!("{session}.jsonl"));
+        if let Err(error) = std::fs::rename(self.part(session), &path) {
+            tracing::error!(session = session.0, %error, "cannot finish the transcript's file");
+            return;
+        }
+        self.finished_bytes += bytes;
+        self.finished.push_back((path, bytes));
+        while self.finished_bytes > self.keep.bytes_max
+            && self.finished.len() > 1
+            && let Some((old, bytes)) = self.finished.pop_front()
+        {
+            self.finished_bytes -= bytes;
+            if let Err(error) = std::fs::remove_file(&old) {
+                tracing::warn!(path = %old.display(), %error, "cannot delete an old transcript");
+            }
+        }
+    }
+
+    fn part(&self, session: SessionId) -> PathBuf {
+        self.dir.join(format!("{session}.jsonl.part"))
+    }
+}
+
+fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    file.write_all(bytes)
+}
+
+/// Transcripts of earlier runs, oldest first, finished or not.
+fn list_finished(dir: &Path) -> io::Result<VecDeque<(PathBuf, u64)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.ends_with(".jsonl") || name.ends_with(".jsonl.part") {
+            let data = entry.metadata()?;
+            found.push((data.modified()?, entry.path(), data.len()));
+        }
+    }
+    found.sort();
+    Ok(found.into_iter().map(|(_, path, bytes)| (path, bytes)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::game::transcripts::Player;
+    use croupier_fair::entry::Verdict;
+    use croupier_fair::report::Part;
+    use croupier_fair::verify::{VerifyOptions, verify};
+
+    fn entry(seq: u64, kind: u16) -> Entry {
+        Entry {
+            seq,
+            kind,
+            player: 0,
+            now_ns: 10 + seq,
+            payload: [].into(),
+            client_seed: [].into(),
+            calls: Vec::new(),
+            verdict: Verdict::Done { reply: [].into(), effects: Vec::new() },
+        }
+    }
+
+    fn play(sink: &FileTranscripts, session: u64, seed: &ServerSeed) {
+        let session = SessionId(session);
+        let player = Player {
+            plugin: "dice".into(),
+            version: "1.0.0".into(),
+            digest: [9; 32],
+            state_version: 1,
+            hidden_information: false,
+        };
+        let commit = seed.commit(session.0);
+        let reveal = Reveal::Public;
+        sink.open(&Opening { session, player: &player, commit, opened_ns: 10, tick_ns: 0, reveal });
+        sink.record(session, &entry(1, 0));
+        sink.record(session, &entry(2, 5));
+        sink.close(session, seed, EndReason::Closed, 20);
+    }
+
+    #[test]
+    fn a_written_transcript_verifies_and_old_ones_make_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = || super::super::keys::load(&dir.path().join("keys"), None).unwrap();
+        let seed = ServerSeed::from_bytes([5; 32]);
+        let transcripts = dir.path().join("transcripts");
+        let sink =
+            FileTranscripts::start(&transcripts, keys(), Keep { bytes_max: 1 << 20 }).unwrap();
+        play(&sink, 1, &seed);
+        drop(sink);
+        let file = std::fs::File::open(transcripts.join("1.jsonl")).unwrap();
+        let verified = verify(io::BufReader::new(file), &VerifyOptions::default()).unwrap();
+        assert!(verified.report.nothing_failed(), "{:?}", verified.report.check(Part::Chain));
+        let sink = FileTranscripts::start(&transcripts, keys(), Keep { bytes_max: 1 }).unwrap();
+        play(&sink, 2, &seed);
+        drop(sink);
+        assert!(!transcripts.join("1.jsonl").exists());
+        assert!(transcripts.join("2.jsonl").exists());
+    }
+}

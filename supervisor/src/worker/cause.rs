@@ -1,0 +1,139 @@
+//! Why a worker died: from how it ended and what we had done to it, by a table.
+//!
+//! Not the policy that follows: see `croupier_core`.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use croupier_core::action::KillReason;
+use croupier_core::event::Cause;
+use nix::sys::signal::Signal;
+
+/// Signals that a process raises by its own doing.
+const FAULTS: [Signal; 7] = [
+    Signal::SIGSEGV,
+    Signal::SIGBUS,
+    Signal::SIGILL,
+    Signal::SIGFPE,
+    Signal::SIGABRT,
+    Signal::SIGTRAP,
+    Signal::SIGSYS,
+];
+
+/// Time between the two looks at a late worker's CPU clock.
+pub const CPU_SAMPLE_GAP: Duration = Duration::from_millis(30);
+/// CPU time within [`CPU_SAMPLE_GAP`] from which on a worker counts as burning. A sixth of the gap, because other processes want the CPU too.
+pub const CPU_BURNING: Duration = Duration::from_millis(5);
+
+/// What a late worker did while it was watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Late {
+    /// It used the CPU.
+    Burning,
+    /// It waited for something.
+    Waiting,
+}
+
+/// Whether `used` CPU time within the gap is burning.
+pub fn late(used: Duration) -> Late {
+    if used >= CPU_BURNING { Late::Burning } else { Late::Waiting }
+}
+
+/// The last words of a worker that gave up by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LastWords {
+    /// It could not load the plugin or set itself up; nothing was served yet.
+    BeforeWelcome(String),
+    /// It gave up while serving.
+    AfterWelcome(String),
+}
+
+/// Why we killed it, with what we saw before doing so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Killed {
+    /// For this reason, which is not a deadline.
+    For(KillReason),
+    /// For a deadline, doing this.
+    Late(Late),
+}
+
+/// The cause of a death.
+///
+/// What the worker did by itself comes first: a fault that happened before our kill arrived is a fault. An exit status that says KILL is ours if we sent one.
+pub fn cause(status: ExitStatus, killed: Option<&Killed>, words: Option<&LastWords>) -> Cause {
+    if let Some(signal) = status.signal() {
+        if FAULTS.iter().any(|fault| *fault as i32 == signal) {
+            return Cause::Fault { signal };
+        }
+        if signal == Signal::SIGXCPU as i32 {
+            return Cause::Cpu;
+        }
+    }
+    if let Some(killed) = killed {
+        return match killed {
+            Killed::Late(Late::Burning) => Cause::Cpu,
+            Killed::Late(Late::Waiting) | Killed::For(KillReason::Deadline) => Cause::Deadline,
+            Killed::For(KillReason::Retired) => Cause::Asked,
+            Killed::For(KillReason::Protocol(why)) => Cause::Protocol(why.clone()),
+            Killed::For(KillReason::Init(why)) => Cause::Start(why.clone()),
+        };
+    }
+    match words {
+        Some(LastWords::BeforeWelcome(text)) => return Cause::Start(text.clone()),
+        Some(LastWords::AfterWelcome(text)) => return Cause::Protocol(text.clone()),
+        None => {}
+    }
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => Cause::External { signal },
+        (None, code) => Cause::Exit { code: code.unwrap_or(-1) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As wait(2) packs it.
+    fn signalled(signal: Signal) -> ExitStatus {
+        ExitStatus::from_raw(signal as i32)
+    }
+
+    fn exited(code: i32) -> ExitStatus {
+        ExitStatus::from_raw(code << 8)
+    }
+
+    #[test]
+    fn deaths_have_their_causes() {
+        let retired = Killed::For(KillReason::Retired);
+        let protocol = Killed::For(KillReason::Protocol("babble".into()));
+        let kill = signalled(Signal::SIGKILL);
+        let start = LastWords::BeforeWelcome("no symbol".into());
+        let gave_up = LastWords::AfterWelcome("odd frame".into());
+        let table = [
+            (signalled(Signal::SIGSEGV), None, None, Cause::Fault { signal: 11 }),
+            (signalled(Signal::SIGSYS), Some(&retired), None, Cause::Fault { signal: 31 }),
+            (signalled(Signal::SIGXCPU), None, None, Cause::Cpu),
+            (exited(3), None, None, Cause::Exit { code: 3 }),
+            (exited(0), Some(&retired), None, Cause::Asked),
+            (kill, Some(&retired), None, Cause::Asked),
+            (kill, Some(&protocol), None, Cause::Protocol("babble".into())),
+            (kill, Some(&Killed::Late(Late::Burning)), None, Cause::Cpu),
+            (kill, Some(&Killed::Late(Late::Waiting)), None, Cause::Deadline),
+            (kill, None, None, Cause::External { signal: 9 }),
+            (signalled(Signal::SIGTERM), None, None, Cause::External { signal: 15 }),
+            (exited(1), None, Some(&start), Cause::Start("no symbol".into())),
+            (exited(1), None, Some(&gave_up), Cause::Protocol("odd frame".into())),
+        ];
+        for (status, killed, words, expected) in table {
+            assert_eq!(cause(status, killed, words), expected, "{status:?} {killed:?} {words:?}");
+        }
+    }
+
+    #[test]
+    fn a_sixth_of_the_gap_is_burning() {
+        assert_eq!(late(Duration::ZERO), Late::Waiting);
+        assert_eq!(late(Duration::from_millis(4)), Late::Waiting);
+        assert_eq!(late(Duration::from_millis(5)), Late::Burning);
+    }
+}

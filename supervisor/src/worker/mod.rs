@@ -1,0 +1,27 @@
+//! Worker processes as seen from the supervisor.
+//!
+//! ```text
+//!  launcher ──spawn──▶ process (pid, pidfd)  ──ends──▶ cause
+//!                        │ link: frames        │ logs: the plugin's stdout and stderr
+//! ```
+//!
+//! * [`launcher`]: the one thread that makes processes.
+//! * [`link`]: what carries the bytes; something that a calling thread can poll itself.
+//! * [`port`]: frames over a link: what waits to go out, what came in half.
+//! * [`convert`]: between the wire's messages and the core's.
+//! * [`process`]: one process from its start to its reaping, and why it died.
+//! * [`logs`]: what plugins say, limited.
+//! * [`readiness`]: descriptors and the runtime.
+//! * [`usage`]: CPU time, memory and confinement, as the kernel tells it.
+//!
+//! Nothing here knows sessions: see [`crate::game`].
+
+pub mod cause;
+pub mod convert;
+pub mod launcher;
+pub mod link;
+pub mod logs;
+pub mod port;
+pub mod process;
+pub mod readiness;
+pub mod usage;

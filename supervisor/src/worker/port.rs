@@ -1,0 +1,307 @@
+//! Frames over a link: what waits to go out, and what came in half.
+//!
+//! ```text
+//!  put(message) ─▶ outgoing bytes ─flush─▶ link           link ─receive─▶ frame reader ─▶ each(message)
+//! ```
+//!
+//! Any thread may put, flush and receive; nothing here blocks. What the link does not take stays until it becomes writable, and
+//! whoever watches the link is told. Not the meaning of messages: see [`crate::game`].
+
+use std::io;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use croupier_wire::codec::EncodeError;
+use croupier_wire::link::{FromWorker, LINK_VERSION, Limits, ToWorker, decode_from_worker};
+use croupier_wire::frame::FrameReader;
+use tokio::sync::Notify;
+
+use super::link::Link;
+
+/// Longest time from the first byte of a frame to its last. Longer, and the worker is dripping.
+pub const PARTIAL_FRAME_MAX: Duration = Duration::from_secs(5);
+/// Reads from a link in one [`Port::receive`], so that one worker's flood does not keep a thread for ever.
+const READS_PER_RECEIVE: usize = 16;
+/// An outgoing buffer above this many bytes is given back when it is empty.
+const OUT_KEPT_BYTES_MAX: usize = 1 << 20;
+
+/// One worker's link with its buffers.
+pub struct Port {
+    link: Box<dyn Link>,
+    limits: Limits,
+    out: Mutex<Out>,
+    input: Mutex<Input>,
+    want_write: Notify,
+}
+
+#[derive(Default)]
+struct Out {
+    bytes: Vec<u8>,
+    sent: usize,
+    closed: bool,
+}
+
+struct Input {
+    reader: FrameReader,
+    partial_since: Option<Instant>,
+    broken: bool,
+}
+
+/// How far a receive came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Received {
+    /// Nothing is there any more.
+    Drained,
+    /// There may be more.
+    More,
+    /// The worker has closed its end.
+    Ended,
+    /// What came is not what a worker may say. Nothing is received any more.
+    Broken(String),
+}
+
+/// How far a flush came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flushed {
+    /// Everything is out (or the worker is gone, and nothing matters).
+    All,
+    /// The link takes no more for now.
+    Blocked,
+}
+
+impl std::fmt::Debug for Port {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Port").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl Port {
+    /// Over this link, within these limits.
+    pub fn new(link: Box<dyn Link>, limits: Limits) -> Port {
+        let reader = FrameReader::new(LINK_VERSION, limits.frame_bytes);
+        let input = Mutex::new(Input { reader, partial_since: None, broken: false });
+        Port { link, limits, out: Mutex::default(), input, want_write: Notify::new() }
+    }
+
+    /// The link itself, for polling.
+    pub fn link(&self) -> &dyn Link {
+        &*self.link
+    }
+
+    /// What the worker must keep to.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Appends a message to what goes out; [`Port::flush`] sends it.
+    ///
+    /// # Errors
+    /// When it does not fit a frame; then nothing was appended.
+    pub fn put(&self, message: &ToWorker<'_>, flags: u8, call: u64) -> Result<(), EncodeError> {
+        let mut out = crate::lock(&self.out);
+        message.put(&mut out.bytes, flags, call, self.limits.frame_bytes)
+    }
+
+    /// Sends what the link takes now. When something is left, [`Port::wants_write`] completes.
+    pub fn flush(&self) -> Flushed {
+        let flushed = self.try_flush();
+        if flushed == Flushed::Blocked {
+            self.want_write.notify_one();
+        }
+        flushed
+    }
+
+    /// As [`Port::flush`], for the one who watches for writability.
+    pub fn try_flush(&self) -> Flushed {
+        let mut out = crate::lock(&self.out);
+        while !out.closed && out.sent < out.bytes.len() {
+            match self.link.try_send(&out.bytes[out.sent..]) {
+                Ok(0) => out.closed = true,
+                Ok(sent) => out.sent += sent,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flushed::Blocked,
+                // The worker is gone; its death is reported by its pidfd.
+                Err(_) => out.closed = true,
+            }
+        }
+        out.sent = 0;
+        out.bytes.clear();
+        if out.bytes.capacity() > OUT_KEPT_BYTES_MAX {
+            out.bytes = Vec::new();
+        }
+        Flushed::All
+    }
+
+    /// Completes when a flush left something.
+    pub async fn wants_write(&self) {
+        self.want_write.notified().await;
+    }
+
+    /// Receives what is there, up to a bound, and gives each message with its call id to `take`; then `done` is called once, still in turn with other threads
+    /// that receive, so that whatever `take` collected can be passed on in order. `take` says why a message is not acceptable.
+    pub fn receive<C>(
+        &self,
+        mut collected: C,
+        mut take: impl FnMut(&mut C, u64, FromWorker<'_>) -> Result<(), String>,
+        done: impl FnOnce(C),
+    ) -> Received {
+        let mut input = crate::lock(&self.input);
+        let mut received = Received::More;
+        if input.broken {
+            return Received::Ended;
+        }
+        for _ in 0..READS_PER_RECEIVE {
+            received = input.read_once(&*self.link, |call, message| take(&mut collected, call, message));
+            if received != Received::More {
+                break;
+            }
+        }
+        input.broken = matches!(received, Received::Broken(_));
+        done(collected);
+        received
+    }
+
+    /// By when the frame that has begun must be whole; none when none has begun.
+    pub fn frame_due(&self) -> Option<Instant> {
+        crate::lock(&self.input).partial_since.map(|since| since + PARTIAL_FRAME_MAX)
+    }
+}
+
+impl Input {
+    fn read_once(
+        &mut self,
+        link: &dyn Link,
+        mut take: impl FnMut(u64, FromWorker<'_>) -> Result<(), String>,
+    ) -> Received {
+        match link.try_recv(self.reader.space()) {
+            Ok(0) => return Received::Ended,
+            Ok(read) => self.reader.filled(read),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Received::More,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received::Drained,
+            Err(_) => return Received::Ended,
+        }
+        let mut whole = false;
+        loop {
+            let (header, body) = match self.reader.next() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) => return Received::Broken(error.to_string()),
+            };
+            whole = true;
+            let taken = match decode_from_worker(&header, body) {
+                Ok(message) => take(header.call_id, message),
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(why) = taken {
+                return Received::Broken(why);
+            }
+        }
+        if !self.reader.is_partial() {
+            self.partial_since = None;
+        } else if whole || self.partial_since.is_none() {
+            self.partial_since = Some(Instant::now());
+        }
+        Received::More
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::worker::link::SocketLink;
+
+    const LIMITS: Limits = Limits {
+        frame_bytes: 1 << 20,
+        reply_bytes: 1 << 10,
+        snapshot_bytes: 1 << 10,
+        effects_per_turn: 4,
+        effect_bytes: 1 << 10,
+    };
+
+    fn pair() -> (Port, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().expect("a socket pair");
+        (Port::new(Box::new(SocketLink::new(ours).expect("non-blocking")), LIMITS), theirs)
+    }
+
+    fn receive(port: &Port) -> (Received, Vec<u64>) {
+        let mut calls = Vec::new();
+        let received = port.receive(
+            Vec::new(),
+            |calls, call, _| {
+                calls.push(call);
+                Ok(())
+            },
+            |all| calls = all,
+        );
+        (received, calls)
+    }
+
+    #[test]
+    fn frames_come_whole_and_half_and_the_end_is_seen() {
+        use std::io::Write as _;
+        let (port, mut worker) = pair();
+        let mut bytes = Vec::new();
+        for call in 1..=3 {
+            FromWorker::Ok.put(&mut bytes, call, LIMITS.frame_bytes).expect("fits");
+        }
+        worker.write_all(&bytes[..bytes.len() - 1]).expect("room");
+        assert_eq!(receive(&port), (Received::Drained, vec![1, 2]));
+        assert!(port.frame_due().is_some());
+        worker.write_all(&bytes[bytes.len() - 1..]).expect("room");
+        assert_eq!(receive(&port), (Received::Drained, vec![3]));
+        assert!(port.frame_due().is_none());
+        drop(worker);
+        assert_eq!(receive(&port), (Received::Ended, vec![]));
+    }
+
+    #[test]
+    fn babble_breaks_the_port_once_and_nothing_is_taken_afterwards() {
+        use std::io::Write as _;
+        let (port, mut worker) = pair();
+        worker.write_all(&[0xff; 64]).expect("room");
+        let (received, _) = receive(&port);
+        assert!(matches!(received, Received::Broken(_)), "{received:?}");
+        assert_eq!(receive(&port).0, Received::Ended);
+    }
+
+    #[test]
+    fn what_does_not_fit_waits_and_goes_out_later_in_order() {
+        use std::io::Read as _;
+        let (port, mut worker) = pair();
+        let payload = vec![7; 100_000];
+        let frames = 40;
+        for call in 1..=frames {
+            let message = ToWorker::Restore { session: 1, state_version: 1, snapshot: &payload };
+            port.put(&message, 0, call).expect("fits");
+        }
+        assert_eq!(port.flush(), Flushed::Blocked);
+        let reader = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            worker.read_to_end(&mut all).expect("reads");
+            all
+        });
+        while port.flush() == Flushed::Blocked {
+            std::thread::yield_now();
+        }
+        drop(port);
+        let all = reader.join().expect("no panic");
+        let mut frames_seen = FrameReader::new(LINK_VERSION, LIMITS.frame_bytes);
+        let mut calls = Vec::new();
+        for chunk in all.chunks(10_000) {
+            let mut rest = chunk;
+            while !rest.is_empty() {
+                let space = frames_seen.space();
+                let fits = rest.len().min(space.len());
+                space[..fits].copy_from_slice(&rest[..fits]);
+                frames_seen.filled(fits);
+                rest = &rest[fits..];
+                while let Some((header, _)) = frames_seen.next().expect("frames") {
+                    calls.push(header.call_id);
+                }
+            }
+        }
+        assert_eq!(calls, (1..=frames).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,129 @@
+//! What the kernel tells of a worker: CPU time, memory, and what confines it. Never what the worker says of itself.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use nix::unistd::Pid;
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
+
+/// Shortest time between two samples of all workers: a sample of a hundred takes milliseconds.
+pub const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+
+/// CPU time that a process has used, all its threads together. Only for a process that is not reaped yet.
+pub fn cpu_time(pid: u32) -> Option<Duration> {
+    let pid = Pid::from_raw(i32::try_from(pid).ok()?);
+    let now = nix::time::clock_getcpuclockid(pid).ok()?.now().ok()?;
+    Some(Duration::from(now))
+}
+
+/// Memory and CPU time of one process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Resident memory in KiB.
+    pub rss_kib: u64,
+    /// CPU time in milliseconds.
+    pub cpu_ms: u64,
+}
+
+/// Samples processes, at most once per [`SAMPLE_EVERY`].
+#[derive(Debug)]
+pub struct Sampler {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// None when `/proc` cannot be read: then nothing is known.
+    system: Option<System>,
+    sampled: Option<Instant>,
+    known: HashMap<u32, Usage>,
+}
+
+impl Default for Sampler {
+    fn default() -> Sampler {
+        let inner = Inner { system: System::new().ok(), sampled: None, known: HashMap::new() };
+        Sampler { inner: Mutex::new(inner) }
+    }
+}
+
+impl Sampler {
+    /// The usage of these processes; the last sample if it is young enough and knows them all.
+    pub fn usage(&self, pids: &[u32]) -> HashMap<u32, Usage> {
+        let mut inner = crate::lock(&self.inner);
+        let young = inner.sampled.is_some_and(|at| at.elapsed() < SAMPLE_EVERY);
+        if !young || pids.iter().any(|pid| !inner.known.contains_key(pid)) {
+            inner.sample(pids);
+        }
+        inner.known.clone()
+    }
+}
+
+impl Inner {
+    fn sample(&mut self, pids: &[u32]) {
+        let wanted: Vec<sysinfo::Pid> = pids.iter().map(|pid| sysinfo::Pid::from_u32(*pid)).collect();
+        let what = ProcessRefreshKind::nothing().with_memory().with_cpu().without_tasks();
+        self.sampled = Some(Instant::now());
+        let Some(system) = &mut self.system else { return };
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&wanted), true, what);
+        self.known = wanted
+            .iter()
+            .map(|pid| {
+                let usage = system.process(*pid).map_or_else(Usage::default, |process| Usage {
+                    rss_kib: process.memory() / 1024,
+                    cpu_ms: process.accumulated_cpu_time(),
+                });
+                (pid.as_u32(), usage)
+            })
+            .collect();
+    }
+}
+
+/// What confines a process, in words, from `/proc/PID/status` (proc_pid_status(5)); `unknown` when it is gone.
+pub fn isolation(pid: u32) -> String {
+    match std::fs::read_to_string(format!("/proc/{pid}/status")) {
+        Ok(status) => isolation_from(&status),
+        Err(_) => "unknown".into(),
+    }
+}
+
+fn isolation_from(status: &str) -> String {
+    let field = |name: &str| {
+        status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map_or("", str::trim)
+    };
+    let seccomp = match field("Seccomp") {
+        "2" => "seccomp filter",
+        "1" => "seccomp strict",
+        _ => "no seccomp",
+    };
+    let privileges = if field("NoNewPrivs") == "1" { "no new privileges" } else { "may gain privileges" };
+    let capabilities = if field("CapEff").trim_start_matches('0').is_empty() { "no capabilities" } else { "has capabilities" };
+    let namespace = if field("NSpid").split_whitespace().count() > 1 { "own pid namespace" } else { "shared pid namespace" };
+    [seccomp, privileges, capabilities, namespace].join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn isolation_is_read_from_status() {
+        let loose = "Name:\tx\nNSpid:\t12\nCapEff:\t000001ffffffffff\nNoNewPrivs:\t0\nSeccomp:\t0\n";
+        assert_eq!(
+            isolation_from(loose),
+            "no seccomp, may gain privileges, has capabilities, shared pid namespace"
+        );
+        let tight = "NSpid:\t12\t1\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n";
+        assert_eq!(
+            isolation_from(tight),
+            "seccomp filter, no new privileges, no capabilities, own pid namespace"
+        );
+    }
+
+    #[test]
+    fn this_process_uses_cpu_and_memory() {
+        let me = std::process::id();
+        assert!(cpu_time(me).is_some_and(|time| time > Duration::ZERO));
+        assert!(Sampler::default().usage(&[me])[&me].rss_kib > 0);
+    }
+}
