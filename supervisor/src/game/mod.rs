@@ -28,4 +28,6 @@ mod pump;
 mod slot;
 pub mod transcripts;
 
+pub(crate) use attend::hello_frame;
 pub use driver::GameDriver;
+pub(crate) use pump::fault_text;

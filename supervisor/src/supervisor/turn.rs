@@ -16,9 +16,9 @@ use crate::refusals::{about, from_core, hint, internal, refusal, unknown_session
 
 const NS_PER_MS: u64 = 1_000_000;
 /// Deepest nesting of a JSON payload.
-pub const PAYLOAD_DEPTH_MAX: usize = 64;
+const PAYLOAD_DEPTH_MAX: usize = 64;
 /// Longest reason of a leave, in bytes.
-pub const REASON_BYTES_MAX: usize = 256;
+const REASON_BYTES_MAX: usize = 256;
 
 impl Shared {
     pub(super) fn turn(&self, client: ClientId, turn: Turn, to: Replier) -> Option<Ticket> {

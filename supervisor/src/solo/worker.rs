@@ -1,0 +1,286 @@
+//! A worker process that is asked one thing at a time, and waited for.
+
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::Child;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use croupier_fair::entry::Verdict;
+use croupier_wire::frame::FrameReader;
+use croupier_wire::link::{CallAnswer, FLAG_SNAPSHOT, LINK_VERSION, ToWorker, Turn, decode_from_worker};
+use croupier_wire::outcome::call_hash;
+
+use super::SoloError;
+use super::answer::{Said, own};
+use crate::game::hello_frame;
+use crate::registry::Plugin;
+use crate::worker::cause::{LastWords, cause};
+use crate::worker::launcher::{Launched, Launcher};
+use crate::worker::link::send_with_fd;
+
+/// How long a worker that closed its link may take to end.
+const END_MAX: Duration = Duration::from_secs(2);
+
+/// One turn's input.
+#[derive(Debug, Clone)]
+pub struct TurnInput<'a> {
+    /// The session.
+    pub session: u64,
+    /// Its number.
+    pub seq: u64,
+    /// Its time, nanoseconds since the Unix epoch.
+    pub now_ns: u64,
+    /// Its seed.
+    pub seed: [u8; 32],
+    /// `CROUPIER_TURN_*`.
+    pub kind: u16,
+    /// Who acts.
+    pub player: u64,
+    /// Config, profile, reason or action.
+    pub payload: &'a [u8],
+}
+
+/// What a turn answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Played {
+    /// Reply and effects, or the error.
+    pub verdict: Verdict,
+    /// The snapshot, if one was wanted and given.
+    pub snapshot: Option<Vec<u8>>,
+}
+
+/// Whether a snapshot is wanted with a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Snapshot {
+    /// Yes.
+    Wanted,
+    /// No.
+    Unwanted,
+}
+
+/// A worker with the plugin initialised. Dropping it kills it.
+#[derive(Debug)]
+pub struct SoloWorker {
+    plugin: Arc<Plugin>,
+    /// Its thread must outlive the process.
+    _launcher: Arc<Launcher>,
+    child: Child,
+    link: UnixStream,
+    reader: FrameReader,
+    last_call: u64,
+    welcomed: bool,
+}
+
+impl SoloWorker {
+    pub(super) fn start(plugin: &Arc<Plugin>, launcher: &Arc<Launcher>, shift: u32) -> Result<SoloWorker, SoloError> {
+        let Launched { child, link, stdout, stderr } = launcher.launch_blocking()?;
+        let reader = FrameReader::new(LINK_VERSION, plugin.limits.frame_bytes);
+        let (plugin, launcher) = (plugin.clone(), launcher.clone());
+        let mut worker =
+            SoloWorker { plugin, _launcher: launcher, child, link, reader, last_call: 0, welcomed: false };
+        drain(stdout)?;
+        drain(stderr)?;
+        worker.load(shift)?;
+        Ok(worker)
+    }
+
+    fn load(&mut self, shift: u32) -> Result<(), SoloError> {
+        let mut frame = Vec::new();
+        hello_frame(&self.plugin.hello(0, shift), &mut frame)?;
+        let binary = self.plugin.binary.reopen()?;
+        send_with_fd(&self.link, &frame, binary.as_fd())?;
+        match self.answer(self.load_wall())? {
+            (0, Said::Welcome) => self.welcomed = true,
+            (_, other) => return Err(unexpected(&other)),
+        }
+        let settings = self.plugin.spec.settings.clone();
+        self.ok("init", &ToWorker::Init { settings: &settings })
+    }
+
+    /// Plays a turn. `host` answers host calls: name and arguments to status (0 or negative) and answer.
+    ///
+    /// # Errors
+    /// When the worker dies over it, is late, or makes no sense. An error of the plugin's own is a result.
+    pub fn turn(
+        &mut self,
+        input: &TurnInput<'_>,
+        snapshot: Snapshot,
+        host: &mut dyn FnMut(&str, &[u8]) -> (i32, Vec<u8>),
+    ) -> Result<Played, SoloError> {
+        let turn = Turn {
+            session: input.session,
+            seq: input.seq,
+            now_ns: input.now_ns,
+            seed: input.seed,
+            kind: input.kind,
+            player: input.player,
+            payload: input.payload,
+            calls: Vec::new(),
+        };
+        let flags = if snapshot == Snapshot::Wanted { FLAG_SNAPSHOT } else { 0 };
+        let call = self.send(&ToWorker::Turn(turn), flags)?;
+        let mut asked = 0;
+        loop {
+            match self.answer(self.turn_wall())? {
+                (answered, Said::Done(played)) if answered == call => return Ok(played),
+                (answered, Said::HostCall { index, name, args }) if answered == call && index == asked => {
+                    asked += 1;
+                    let (status, answer) = host(&name, &args);
+                    let answer = CallAnswer { asked: call_hash(&name, &args), status, answer: &answer };
+                    self.put(&ToWorker::CallAnswer(answer), 0, call)?;
+                }
+                (_, other) => return Err(unexpected(&other)),
+            }
+        }
+    }
+
+    /// The session's snapshot.
+    ///
+    /// # Errors
+    /// Also when the plugin refuses.
+    pub fn snapshot(&mut self, session: u64) -> Result<Vec<u8>, SoloError> {
+        let call = self.send(&ToWorker::Snapshot { session }, 0)?;
+        match self.answer(self.turn_wall())? {
+            (answered, Said::Snapshot(snapshot)) if answered == call => Ok(snapshot),
+            (_, Said::Failed { status, text }) => Err(SoloError::Failed { what: "snapshot", status, text }),
+            (_, other) => Err(unexpected(&other)),
+        }
+    }
+
+    /// Makes the session from a snapshot that this version of the plugin wrote.
+    ///
+    /// # Errors
+    /// Also when the plugin refuses.
+    pub fn restore(&mut self, session: u64, snapshot: &[u8]) -> Result<(), SoloError> {
+        let state_version = self.plugin.player.state_version;
+        self.ok("restoring a snapshot", &ToWorker::Restore { session, state_version, snapshot })
+    }
+
+    fn ok(&mut self, what: &'static str, message: &ToWorker<'_>) -> Result<(), SoloError> {
+        let call = self.send(message, 0)?;
+        match self.answer(self.load_wall())? {
+            (answered, Said::Ok) if answered == call => Ok(()),
+            (_, Said::Failed { status, text }) => Err(SoloError::Failed { what, status, text }),
+            (_, other) => Err(unexpected(&other)),
+        }
+    }
+
+    fn load_wall(&self) -> Duration {
+        Duration::from_nanos(self.plugin.spec.load_wall_ns)
+    }
+
+    fn turn_wall(&self) -> Duration {
+        Duration::from_nanos(self.plugin.spec.turn_wall_ns)
+    }
+
+    fn send(&mut self, message: &ToWorker<'_>, flags: u8) -> Result<u64, SoloError> {
+        self.last_call += 1;
+        self.put(message, flags, self.last_call)?;
+        Ok(self.last_call)
+    }
+
+    fn put(&mut self, message: &ToWorker<'_>, flags: u8, call: u64) -> Result<(), SoloError> {
+        let mut frame = Vec::new();
+        message
+            .put(&mut frame, flags, call, self.plugin.limits.frame_bytes)
+            .map_err(|error| SoloError::Protocol(error.to_string()))?;
+        self.link.set_write_timeout(Some(self.turn_wall()))?;
+        match self.link.write_all(&frame) {
+            Ok(()) => Ok(()),
+            Err(error) if is_late(&error) => Err(self.late(self.turn_wall())),
+            Err(_) => Err(self.died(None)),
+        }
+    }
+
+    /// The next message that is neither a log line nor last words.
+    fn answer(&mut self, patience: Duration) -> Result<(u64, Said), SoloError> {
+        let due = Instant::now() + patience;
+        loop {
+            match self.receive(due, patience)? {
+                (_, Said::Log { level, text }) => {
+                    tracing::debug!(target: "plugin", plugin = self.plugin.name, level, "{text}");
+                }
+                (_, Said::Fault(text)) => return Err(self.died(Some(text))),
+                said => return Ok(said),
+            }
+        }
+    }
+
+    fn receive(&mut self, due: Instant, patience: Duration) -> Result<(u64, Said), SoloError> {
+        let protocol = |error: &dyn std::fmt::Display| SoloError::Protocol(error.to_string());
+        loop {
+            if let Some((header, body)) = self.reader.next().map_err(|error| protocol(&error))? {
+                let message = decode_from_worker(&header, body).map_err(|error| protocol(&error))?;
+                return Ok((header.call_id, own(&message, &self.plugin.limits)?));
+            }
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(self.late(patience));
+            }
+            self.link.set_read_timeout(Some(left))?;
+            match self.link.read(self.reader.space()) {
+                Ok(0) => return Err(self.died(None)),
+                Ok(read) => self.reader.filled(read),
+                Err(error) if is_late(&error) || error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(self.died(None)),
+            }
+        }
+    }
+
+    fn late(&mut self, patience: Duration) -> SoloError {
+        let _ = self.child.kill();
+        SoloError::Late { ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX) }
+    }
+
+    /// The link has ended: why?
+    fn died(&mut self, words: Option<String>) -> SoloError {
+        let words = words.map(|text| match self.welcomed {
+            true => LastWords::AfterWelcome(text),
+            false => LastWords::BeforeWelcome(text),
+        });
+        let due = Instant::now() + END_MAX;
+        while Instant::now() < due {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return SoloError::Died(cause(status, None, words.as_ref())),
+                Ok(None) => std::thread::sleep(Duration::from_millis(1)),
+                Err(error) => return SoloError::Link(error),
+            }
+        }
+        let _ = self.child.kill();
+        SoloError::Protocol("it closed its link and lived on".into())
+    }
+}
+
+impl Drop for SoloWorker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn is_late(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+fn unexpected(said: &Said) -> SoloError {
+    let what = match said {
+        Said::Welcome => "Welcome",
+        Said::Ok => "Ok",
+        Said::Failed { .. } => "Failed",
+        Said::Done(_) => "Done",
+        Said::Snapshot(_) => "a snapshot",
+        Said::HostCall { .. } => "a host call",
+        Said::Log { .. } => "a log line",
+        Said::Fault(_) => "a fault",
+    };
+    SoloError::Protocol(format!("it answered {what} to something else"))
+}
+
+/// What the plugin prints is of no interest here, but a full pipe would block it.
+fn drain(pipe: OwnedFd) -> io::Result<()> {
+    let mut pipe = std::fs::File::from(pipe);
+    let drain = move || drop(io::copy(&mut pipe, &mut io::sink()));
+    std::thread::Builder::new().name("solo-drain".into()).spawn(drain).map(drop)
+}
