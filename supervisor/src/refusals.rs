@@ -38,7 +38,11 @@ pub fn unknown_plugin(plugin: &str) -> Refusal {
 /// No such session.
 pub fn unknown_session(session: u64) -> Refusal {
     let text = format!("no session {session}");
-    about(hint(refusal(Code::UnknownSession, text), "`croupier sessions` lists those that are live or held"), "", session)
+    about(
+        hint(refusal(Code::UnknownSession, text), "`croupier sessions` lists those that are live or held"),
+        "",
+        session,
+    )
 }
 
 /// The supervisor is going down.
@@ -94,10 +98,14 @@ fn next_step(core: &Core) -> &'static str {
         Core::TableFull { .. } => "wait until a player leaves, or open another session",
         Core::TooManySessions { .. } => "close sessions, or raise `sessions_max` in the plugin's options",
         Core::TooManyClients { .. } => "use fewer client ids, or raise `clients_max` in the plugin's options",
-        Core::KindNotAllowed { .. } => "ticks and opens are the supervisor's own; other kinds are join, leave, action, close, and 6 and up",
+        Core::KindNotAllowed { .. } => {
+            "ticks and opens are the supervisor's own; other kinds are join, leave, action, close, and 6 and up"
+        }
         Core::KeyReused { .. } => "take a fresh key for a new request",
         Core::KeyExpired { .. } => "look at the session's state before you repeat anything",
-        Core::Start(_) => "mend the plugin, then load it again; `croupier check FILE` looks at it without running it",
+        Core::Start(_) => {
+            "mend the plugin, then load it again; `croupier check FILE` looks at it without running it"
+        }
         Core::Poison { .. } => "the session goes on without it; the plugin's author should see the log",
         Core::Plugin { status, .. } if *status == crate::game::host_calls::INTERNAL => {
             "the plugin reports a fault of its own; its author should see the log"

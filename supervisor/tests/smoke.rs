@@ -43,7 +43,17 @@ fn dice(into: &Path) -> PathBuf {
     let so = into.join("libdice.so");
     let built = Command::new("cc")
         .current_dir(root().join("plugins/dice"))
-        .args(["-std=c99", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-I", "../../plugin-abi/include", "-I", "."])
+        .args([
+            "-std=c99",
+            "-O2",
+            "-fPIC",
+            "-shared",
+            "-fvisibility=hidden",
+            "-I",
+            "../../plugin-abi/include",
+            "-I",
+            ".",
+        ])
         .arg("-o")
         .arg(&so)
         .arg("dice.c")
@@ -94,7 +104,8 @@ fn children() -> Vec<String> {
     let status = |entry: std::fs::DirEntry| std::fs::read_to_string(entry.path().join("stat")).ok();
     let all = std::fs::read_dir("/proc").expect("/proc").flatten().filter_map(status);
     // pid (comm) state ppid …
-    let parent = |stat: &str| stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1).map(str::to_owned));
+    let parent =
+        |stat: &str| stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1).map(str::to_owned));
     all.filter(|stat| parent(stat).as_deref() == Some(&me)).collect()
 }
 
@@ -179,8 +190,30 @@ fn a_worker_killed_in_mid_turn_costs_nobody_a_turn() {
         killer.join().expect("no panic")
     });
     let status = bench.client.status().expect("status");
-    println!("{kills} kills, {} lost, {} in mid-turn, {} retries", status.workers_lost, status.workers_lost_mid_turn, status.retries);
-    assert!(status.workers_lost > 0 && status.workers_lost_mid_turn > 0, "the worker was killed in mid-turn: {status:?}");
+    println!(
+        "{kills} kills, {} lost, {} in mid-turn, {} retries",
+        status.workers_lost, status.workers_lost_mid_turn, status.retries
+    );
+    assert!(
+        status.workers_lost > 0 && status.workers_lost_mid_turn > 0,
+        "the worker was killed in mid-turn: {status:?}"
+    );
     assert_eq!((status.turns, status.poison, status.held), (TABLES * (ROLLS + 3), 0, 0));
     bench.end();
+}
+
+#[test]
+fn a_script_is_played_in_several_workers_and_the_plugin_is_found_deterministic() {
+    let _alone = ALONE.lock();
+    let dir = tempfile::tempdir().expect("a directory");
+    let so = dice(dir.path());
+    let mut script = std::fs::read(root().join("plugins/dice/script.jsonl")).expect("the plugin's script");
+    let more: String = (0..30)
+        .map(|n| format!("{{\"open\":\"m{n}\",\"plugin\":\"dice\"}}\n{{\"act\":\"m{n}\",\"player\":0,\"action\":{{\"roll\":true}}}}\n"))
+        .collect();
+    script.extend_from_slice(more.as_bytes());
+    let report = croupier::solo::determinism::determinism(&so, &script, Some(worker())).expect("is played");
+    assert_eq!(report.difference, None);
+    assert!(report.turns > 60 && report.sessions == 31 && report.moves > 5, "{report:?}");
+    assert_eq!(children(), Vec::<String>::new());
 }

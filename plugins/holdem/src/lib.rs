@@ -10,6 +10,8 @@
 //! | [`hand`] | the rules: a state in, a move, a state out |
 //! | [`pots`], [`evaluate`], [`cards`], [`chips`], [`seat`] | what the rules are made of |
 
+#![forbid(unsafe_code)]
+
 pub mod cards;
 pub mod chips;
 pub mod config;

@@ -1,8 +1,9 @@
 //! `croupier check`: reads a plugin's file as the supervisor would, without running it; with `--determinism` plays a script with it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use croupier::solo::determinism::{DeterminismReport, Difference, determinism};
 use croupier_manifest::{Manifest, PluginFile, read_plugin};
 use serde_json::{Value, json};
 
@@ -44,7 +45,10 @@ impl Check {
                     out.line(&format!("  {name:<14}{text}"))?;
                 }
                 match determinism {
-                    Some(report) => out.line(&format!("  {:<14}{report}", "determinism")),
+                    Some(report) => out.line(&format!(
+                        "  {:<14}{} turns of {} sessions answer the same in another address layout and over {} moves",
+                        "determinism", report.turns, report.sessions, report.moves
+                    )),
                     None => Ok(()),
                 }
             }
@@ -59,17 +63,50 @@ impl Check {
         let bytes = std::fs::metadata(&self.file).map_err(cannot)?.len();
         if bytes > croupier::registry::PLUGIN_BYTES_MAX as u64 {
             let max = croupier::registry::PLUGIN_BYTES_MAX;
-            return Err(Failure::new("bad-plugin", format!("{path} has {bytes} bytes; a plugin may have {max}"), "").into());
+            return Err(Failure::new(
+                "bad-plugin",
+                format!("{path} has {bytes} bytes; a plugin may have {max}"),
+                "",
+            )
+            .into());
         }
         let bytes = std::fs::read(&self.file).map_err(cannot)?;
-        Ok(read_plugin(&bytes)
-            .map_err(|error| Failure::new("bad-plugin", format!("{path} is no plugin that can be loaded: {error}"), ""))?)
+        Ok(read_plugin(&bytes).map_err(|error| {
+            Failure::new("bad-plugin", format!("{path} is no plugin that can be loaded: {error}"), "")
+        })?)
     }
 
-    fn play(&self, script: &std::path::Path) -> Result<croupier::solo::determinism::Report, Stop> {
-        croupier::solo::determinism::check(&self.file, script, self.worker.as_deref()).map_err(|error| {
-            Stop::from(Failure::new(error.code(), error.to_string(), error.hint()))
-        })
+    fn play(&self, script: &Path) -> Result<DeterminismReport, Stop> {
+        let text = std::fs::read(script).map_err(|error| {
+            Failure::new(
+                "bad-script",
+                format!("cannot read {}: {error}", script.display()),
+                "docs/PLAY.md describes scripts",
+            )
+        })?;
+        let report = determinism(&self.file, &text, self.worker.clone()).map_err(|error| {
+            Failure::new(
+                "not-checked",
+                format!("the check could not be made: {error}"),
+                "mend the script or the plugin, and check again",
+            )
+        })?;
+        match &report.difference {
+            None => Ok(report),
+            Some(difference) => Err(differs(difference).into()),
+        }
+    }
+}
+
+fn differs(difference: &Difference) -> Failure {
+    let Difference { line, session, what, pass, first, other } = difference;
+    let text = format!(
+        "not deterministic: line {line} of the script, session {session}: the {what} differs in the {pass}"
+    );
+    let hint = "look for clocks, addresses, hash order, threads and uninitialised memory; docs/PLUGINS.md lists what a plugin may depend on";
+    Failure {
+        problems: vec![format!("first: {first}"), format!("then:  {other}")],
+        ..Failure::new("not-deterministic", text, hint)
     }
 }
 

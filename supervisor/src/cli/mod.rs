@@ -4,6 +4,7 @@
 //! With `--json` every verb writes one JSON object to standard output (`events` one per line), and so does every failure.
 
 mod call;
+mod check;
 mod events;
 mod fail;
 mod operate;
@@ -11,6 +12,7 @@ mod out;
 mod play;
 mod serve;
 mod show;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -78,6 +80,10 @@ enum Verb {
     Events(events::Events),
     /// Play a script of traffic, check its expectations, and measure (docs/PLAY.md)
     Play(play::Play),
+    /// Read a plugin's file without running it; check that it is deterministic
+    Check(check::Check),
+    /// Verify a session's transcript
+    VerifyFairness(verify::VerifyFairness),
     /// Write shell completions
     Completions(Completions),
 }
@@ -121,6 +127,8 @@ fn carry_out(cli: Cli, out: &mut Out) -> Result<ExitCode, Stop> {
             out.bytes(&script)?;
         }
         Verb::Play(play) => return play.run(common.socket(), out),
+        Verb::Check(check) => check.run(out)?,
+        Verb::VerifyFairness(verify) => verify.run(out)?,
         Verb::Load(load) => load.run(&common.connect()?, out)?,
         Verb::Unload(unload) => unload.run(&common.connect()?, out)?,
         Verb::Suspend(named) => named.suspend(&common.connect()?, out)?,

@@ -5,10 +5,13 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use croupier::solo::{Replay, Solo};
 use croupier_fair::keys::ServerPublic;
+use croupier_fair::replay::Steps;
 use croupier_fair::report::{CheckVerdict, Part, Report};
 use croupier_fair::seal::AuditorSecret;
 use croupier_fair::verify::{Verified, VerifyOptions, verify};
+use croupier_manifest::Digest;
 
 use super::fail::{Failure, Stop};
 use super::out::{Form, Out};
@@ -81,9 +84,11 @@ impl VerifyFairness {
             .auditor_key
             .as_deref()
             .map(|path| {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|error| wrong("--auditor-key", format!("cannot read {}: {error}", path.display())))?;
-                AuditorSecret::from_hex(text.trim()).map_err(|error| wrong("--auditor-key", error.to_string()))
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    wrong("--auditor-key", format!("cannot read {}: {error}", path.display()))
+                })?;
+                AuditorSecret::from_hex(text.trim())
+                    .map_err(|error| wrong("--auditor-key", error.to_string()))
             })
             .transpose()?;
         Ok(VerifyOptions {
@@ -103,24 +108,50 @@ impl VerifyFairness {
     }
 
     fn play_again(&self, verified: &Verified, options: &VerifyOptions, report: &mut Report) {
-        let binary = self.plugin.clone().unwrap_or_else(|| kept_binary(&self.transcript, &verified.header.digest));
-        let result = match self.open() {
-            Ok(file) => croupier::solo::replay::replay(file, verified, options, &binary, self.worker.as_deref()),
-            Err(_) => return report.set(Part::Replay, CheckVerdict::NotChecked, "the transcript went away"),
-        };
-        match result {
+        match self.replay(verified, options) {
             Ok(turns) => {
                 report.set(Part::Replay, CheckVerdict::Ok, format!("{turns} turns answer the same again"));
             }
-            Err(error) => report.set(Part::Replay, error.verdict(), error.to_string()),
+            Err((verdict, why)) => report.set(Part::Replay, verdict, why),
         }
+    }
+
+    /// How many turns answered the same; or what is wrong, and whether that speaks against the transcript.
+    fn replay(&self, verified: &Verified, options: &VerifyOptions) -> Result<u64, (CheckVerdict, String)> {
+        let not_made = |why: String| (CheckVerdict::NotChecked, why);
+        let input = self.open().map_err(|_| not_made("the transcript went away".to_owned()))?;
+        let Some(steps) = Steps::new(input, verified, options) else {
+            return Err(not_made(
+                "the seed is not known: it is sealed or withheld (--auditor-key opens a sealed one)"
+                    .to_owned(),
+            ));
+        };
+        let header = &verified.header;
+        let binary = self.plugin.clone().unwrap_or_else(|| kept_binary(&self.transcript, &header.digest));
+        let solo = Solo::open(&binary, self.worker.clone())
+            .map_err(|error| not_made(format!("{error}; name the binary with --plugin")))?;
+        if solo.plugin().digest().0 != header.digest {
+            let (named, given) = (hex::encode(header.digest), solo.plugin().digest_hex());
+            return Err(not_made(format!(
+                "the transcript names the binary {named}, but {} is {given}",
+                binary.display()
+            )));
+        }
+        let mut replay = Replay::new(&solo, header.session).map_err(|error| not_made(error.to_string()))?;
+        for step in steps.map_err(|error| not_made(error.to_string()))? {
+            let step = step.map_err(|error| not_made(error.to_string()))?;
+            replay
+                .play(&step)
+                .map_err(|error| (CheckVerdict::Failed, format!("line {}: {error}", step.line)))?;
+        }
+        Ok(replay.turns())
     }
 }
 
 /// Where the supervisor keeps the binary of this digest, beside its transcripts.
 fn kept_binary(transcript: &Path, digest: &[u8; 32]) -> PathBuf {
     let state_dir = transcript.parent().and_then(Path::parent).unwrap_or(Path::new(".."));
-    croupier::registry::objects::path_of(state_dir, digest)
+    croupier::registry::objects::path_in(state_dir, Digest(*digest))
 }
 
 fn replayed(report: &Report) -> bool {

@@ -185,8 +185,7 @@ impl Config {
     /// # Errors
     /// What is wrong, and where.
     pub fn parse(text: &str, base: &Path) -> Result<Config, (String, String)> {
-        let reader =
-            toml::Deserializer::parse(text).map_err(|error| (String::new(), error.to_string()))?;
+        let reader = toml::Deserializer::parse(text).map_err(|error| (String::new(), error.to_string()))?;
         let file: File = serde_path_to_error::deserialize(reader)
             .map_err(|error| (error.path().to_string(), error.inner().message().to_owned()))?;
         finish(file, base)
@@ -200,11 +199,13 @@ impl Config {
 
 fn finish(file: File, base: &Path) -> Result<Config, (String, String)> {
     let socket = file.socket.map_or_else(croupier_client::default_control_socket, |path| base.join(path));
-    let traffic_socket = file
-        .traffic_socket
-        .map_or_else(|| socket.with_file_name("traffic.sock"), |path| base.join(path));
+    let traffic_socket =
+        file.traffic_socket.map_or_else(|| socket.with_file_name("traffic.sock"), |path| base.join(path));
     if socket == traffic_socket {
-        return Err(("traffic_socket".to_owned(), "is the control socket too: give it a path of its own".to_owned()));
+        return Err((
+            "traffic_socket".to_owned(),
+            "is the control socket too: give it a path of its own".to_owned(),
+        ));
     }
     let frame_bytes_max = file.frame_bytes_max.unwrap_or(FRAME_BYTES_DEFAULT);
     if !(4096..=FRAME_BYTES_CEILING).contains(&frame_bytes_max) {
@@ -213,10 +214,9 @@ fn finish(file: File, base: &Path) -> Result<Config, (String, String)> {
     }
     let auditor = match &file.transcripts.auditor_key {
         None => None,
-        Some(text) => Some(
-            text.parse()
-                .map_err(|error| ("transcripts.auditor_key".to_owned(), format!("{error}")))?,
-        ),
+        Some(text) => {
+            Some(text.parse().map_err(|error| ("transcripts.auditor_key".to_owned(), format!("{error}")))?)
+        }
     };
     let plugins = file
         .plugins

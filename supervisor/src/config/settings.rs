@@ -41,10 +41,16 @@ fn json(at: &str, value: toml::Value) -> Result<Value, (String, String)> {
         ),
         toml::Value::Table(table) => object(at, table)?,
         toml::Value::Float(number) => {
-            return Err((at.to_owned(), format!("{number} is a binary fraction: write it as text, \"{number}\"")));
+            return Err((
+                at.to_owned(),
+                format!("{number} is a binary fraction: write it as text, \"{number}\""),
+            ));
         }
         toml::Value::Datetime(time) => {
-            return Err((at.to_owned(), format!("{time} is a time, which JSON does not know: write it as text")));
+            return Err((
+                at.to_owned(),
+                format!("{time} is a time, which JSON does not know: write it as text"),
+            ));
         }
     })
 }

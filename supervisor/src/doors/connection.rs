@@ -203,23 +203,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if let Err(error) = door::put_reply(&mut self.out, call_id, &reply, self.door.frame_bytes_max) {
             let refusal = refusal(Code::TooBig, format!("the answer cannot be sent: {error}"), "");
             // A refusal of a few lines always fits.
-            let _ = door::put_reply(
-                &mut self.out,
-                call_id,
-                &Reply::Refused(refusal),
-                self.door.frame_bytes_max,
-            );
+            let _ =
+                door::put_reply(&mut self.out, call_id, &Reply::Refused(refusal), self.door.frame_bytes_max);
         }
     }
 
     fn push(&mut self, call_id: u64, push: &Push) {
         if door::put_push(&mut self.out, call_id, push, self.door.frame_bytes_max).is_err() {
-            let _ = door::put_push(
-                &mut self.out,
-                call_id,
-                &Push::Lagged { lost: 1 },
-                self.door.frame_bytes_max,
-            );
+            let _ =
+                door::put_push(&mut self.out, call_id, &Push::Lagged { lost: 1 }, self.door.frame_bytes_max);
         }
     }
 

@@ -26,7 +26,9 @@ pub enum PathError {
         path: PathBuf,
     },
     /// Too long for the kernel.
-    #[error("the socket path {path} has {len} bytes, and the kernel takes {SOCKET_PATH_BYTES_MAX}: choose a shorter one")]
+    #[error(
+        "the socket path {path} has {len} bytes, and the kernel takes {SOCKET_PATH_BYTES_MAX}: choose a shorter one"
+    )]
     TooLong {
         /// The path.
         path: PathBuf,

@@ -33,9 +33,10 @@ impl GameDriver {
 
     fn what(&self, notice: Notice, pid: impl Fn(WorkerId) -> u32) -> Option<What> {
         Some(match notice {
-            Notice::Loaded => {
-                What::PluginLoaded { version: self.plugin.player.version.clone(), digest: self.plugin.digest_hex() }
-            }
+            Notice::Loaded => What::PluginLoaded {
+                version: self.plugin.player.version.clone(),
+                digest: self.plugin.digest_hex(),
+            },
             Notice::Unloaded => What::PluginUnloaded,
             Notice::Suspended => What::PluginSuspended,
             Notice::Resumed => What::PluginResumed,
@@ -69,7 +70,9 @@ impl GameDriver {
             Notice::PlayerJoined { session, player } => {
                 What::PlayerJoined { session: session.0, player: player.0 }
             }
-            Notice::PlayerLeft { session, player } => What::PlayerLeft { session: session.0, player: player.0 },
+            Notice::PlayerLeft { session, player } => {
+                What::PlayerLeft { session: session.0, player: player.0 }
+            }
             Notice::TurnDone { session, seq, status } => What::TurnDone { session: session.0, seq, status },
         })
     }
@@ -94,10 +97,20 @@ impl GameDriver {
                 tracing::error!(plugin, session = session.0, seq, "a replayed turn answered differently");
             }
             Notice::SnapshotsDistrusted { reason } => {
-                tracing::error!(plugin, reason, "the plugin's snapshots cannot be restored: journals are kept whole");
+                tracing::error!(
+                    plugin,
+                    reason,
+                    "the plugin's snapshots cannot be restored: journals are kept whole"
+                );
             }
             Notice::Poison { session, seq, player } => {
-                tracing::error!(plugin, session = session.0, seq, player = player.0, "a turn was skipped as poison");
+                tracing::error!(
+                    plugin,
+                    session = session.0,
+                    seq,
+                    player = player.0,
+                    "a turn was skipped as poison"
+                );
             }
             Notice::SessionOpened { .. }
             | Notice::SessionEnded { .. }

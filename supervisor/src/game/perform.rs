@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use croupier_core::Refusal;
 use croupier_core::action::{Action, Answered, KillReason, Output, ToWorker};
 use croupier_core::event::{Event, HostKey};
 use croupier_core::ids::{CallId, Payload, WorkerId};
-use croupier_core::Refusal;
 use croupier_fair::entry::Effect;
 use croupier_wire::door;
 
@@ -58,7 +58,10 @@ impl GameDriver {
             Action::TranscriptClose { session, seed, reason } => {
                 let closed_ns = crate::clock::wall_ns();
                 inner.reveal_public.remove(&session);
-                self.context.transcripts.iter().for_each(|sink| sink.close(session, &seed, reason, closed_ns));
+                self.context
+                    .transcripts
+                    .iter()
+                    .for_each(|sink| sink.close(session, &seed, reason, closed_ns));
             }
             Action::Stopped => after.stopped = true,
         }

@@ -51,14 +51,14 @@ fn event(slot: &Slot, limits: &Limits, call: u64, message: FromWorker<'_>) -> Re
     match message {
         FromWorker::Log { level, text } => {
             slot.log.line(Source::Log(level), text);
-            return Ok(None);
+            Ok(None)
         }
         FromWorker::Fault { code, text } => {
             slot.set_words(fault_text(code, text));
-            return Ok(None);
+            Ok(None)
         }
-        FromWorker::Welcome { version, .. } => return welcome(slot, version).map(Some),
-        _ if !slot.is_welcomed() => return Err("it answered before it said welcome".into()),
+        FromWorker::Welcome { version, .. } => welcome(slot, version).map(Some),
+        _ if !slot.is_welcomed() => Err("it answered before it said welcome".into()),
         FromWorker::Ok => answer(Answer::Ok),
         FromWorker::Failed { status, text } => {
             check_text(text).map_err(|over| over.to_string())?;

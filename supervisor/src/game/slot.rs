@@ -94,7 +94,8 @@ impl Slot {
 
     /// It gave up by itself, saying this.
     pub(super) fn set_words(&self, text: String) {
-        let words = if self.is_welcomed() { LastWords::AfterWelcome(text) } else { LastWords::BeforeWelcome(text) };
+        let words =
+            if self.is_welcomed() { LastWords::AfterWelcome(text) } else { LastWords::BeforeWelcome(text) };
         crate::lock(&self.words).get_or_insert(words);
     }
 

@@ -13,7 +13,9 @@ use super::{PLUGIN_BYTES_MAX, PluginError};
 
 /// Why there is no sealed memory.
 #[derive(Debug, Error)]
-#[error("cannot {step} the sealed memory for a plugin: {source}; `croupier doctor` says what this kernel offers")]
+#[error(
+    "cannot {step} the sealed memory for a plugin: {source}; `croupier doctor` says what this kernel offers"
+)]
 pub struct BinaryError {
     step: &'static str,
     source: io::Error,

@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 
 use croupier_core::Spec;
 use croupier_manifest::manifest::{Payload, Permission};
-use croupier_manifest::{Manifest, PluginFileError, read_plugin};
 use croupier_manifest::{ConfigSchema, Digest};
+use croupier_manifest::{Manifest, PluginFileError, read_plugin};
 use croupier_wire::link::{Hello, LINK_VERSION, Limits};
 use thiserror::Error;
 

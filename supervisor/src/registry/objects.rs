@@ -17,6 +17,14 @@ pub struct ObjectsError {
     source: io::Error,
 }
 
+/// The directory's name in the state directory.
+const DIRECTORY: &str = "objects";
+
+/// Where the copy with this digest is in a state directory, or would be.
+pub fn path_in(state_dir: &Path, digest: Digest) -> PathBuf {
+    state_dir.join(DIRECTORY).join(digest.to_string())
+}
+
 /// The directory of copies.
 #[derive(Debug, Clone)]
 pub struct Objects {
@@ -29,7 +37,7 @@ impl Objects {
     /// # Errors
     /// When it cannot be made.
     pub fn open(state_dir: &Path) -> Result<Objects, ObjectsError> {
-        let dir = state_dir.join("objects");
+        let dir = state_dir.join(DIRECTORY);
         fs::create_dir_all(&dir).map_err(|source| ObjectsError { path: dir.clone(), source })?;
         Ok(Objects { dir })
     }
@@ -49,7 +57,8 @@ impl Objects {
             return Ok(());
         }
         // Several supervisors or threads may write the same copy at a time: each its own temporary file.
-        let temporary = self.dir.join(format!(".{digest}.{}.{:?}", std::process::id(), std::thread::current().id()));
+        let temporary =
+            self.dir.join(format!(".{digest}.{}.{:?}", std::process::id(), std::thread::current().id()));
         let write = || -> io::Result<()> {
             let mut file = File::create(&temporary)?;
             file.write_all(bytes)?;

@@ -74,13 +74,19 @@ pub(super) fn spec(
     })
 }
 
-fn settings(manifest: &Manifest, options: &PluginOptions) -> Result<croupier_core::ids::Payload, PluginError> {
+fn settings(
+    manifest: &Manifest,
+    options: &PluginOptions,
+) -> Result<croupier_core::ids::Payload, PluginError> {
     let text = options.settings.as_deref().unwrap_or("{}");
     if let Err(error) = check_json(text.as_bytes(), SETTINGS_DEPTH_MAX) {
         return Err(wrong(manifest, format!("`settings` is no JSON object: {error}")));
     }
     if !text.trim_start().starts_with('{') {
-        return Err(wrong(manifest, "`settings` is no JSON object; write members, as in { key = \"value\" }".into()));
+        return Err(wrong(
+            manifest,
+            "`settings` is no JSON object; write members, as in { key = \"value\" }".into(),
+        ));
     }
     Ok(text.as_bytes().into())
 }

@@ -137,8 +137,8 @@ fn start(config: &Config, record: Option<&Path>) -> Result<Supervisor, ServeErro
         parts = parts.transcripts(Arc::new(files));
     }
     if let Some(path) = record {
-        let recorder = Recorder::start(path)
-            .map_err(|source| ServeError::Record { path: path.to_owned(), source })?;
+        let recorder =
+            Recorder::start(path).map_err(|source| ServeError::Record { path: path.to_owned(), source })?;
         parts = parts.transcripts(Arc::new(recorder));
     }
     Supervisor::start(parts, tokio::runtime::Handle::current())

@@ -161,7 +161,8 @@ impl Against<'_> {
             if (index + 1) % per_move == 0 {
                 moves += 1;
                 let fresh = solo.worker(0).map_err(at(PASS, step.line))?;
-                let (moved, difference) = table.move_all(worker, fresh, &newest, PASS).map_err(at(PASS, step.line))?;
+                let (moved, difference) =
+                    table.move_all(worker, fresh, &newest, PASS).map_err(at(PASS, step.line))?;
                 if difference.is_some() {
                     return Ok((moves, difference));
                 }
@@ -191,7 +192,12 @@ impl Tables {
         Tables { seed: ServerSeed::from_bytes(seed), opened: 0, turns: 0, open: HashMap::new() }
     }
 
-    fn play(&mut self, worker: &mut SoloWorker, step: &Step, snapshot: Snapshot) -> Result<Played, SoloError> {
+    fn play(
+        &mut self,
+        worker: &mut SoloWorker,
+        step: &Step,
+        snapshot: Snapshot,
+    ) -> Result<Played, SoloError> {
         self.turns += 1;
         if matches!(step.does, Does::Open(_)) {
             self.opened += 1;
@@ -222,7 +228,8 @@ impl Tables {
         let ends = matches!(step.does, Does::Close);
         let snapshot = if ends { Snapshot::Unwanted } else { snapshot };
         let played = worker.turn(&input, snapshot, &mut |_, _| (UNSUPPORTED, Vec::new()))?;
-        let refused_open = matches!(step.does, Does::Open(_)) && matches!(played.verdict, Verdict::Failed { .. });
+        let refused_open =
+            matches!(step.does, Does::Open(_)) && matches!(played.verdict, Verdict::Failed { .. });
         if ends || refused_open {
             self.open.remove(&step.session);
         }
@@ -271,9 +278,15 @@ fn not_open() -> Played {
 
 fn compare(pass: &'static str, step: &Step, first: &Played, other: &Played) -> Option<Difference> {
     let (what, first, other) = match (&first.verdict, &other.verdict) {
-        (Verdict::Done { reply: a, .. }, Verdict::Done { reply: b, .. }) if a != b => ("reply", shown(a), shown(b)),
-        (Verdict::Done { effects: a, .. }, Verdict::Done { effects: b, .. }) if a != b => ("effects", effects(a), effects(b)),
-        (Verdict::Failed { status: a, text: at }, Verdict::Failed { status: b, text: bt }) if (a, at) != (b, bt) => {
+        (Verdict::Done { reply: a, .. }, Verdict::Done { reply: b, .. }) if a != b => {
+            ("reply", shown(a), shown(b))
+        }
+        (Verdict::Done { effects: a, .. }, Verdict::Done { effects: b, .. }) if a != b => {
+            ("effects", effects(a), effects(b))
+        }
+        (Verdict::Failed { status: a, text: at }, Verdict::Failed { status: b, text: bt })
+            if (a, at) != (b, bt) =>
+        {
             ("error", format!("{a}: {at}"), format!("{b}: {bt}"))
         }
         (a, b) if a != b => ("outcome", verdict(a), verdict(b)),
@@ -336,6 +349,9 @@ mod tests {
             reply: b"a".as_slice().into(),
             effects: vec![Effect::Send { to: 1, message: b"m".as_slice().into() }],
         };
-        assert_eq!(what(&played("a", "s"), &Played { verdict: sends, snapshot: Some(b"s".to_vec()) }), Some("effects"));
+        assert_eq!(
+            what(&played("a", "s"), &Played { verdict: sends, snapshot: Some(b"s".to_vec()) }),
+            Some("effects")
+        );
     }
 }

@@ -22,7 +22,7 @@ use thiserror::Error;
 
 pub use determinism::{DeterminismReport, Difference};
 pub use replay::Replay;
-pub use worker::{Played, Snapshot, SoloWorker, TurnInput};
+pub use worker::{HostAnswers, Played, Snapshot, SoloWorker, TurnInput};
 
 use crate::registry::{BinaryError, Plugin, PluginError, PluginOptions};
 use crate::worker::launcher::{LaunchError, Launcher};

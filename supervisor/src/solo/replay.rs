@@ -80,7 +80,9 @@ impl Replay {
             };
             let mut made = 0;
             let mut host = |_: &str, _: &[u8]| {
-                let answer = calls.get(made).map_or((INTERNAL, Vec::new()), |(status, bytes)| (*status, bytes.to_vec()));
+                let answer = calls
+                    .get(made)
+                    .map_or((INTERNAL, Vec::new()), |(status, bytes)| (*status, bytes.to_vec()));
                 made += 1;
                 answer
             };

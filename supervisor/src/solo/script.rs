@@ -118,7 +118,8 @@ pub fn read(script: &[u8], plugin: &str) -> Result<Vec<Step>, ScriptError> {
         }
         let number = index as u64 + 1;
         let wrong = |why: String| ScriptError::Line { line: number, why };
-        let line: Line<'_> = serde_json::from_slice(line).map_err(|error| wrong(format!("not a line of a script: {error}")))?;
+        let line: Line<'_> = serde_json::from_slice(line)
+            .map_err(|error| wrong(format!("not a line of a script: {error}")))?;
         let opens = line.plugin.clone();
         let Some((session, does)) = step(line).map_err(wrong)? else { continue };
         if matches!(does, Does::Open(_)) && opens.as_deref() == Some(plugin) {
@@ -146,7 +147,8 @@ fn step(line: Line<'_>) -> Result<Option<(String, Does)>, String> {
     Ok(Some(if let Some(session) = &line.open {
         (session.clone(), Does::Open(text(line.config, "{}")))
     } else if let Some(session) = &line.join {
-        let seed = hex::decode(line.seed.as_deref().unwrap_or("")).map_err(|_| "`seed` is not hexadecimal".to_owned())?;
+        let seed = hex::decode(line.seed.as_deref().unwrap_or(""))
+            .map_err(|_| "`seed` is not hexadecimal".to_owned())?;
         (session.clone(), Does::Join { player: player()?, profile: text(line.profile, "{}"), seed })
     } else if let Some(session) = &line.act {
         let action = line.action.ok_or_else(|| "`action` is missing".to_owned())?;

@@ -51,6 +51,9 @@ pub struct Played {
     pub snapshot: Option<Vec<u8>>,
 }
 
+/// Answers host calls: name and arguments to status (0 or negative) and answer.
+pub type HostAnswers<'a> = dyn FnMut(&str, &[u8]) -> (i32, Vec<u8>) + 'a;
+
 /// Whether a snapshot is wanted with a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Snapshot {
@@ -74,7 +77,11 @@ pub struct SoloWorker {
 }
 
 impl SoloWorker {
-    pub(super) fn start(plugin: &Arc<Plugin>, launcher: &Arc<Launcher>, shift: u32) -> Result<SoloWorker, SoloError> {
+    pub(super) fn start(
+        plugin: &Arc<Plugin>,
+        launcher: &Arc<Launcher>,
+        shift: u32,
+    ) -> Result<SoloWorker, SoloError> {
         let Launched { child, link, stdout, stderr } = launcher.launch_blocking()?;
         let reader = FrameReader::new(LINK_VERSION, plugin.limits.frame_bytes);
         let (plugin, launcher) = (plugin.clone(), launcher.clone());
@@ -99,7 +106,7 @@ impl SoloWorker {
         self.ok("init", &ToWorker::Init { settings: &settings })
     }
 
-    /// Plays a turn. `host` answers host calls: name and arguments to status (0 or negative) and answer.
+    /// Plays a turn. `host` answers its host calls.
     ///
     /// # Errors
     /// When the worker dies over it, is late, or makes no sense. An error of the plugin's own is a result.
@@ -107,7 +114,7 @@ impl SoloWorker {
         &mut self,
         input: &TurnInput<'_>,
         snapshot: Snapshot,
-        host: &mut dyn FnMut(&str, &[u8]) -> (i32, Vec<u8>),
+        host: &mut HostAnswers<'_>,
     ) -> Result<Played, SoloError> {
         let turn = Turn {
             session: input.session,

@@ -100,7 +100,10 @@ impl Supervisor {
             Request::Open(open) => self.shared.open(caller.client, open, to),
             Request::Turn(turn) => return self.shared.turn(caller.client, turn, to),
             Request::Follow { .. } | Request::Control(Verb::Events) => {
-                to.refuse(refusal(Code::Protocol, "following was asked for without a place to put what comes"));
+                to.refuse(refusal(
+                    Code::Protocol,
+                    "following was asked for without a place to put what comes",
+                ));
             }
             Request::Control(_) if caller.access != Access::Control => to.refuse(not_allowed()),
             Request::Control(verb) => self.shared.control(verb, to),
@@ -147,9 +150,14 @@ fn follow_refusal(error: crate::game::driver::FollowError, plugin: &str, session
         }
         FollowError::Outputs(gone @ OutputsError::Gone { oldest }) => {
             let what = crate::refusals::about(refusal(Code::Gone, gone.to_string()), plugin, session);
-            Refusal { seq: oldest, ..hint(what, format!("follow from {oldest} on, or from 0 for what is new")) }
+            Refusal {
+                seq: oldest,
+                ..hint(what, format!("follow from {oldest} on, or from 0 for what is new"))
+            }
         }
-        FollowError::TooMany => crate::refusals::about(refusal(Code::Busy, error.to_string()), plugin, session),
+        FollowError::TooMany => {
+            crate::refusals::about(refusal(Code::Busy, error.to_string()), plugin, session)
+        }
     }
 }
 

@@ -24,7 +24,9 @@ impl Shared {
             Verb::Sessions { plugin, limit } => {
                 self.session_infos(plugin.as_deref(), limit as usize).map(ControlReply::Sessions)
             }
-            Verb::Session { session } => self.session_detail(session).map(|detail| ControlReply::Session(Box::new(detail))),
+            Verb::Session { session } => {
+                self.session_detail(session).map(|detail| ControlReply::Session(Box::new(detail)))
+            }
             Verb::Export { session } => self.export(session).map(ControlReply::Export),
             Verb::Status => Ok(ControlReply::Status(self.status())),
             Verb::Workers => Ok(ControlReply::Workers(self.worker_infos())),

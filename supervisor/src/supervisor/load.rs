@@ -191,9 +191,10 @@ impl Shared {
     /// Unloads a plugin, in a task of its own.
     pub(super) async fn unload(&self, plugin: &str, sessions: LiveSessions) -> Result<(), Refusal> {
         let game = self.game(plugin)?;
-        let dependant = self.games().into_iter().find(|other| {
-            other.plugin().manifest.dependencies.keys().any(|needs| needs.as_str() == plugin)
-        });
+        let dependant = self
+            .games()
+            .into_iter()
+            .find(|other| other.plugin().manifest.dependencies.keys().any(|needs| needs.as_str() == plugin));
         if let Some(other) = dependant {
             let text = format!("plugin {} needs plugin {plugin}", other.plugin().name);
             return Err(about(hint(refusal(Code::WrongState, text), "unload that one first"), plugin, 0));

@@ -160,7 +160,10 @@ impl Supervisor {
     }
 
     /// Loads every `*.so` of these directories, those first that others depend on. Says what became of each.
-    pub async fn load_dirs(&self, dirs: &[impl AsRef<Path>]) -> Vec<(std::path::PathBuf, Result<PluginInfo, Refusal>)> {
+    pub async fn load_dirs(
+        &self,
+        dirs: &[impl AsRef<Path>],
+    ) -> Vec<(std::path::PathBuf, Result<PluginInfo, Refusal>)> {
         self.shared.load_dirs(dirs.iter().map(|dir| dir.as_ref().to_owned()).collect()).await
     }
 
@@ -235,7 +238,10 @@ impl Supervisor {
         };
         self.shared.abandon();
         if tokio::time::timeout(REAP_MAX, self.shared.context.alive.none()).await.is_err() {
-            tracing::error!(workers = self.shared.context.alive.count(), "killed workers were not reaped in time");
+            tracing::error!(
+                workers = self.shared.context.alive.count(),
+                "killed workers were not reaped in time"
+            );
         }
         self.shared.context.events.end();
         given_up

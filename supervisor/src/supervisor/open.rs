@@ -67,8 +67,12 @@ impl Shared {
             return Err(no_key());
         }
         game.plugin().schema.check(&open.config).map_err(|error| {
-            let what = refusal(Code::BadConfig, format!("the config does not fit plugin {}: {error}", open.plugin));
-            hint(what, format!("`croupier plugins {}` shows the plugin, its manifest the schema", open.plugin))
+            let what =
+                refusal(Code::BadConfig, format!("the config does not fit plugin {}: {error}", open.plugin));
+            hint(
+                what,
+                format!("`croupier plugins {}` shows the plugin, its manifest the schema", open.plugin),
+            )
         })?;
         let session = self.ids.next().map_err(|error| internal(error.to_string()))?;
         let OpenOptions { tick_ms, idle_timeout_ms, queue_max, reveal_public } = open.options;
@@ -120,7 +124,9 @@ fn opened(answered: Answered) -> Reply {
         Answered::Opened { session, commit, done } => {
             Reply::Opened { session: session.0, commit, done: door_done(done) }
         }
-        Answered::Ok | Answered::Done(_) => Reply::Refused(internal("an open was answered with something else")),
+        Answered::Ok | Answered::Done(_) => {
+            Reply::Refused(internal("an open was answered with something else"))
+        }
     }
 }
 

@@ -119,7 +119,8 @@ fn check_payload(what: &str, bytes: &[u8], payloads: PayloadKind, max: usize) ->
         return Ok(());
     }
     check_json(bytes, PAYLOAD_DEPTH_MAX).map_err(|error| {
-        let refusal = refusal(Code::BadPayload, format!("the {what} is not JSON, which this plugin takes: {error}"));
+        let refusal =
+            refusal(Code::BadPayload, format!("the {what} is not JSON, which this plugin takes: {error}"));
         hint(refusal, "send one JSON value")
     })
 }

@@ -40,7 +40,11 @@ impl Shared {
         }
     }
 
-    pub(super) fn session_infos(&self, plugin: Option<&str>, limit: usize) -> Result<Vec<SessionInfo>, Refusal> {
+    pub(super) fn session_infos(
+        &self,
+        plugin: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<SessionInfo>, Refusal> {
         let games = match plugin {
             Some(name) => vec![self.named(name)?],
             None => self.games(),

@@ -111,11 +111,7 @@ impl TranscriptSink for FileTranscripts {
             // The thread has the key, and puts it in.
             server_key: [0; 32],
         };
-        self.give(Job::Open {
-            session: opening.session,
-            header: Box::new(header),
-            reveal: opening.reveal,
-        });
+        self.give(Job::Open { session: opening.session, header: Box::new(header), reveal: opening.reveal });
     }
 
     fn record(&self, session: SessionId, entry: &Entry) {
@@ -329,8 +325,7 @@ mod tests {
         let keys = || super::super::keys::load(&dir.path().join("keys"), None).unwrap();
         let seed = ServerSeed::from_bytes([5; 32]);
         let transcripts = dir.path().join("transcripts");
-        let sink =
-            FileTranscripts::start(&transcripts, keys(), Keep { bytes_max: 1 << 20 }).unwrap();
+        let sink = FileTranscripts::start(&transcripts, keys(), Keep { bytes_max: 1 << 20 }).unwrap();
         play(&sink, 1, &seed);
         drop(sink);
         let file = std::fs::File::open(transcripts.join("1.jsonl")).unwrap();

@@ -26,7 +26,9 @@ pub enum KeysError {
         source: io::Error,
     },
     /// The file is no key.
-    #[error("the key file {path} is no key: {source}; restore it from a copy, or move it away to have a new one made")]
+    #[error(
+        "the key file {path} is no key: {source}; restore it from a copy, or move it away to have a new one made"
+    )]
     Bad {
         /// The file.
         path: PathBuf,

@@ -8,9 +8,7 @@ use croupier_core::action::{Run, ToWorker as CoreToWorker, TurnMessage, Wanted};
 use croupier_core::event::{Answer, TurnAnswer};
 use croupier_core::ids::Payload;
 use croupier_fair::entry::Effect as CoreEffect;
-use croupier_wire::link::{
-    CallAnswer, Done, Effect, FLAG_REPLAY, FLAG_SNAPSHOT, Limits, ToWorker, Turn,
-};
+use croupier_wire::link::{CallAnswer, Done, Effect, FLAG_REPLAY, FLAG_SNAPSHOT, Limits, ToWorker, Turn};
 use croupier_wire::outcome::outcome_hash;
 use thiserror::Error;
 

@@ -25,7 +25,7 @@ pub const WORKER_BINARY: &str = "croupier-worker";
 pub enum LaunchError {
     /// No binary.
     #[error(
-        "no {WORKER_BINARY} found (looked at {}); install it beside the croupier binary, or name it with `worker_binary` in the config",
+        "no {WORKER_BINARY} found (looked at {}); install it beside the croupier binary, or name it with `worker` in the config",
         list(looked)
     )]
     NotFound {
@@ -172,6 +172,6 @@ mod tests {
     fn a_missing_binary_says_where_it_looked_and_what_to_do() {
         let error = find_binary(Some(Path::new("/nowhere/croupier-worker"))).unwrap_err().to_string();
         assert!(error.contains("/nowhere/croupier-worker"), "{error}");
-        assert!(error.contains("worker_binary"), "{error}");
+        assert!(error.contains("`worker`"), "{error}");
     }
 }

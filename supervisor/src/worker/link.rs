@@ -62,7 +62,10 @@ pub(crate) fn send_with_fd(stream: &UnixStream, bytes: &[u8], fd: BorrowedFd<'_>
     }
     let sent = rustix::net::sendmsg(stream, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
     if sent != bytes.len() {
-        return Err(io::Error::new(io::ErrorKind::WriteZero, "the first message did not fit into an empty socket"));
+        return Err(io::Error::new(
+            io::ErrorKind::WriteZero,
+            "the first message did not fit into an empty socket",
+        ));
     }
     Ok(())
 }

@@ -176,7 +176,12 @@ impl PluginLog {
 }
 
 /// Drains both pipes until they end, or until `dead` fires and what is in them has been read.
-pub async fn drain(log: &PluginLog, stdout: pipe::Receiver, stderr: pipe::Receiver, mut dead: oneshot::Receiver<()>) {
+pub async fn drain(
+    log: &PluginLog,
+    stdout: pipe::Receiver,
+    stderr: pipe::Receiver,
+    mut dead: oneshot::Receiver<()>,
+) {
     let mut streams = [Some((stdout, Source::Stdout)), Some((stderr, Source::Stderr))];
     let mut splitters = [LineSplitter::default(), LineSplitter::default()];
     let mut tick = tokio::time::interval(REPORT_EVERY);
@@ -219,7 +224,11 @@ async fn readable(stream: &Option<(pipe::Receiver, Source)>) {
     }
 }
 
-fn read_some(log: &PluginLog, stream: &mut Option<(pipe::Receiver, Source)>, splitter: &mut LineSplitter) -> Reading {
+fn read_some(
+    log: &PluginLog,
+    stream: &mut Option<(pipe::Receiver, Source)>,
+    splitter: &mut LineSplitter,
+) -> Reading {
     let Some((pipe, source)) = stream else { return Reading::Ended };
     let mut bytes = [0; READ_BYTES];
     match pipe.try_read(&mut bytes) {

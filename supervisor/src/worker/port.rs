@@ -12,8 +12,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use croupier_wire::codec::EncodeError;
-use croupier_wire::link::{FromWorker, LINK_VERSION, Limits, ToWorker, decode_from_worker};
 use croupier_wire::frame::FrameReader;
+use croupier_wire::link::{FromWorker, LINK_VERSION, Limits, ToWorker, decode_from_worker};
 use tokio::sync::Notify;
 
 use super::link::Link;

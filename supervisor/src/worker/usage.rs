@@ -97,8 +97,16 @@ fn isolation_from(status: &str) -> String {
         _ => "no seccomp",
     };
     let privileges = if field("NoNewPrivs") == "1" { "no new privileges" } else { "may gain privileges" };
-    let capabilities = if field("CapEff").trim_start_matches('0').is_empty() { "no capabilities" } else { "has capabilities" };
-    let namespace = if field("NSpid").split_whitespace().count() > 1 { "own pid namespace" } else { "shared pid namespace" };
+    let capabilities = if field("CapEff").trim_start_matches('0').is_empty() {
+        "no capabilities"
+    } else {
+        "has capabilities"
+    };
+    let namespace = if field("NSpid").split_whitespace().count() > 1 {
+        "own pid namespace"
+    } else {
+        "shared pid namespace"
+    };
     [seccomp, privileges, capabilities, namespace].join(", ")
 }
 
