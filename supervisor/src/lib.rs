@@ -17,8 +17,10 @@
 //! The supervisor never maps a plugin's code: it reads the file, and workers run it.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod clock;
 pub mod config;
+pub mod dates;
 pub mod doctor;
 pub mod doors;
 pub mod entropy;

@@ -29,6 +29,14 @@ pub fn about(mut refusal: Refusal, plugin: &str, session: u64) -> Refusal {
     refusal
 }
 
+/// A code as it stands in JSON and in the audit log: `unknown-plugin`.
+pub fn code_word(code: Code) -> String {
+    match serde_json::to_value(code) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => format!("{code:?}"),
+    }
+}
+
 /// No plugin of that name.
 pub fn unknown_plugin(plugin: &str) -> Refusal {
     let text = format!("no plugin {plugin} is loaded");

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use croupier_wire::door::{
-    ControlReply, LiveSessions, OpenOptions, PluginInfo, Request, ServerHello, SessionDetail, SessionInfo,
-    StatusInfo, Verb, WorkerInfo,
+    AuditHead, ControlReply, Grants, LiveSessions, OpenOptions, PluginInfo, Request, ServerHello,
+    SessionDetail, SessionInfo, StatusInfo, Verb, WorkerInfo,
 };
 
 use crate::core::Core;

@@ -58,7 +58,7 @@ pub use slot::{Pending, ReplySlot};
 pub use window::WINDOW;
 
 pub use croupier_wire::door::{
-    Code, ControlReply, Done, Event, Input, LiveSessions, OpenOptions, Output, OutputTo, PluginInfo, Push,
-    Refusal, Reply, Request, ServerHello, SessionDetail, SessionInfo, StatusInfo, Verb, What, WhenFull,
-    WorkerInfo,
+    AuditHead, Code, ControlReply, Done, Event, Grant, Grants, Input, LiveSessions, OpenOptions, Output,
+    OutputTo, PluginInfo, Push, Refusal, Reply, Request, ServerHello, SessionDetail, SessionInfo, StatusInfo,
+    Verb, What, WhenFull, WorkerInfo,
 };

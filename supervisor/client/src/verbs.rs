@@ -1,6 +1,8 @@
 //! The operators' verbs, written once for the blocking and the async client.
 
-use croupier_wire::door::{ControlReply, PluginInfo, SessionDetail, SessionInfo, StatusInfo, WorkerInfo};
+use croupier_wire::door::{
+    AuditHead, ControlReply, Grants, PluginInfo, SessionDetail, SessionInfo, StatusInfo, WorkerInfo,
+};
 
 use crate::ClientError;
 
@@ -101,6 +103,23 @@ macro_rules! verb_methods {
             crate::verbs::workers(finish!($($async)? self.core.control(Verb::Workers)))
         }
 
+        /// The newest record of the audit log; none when no log is kept.
+        pub $($async)? fn audit_head(&self) -> Result<Option<AuditHead>, ClientError> {
+            crate::verbs::audit_head(finish!($($async)? self.core.control(Verb::AuditHead)))
+        }
+
+        /// What a plugin asks for, and what it has.
+        pub $($async)? fn grants(&self, plugin: &str) -> Result<Grants, ClientError> {
+            let verb = Verb::Grants { plugin: plugin.to_owned() };
+            crate::verbs::grants(finish!($($async)? self.core.control(verb)))
+        }
+
+        /// Takes a permission away from a plugin, from its next use on.
+        pub $($async)? fn revoke(&self, plugin: &str, permission: &str) -> Result<(), ClientError> {
+            let verb = Verb::Revoke { plugin: plugin.to_owned(), permission: permission.to_owned() };
+            crate::verbs::nothing(finish!($($async)? self.core.control(verb)))
+        }
+
         /// Shuts the supervisor down gracefully.
         pub $($async)? fn shutdown(&self) -> Result<(), ClientError> {
             crate::verbs::nothing(finish!($($async)? self.core.control(Verb::Shutdown)))
@@ -149,6 +168,8 @@ taking! {
     export: ControlReply::Export(document) => document, String, "`export`";
     status: ControlReply::Status(status) => status, StatusInfo, "`status`";
     workers: ControlReply::Workers(workers) => workers, Vec<WorkerInfo>, "`workers`";
+    audit_head: ControlReply::AuditHead(head) => head, Option<AuditHead>, "`audit head`";
+    grants: ControlReply::Grants(grants) => grants, Grants, "`grants`";
 }
 
 pub(crate) fn one_plugin(answer: Answer) -> Result<PluginInfo, ClientError> {

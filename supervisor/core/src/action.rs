@@ -333,6 +333,17 @@ pub enum Notice {
         /// Why.
         reason: String,
     },
+    /// A turn used a permission that its plugin does not have, or not any more. The use came to nothing.
+    Denied {
+        /// The session.
+        session: SessionId,
+        /// The turn.
+        seq: u64,
+        /// The permission as it stands in manifests: `send`, `emit:TOPIC`, `call:NAME`.
+        permission: String,
+        /// How often in this turn.
+        count: u64,
+    },
     /// A turn was called poison.
     Poison {
         /// The session.

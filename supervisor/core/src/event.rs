@@ -3,6 +3,7 @@
 use croupier_fair::seed::ServerSeed;
 
 use crate::ids::{CallId, ClientId, Payload, PlayerId, RequestId, SessionId, WorkerId};
+use crate::spec::Grants;
 
 /// Something happened.
 #[derive(Debug, Clone)]
@@ -40,6 +41,12 @@ pub enum Event {
         request: RequestId,
         /// Which.
         session: SessionId,
+    },
+    /// What the plugin may give out and call from now on. Never more than its spec's grants: those are what its workers were told and go on being told,
+    /// so that turns on record still replay. What is not allowed any more is withheld or answered `DENIED`, and told in [`crate::action::Notice::Denied`].
+    Permit {
+        /// What is still allowed.
+        grants: Grants,
     },
     /// Open a session. (Repeated opens are told apart by the driver with [`crate::open_keys::OpenKeys`].)
     Open(Open),

@@ -19,7 +19,7 @@ pub struct Spec {
     pub players_max: u32,
     /// Whether only players who joined may act.
     pub join: Join,
-    /// What the plugin's turns may give out.
+    /// What the plugin's turns may give out, as its workers are told. Less may be allowed later: [`crate::Event::Permit`].
     pub grants: Grants,
     /// Most accepted turns that wait in one session, unless the session's options say otherwise.
     pub queue_max: u32,
@@ -69,6 +69,27 @@ pub struct Grants {
     pub emit: BTreeSet<String>,
     /// Host calls that it may make.
     pub call: BTreeSet<String>,
+}
+
+impl Grants {
+    /// Whether a turn may give this out.
+    pub fn allows(&self, effect: &croupier_fair::entry::Effect) -> bool {
+        use croupier_fair::entry::Effect;
+        match effect {
+            Effect::Send { .. } => self.send,
+            Effect::Emit { topic, .. } => self.emit.contains(topic),
+        }
+    }
+
+    /// What both allow.
+    #[must_use]
+    pub fn and(&self, other: &Grants) -> Grants {
+        Grants {
+            send: self.send && other.send,
+            emit: self.emit.intersection(&other.emit).cloned().collect(),
+            call: self.call.intersection(&other.call).cloned().collect(),
+        }
+    }
 }
 
 /// A snapshot is taken with the next turn when any of these is reached since the last one.

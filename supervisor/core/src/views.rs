@@ -127,3 +127,55 @@ pub struct ExportRecord {
     /// The outcome hash, or the chained one; 0 without one.
     pub outcome: u64,
 }
+
+/// What a worker was at: for a report of its death.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scene {
+    /// Calls that it has not answered, the oldest first: it answers in order, so that is the one that it was at.
+    pub calls: Vec<CallView>,
+    /// What it takes to run into the oldest call again; none when that is about no session.
+    pub case: Option<Case>,
+}
+
+/// A call that a worker has not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallView {
+    /// `turn`, `replay`, `restore`, `try-snapshot`, `init`, `suspend`, `resume`, `shutdown`, `drop`.
+    pub what: &'static str,
+    /// The session; none when it is about none.
+    pub session: Option<SessionId>,
+    /// The turn, or the one after which a snapshot was taken.
+    pub seq: Option<u64>,
+}
+
+/// A session up to the call that its worker died over. **Holds turn seeds**, which are secrets as long as the session lives; never the server seed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Case {
+    /// The session.
+    pub session: SessionId,
+    /// The turn of the snapshot, and the snapshot; none when it begins with its open turn.
+    pub snapshot: Option<(u64, Payload)>,
+    /// Turns since, in order, each tick by itself, without those that were skipped; the last one is the one it died over, unless that was the restore.
+    pub turns: Vec<CaseTurn>,
+}
+
+/// One turn of a [`Case`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseTurn {
+    /// Its number.
+    pub seq: u64,
+    /// `CROUPIER_TURN_*`.
+    pub kind: u16,
+    /// Who acted.
+    pub player: PlayerId,
+    /// Its time.
+    pub now_ns: u64,
+    /// Its seed.
+    pub seed: [u8; 32],
+    /// What it was given.
+    pub payload: Payload,
+    /// Host-call answers on record.
+    pub calls: Vec<CallRecord>,
+    /// Its outcome hash; none for ticks, which are chained, and for a turn without an outcome.
+    pub outcome: Option<u64>,
+}

@@ -3,6 +3,7 @@
 //! Every verb speaks with a running supervisor over its control socket. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 //! With `--json` every verb writes one JSON object to standard output (`events` one per line), and so does every failure.
 
+mod audit;
 mod call;
 mod check;
 mod events;
@@ -12,6 +13,7 @@ mod out;
 mod play;
 mod serve;
 mod show;
+mod trust;
 mod verify;
 
 use std::path::PathBuf;
@@ -82,6 +84,20 @@ enum Verb {
     Play(play::Play),
     /// Read a plugin's file without running it; check that it is deterministic
     Check(check::Check),
+    /// Look into the audit log, verify it, show its head
+    Audit(audit::Audit),
+    /// Show what a plugin asks for and what it has
+    Grants(operate::Named),
+    /// Take a permission away from a plugin that runs, from its next use on
+    Revoke(operate::Revoke),
+    /// Make a key for signing plugins
+    Keygen(trust::Keygen),
+    /// Sign a plugin, or vouch for an author's key
+    Sign(trust::Sign),
+    /// Verify a plugin's signature
+    Verify(trust::Verify),
+    /// Add, list and revoke trusted keys
+    Trust(trust::Trust),
     /// Verify a session's transcript
     VerifyFairness(verify::VerifyFairness),
     /// Write shell completions
@@ -129,6 +145,13 @@ fn carry_out(cli: Cli, out: &mut Out) -> Result<ExitCode, Stop> {
         Verb::Play(play) => return play.run(common.socket(), out),
         Verb::Check(check) => check.run(out)?,
         Verb::VerifyFairness(verify) => verify.run(out)?,
+        Verb::Keygen(keygen) => keygen.run(out)?,
+        Verb::Sign(sign) => sign.run(out)?,
+        Verb::Verify(verify) => verify.run(&common, out)?,
+        Verb::Trust(trust) => trust.run(&common, out)?,
+        Verb::Audit(audit) => audit.run(&common, out)?,
+        Verb::Grants(named) => named.grants(&common.connect()?, out)?,
+        Verb::Revoke(revoke) => revoke.run(&common.connect()?, out)?,
         Verb::Load(load) => load.run(&common.connect()?, out)?,
         Verb::Unload(unload) => unload.run(&common.connect()?, out)?,
         Verb::Suspend(named) => named.suspend(&common.connect()?, out)?,

@@ -34,7 +34,14 @@ impl Load {
         let plugin = client.load(path)?;
         match out.form() {
             Form::Json => out.json(&json!({ "plugins": [plugin] })),
-            Form::Human => out.line(&format!("loaded {} {}, {}", plugin.name, plugin.version, plugin.state)),
+            Form::Human => {
+                out.line(&format!("loaded {} {}, {}", plugin.name, plugin.version, plugin.state))?;
+                match client.grants(&plugin.name) {
+                    Ok(grants) => lines(out, &show::grants(&grants)),
+                    // It is loaded; what it may do can be asked for again.
+                    Err(_) => Ok(()),
+                }
+            }
         }
     }
 }
@@ -75,9 +82,39 @@ impl Named {
         ok(out, &format!("resumed {}", self.plugin))
     }
 
+    pub(crate) fn grants(&self, client: &Client, out: &mut Out) -> Result<(), Stop> {
+        let grants = client.grants(&self.plugin)?;
+        match out.form() {
+            Form::Json => out.json(&grants),
+            Form::Human => lines(out, &show::grants(&grants)),
+        }
+    }
+
     pub(crate) fn restart(&self, client: &Client, out: &mut Out) -> Result<(), Stop> {
         client.restart(&self.plugin)?;
         ok(out, &format!("restarted {}", self.plugin))
+    }
+}
+
+/// Arguments of `revoke`.
+#[derive(Debug, Args)]
+pub(crate) struct Revoke {
+    /// The plugin's name
+    plugin: String,
+    /// The permission, as `croupier grants` lists it
+    permission: String,
+}
+
+impl Revoke {
+    pub(crate) fn run(&self, client: &Client, out: &mut Out) -> Result<(), Stop> {
+        client.revoke(&self.plugin, &self.permission)?;
+        let Revoke { plugin, permission } = self;
+        ok(
+            out,
+            &format!(
+                "revoked {permission} from {plugin}; add it to `deny` in the config, or the next load gives it back"
+            ),
+        )
     }
 }
 
@@ -189,9 +226,19 @@ fn export(file: &Path, document: &str, session: u64, out: &mut Out) -> Result<()
 
 pub(crate) fn status(client: &Client, out: &mut Out) -> Result<(), Stop> {
     let status = client.status()?;
+    // An older supervisor knows no audit log.
+    let audit = client.audit_head().ok().flatten();
     match out.form() {
-        Form::Json => out.json(&status),
-        Form::Human => lines(out, &show::status(&status)),
+        Form::Json => {
+            let mut value = serde_json::to_value(&status)
+                .map_err(|error| Failure::new("internal", format!("cannot write JSON: {error}"), ""))?;
+            value["audit"] = json!(audit);
+            out.json(&value)
+        }
+        Form::Human => {
+            lines(out, &show::status(&status))?;
+            lines(out, &show::audit_head(audit.as_ref()))
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use croupier_client::{Event, PluginInfo, SessionDetail, SessionInfo, StatusInfo, What, WorkerInfo};
+use croupier_client::{
+    AuditHead, Event, Grant, Grants, PluginInfo, SessionDetail, SessionInfo, StatusInfo, What, WorkerInfo,
+};
 
 use super::out::{Align, Table};
 
@@ -144,6 +146,45 @@ pub(crate) fn workers(workers: &[WorkerInfo]) -> Vec<String> {
         ]);
     }
     table.lines()
+}
+
+/// What a plugin asks for against what it has: `+` has it, `-` does not, `!` the config names what nobody asks for.
+pub(crate) fn grants(grants: &Grants) -> Vec<String> {
+    if grants.permissions.is_empty() {
+        return vec![format!("{} asks for no permissions", grants.plugin)];
+    }
+    let line = |grant: &Grant| {
+        let (sign, why) = match grant.state.as_str() {
+            "granted" => ('+', ""),
+            "denied" => ('-', "denied in the config"),
+            "not-granted" => ('-', "not among those that the config grants"),
+            "revoked" => ('-', "revoked since it was loaded"),
+            _ => ('!', "not asked for, so not given"),
+        };
+        let uses = match grant.refused_uses {
+            0 => String::new(),
+            uses => format!("; {uses} uses refused"),
+        };
+        format!("  {sign} {:<24} {why}{uses}", grant.permission).trim_end().to_owned()
+    };
+    grants.permissions.iter().map(line).collect()
+}
+
+pub(crate) fn audit_head(head: Option<&AuditHead>) -> Vec<String> {
+    let text = match head {
+        None => "not kept".to_owned(),
+        Some(head) => {
+            let mut text = format!("record {}, hash {}", head.seq, head.hash);
+            if head.lost > 0 {
+                text.push_str(&format!("; {} RECORDS LOST", head.lost));
+            }
+            if let Some(trouble) = &head.trouble {
+                text.push_str(&format!("; CANNOT BE WRITTEN: {trouble}"));
+            }
+            text
+        }
+    };
+    vec![format!("{:<12}  {text}", "audit log")]
 }
 
 /// An event on one line: time of day (UTC), plugin, what.

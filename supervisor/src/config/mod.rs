@@ -12,7 +12,9 @@ use croupier_wire::frame::{FRAME_BYTES_CEILING, FRAME_BYTES_DEFAULT};
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::audit::AuditOptions;
 use crate::registry::PluginOptions;
+use crate::registry::trust::{Policy, store};
 
 /// Longest config file, in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
@@ -40,6 +42,12 @@ pub struct Config {
     pub log: Log,
     /// Transcripts.
     pub transcripts: Transcripts,
+    /// What is demanded of plugins' signatures.
+    pub signatures: Policy,
+    /// Where the trusted keys are.
+    pub trust_dir: PathBuf,
+    /// The audit log; none when it is switched off.
+    pub audit: Option<AuditOptions>,
     /// Options for all plugins.
     pub defaults: PluginOptions,
     /// Options for one plugin each; they go first.
@@ -134,8 +142,11 @@ struct File {
     traffic_mode: Option<String>,
     worker: Option<PathBuf>,
     frame_bytes_max: Option<u32>,
+    signatures: Policy,
+    trust_dir: Option<PathBuf>,
     log: Log,
     transcripts: TranscriptsFile,
+    audit: AuditFile,
     defaults: PluginOptions,
     plugins: BTreeMap<String, toml::Table>,
 }
@@ -146,6 +157,21 @@ struct TranscriptsFile {
     write: bool,
     keep_mib: u64,
     auditor_key: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct AuditFile {
+    write: bool,
+    file_mib: u64,
+    keep_mib: u64,
+}
+
+impl Default for AuditFile {
+    fn default() -> AuditFile {
+        let AuditOptions { file_bytes_max, keep_bytes } = AuditOptions::default();
+        AuditFile { write: true, file_mib: file_bytes_max >> 20, keep_mib: keep_bytes >> 20 }
+    }
 }
 
 impl Default for TranscriptsFile {
@@ -223,9 +249,12 @@ fn finish(file: File, base: &Path) -> Result<Config, (String, String)> {
         .into_iter()
         .map(|(name, table)| settings::options(&name, table).map(|options| (name, options)))
         .collect::<Result<_, _>>()?;
+    let state_dir = file.state_dir.map_or_else(default_state_dir, |dir| base.join(dir));
     Ok(Config {
+        signatures: file.signatures,
+        trust_dir: file.trust_dir.map_or_else(|| state_dir.join(store::DIRECTORY), |dir| base.join(dir)),
         plugin_dirs: file.plugin_dirs.into_iter().map(|dir| base.join(dir)).collect(),
-        state_dir: file.state_dir.map_or_else(default_state_dir, |dir| base.join(dir)),
+        state_dir,
         socket,
         traffic_socket,
         traffic_mode: mode(file.traffic_mode.as_deref().unwrap_or("0660"))?,
@@ -237,9 +266,20 @@ fn finish(file: File, base: &Path) -> Result<Config, (String, String)> {
             keep_bytes: file.transcripts.keep_mib.saturating_mul(1 << 20),
             auditor,
         },
+        audit: audit(&file.audit)?,
         defaults: file.defaults,
         plugins,
     })
+}
+
+fn audit(file: &AuditFile) -> Result<Option<AuditOptions>, (String, String)> {
+    if file.file_mib == 0 || file.keep_mib < file.file_mib {
+        let why = "must be 1 or more, and keep_mib not less than it".to_owned();
+        return Err(("audit.file_mib".to_owned(), why));
+    }
+    let bytes = |mib: u64| mib.saturating_mul(1 << 20);
+    let options = AuditOptions { file_bytes_max: bytes(file.file_mib), keep_bytes: bytes(file.keep_mib) };
+    Ok(file.write.then_some(options))
 }
 
 /// An octal mode of permission bits.
@@ -251,7 +291,7 @@ fn mode(text: &str) -> Result<u32, (String, String)> {
 }
 
 /// Where state is kept when nobody says: `/var/lib/croupier` for root, else under `$XDG_STATE_HOME` or `~/.local/state`.
-fn default_state_dir() -> PathBuf {
+pub fn default_state_dir() -> PathBuf {
     if rustix::process::geteuid().is_root() {
         return PathBuf::from("/var/lib/croupier");
     }

@@ -50,14 +50,15 @@ enum Broken {
     Stuck,
 }
 
-/// Serves one client until it goes or breaks the rules.
-pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, door: Door) {
+/// Serves one client, of this user, until it goes or breaks the rules.
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, uid: u32, door: Door) {
     let (input, output) = tokio::io::split(stream);
     let mut connection = Connection {
         reader: FrameReader::new(DOOR_VERSION, door.frame_bytes_max),
         input,
         output,
         out: Vec::new(),
+        uid,
         door,
         partial_since: None,
     };
@@ -74,6 +75,7 @@ struct Connection<S> {
     input: ReadHalf<S>,
     output: WriteHalf<S>,
     out: Vec<u8>,
+    uid: u32,
     door: Door,
     partial_since: Option<Instant>,
 }
@@ -90,7 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn run(&mut self) -> Result<(), Broken> {
         let Some(client_id) = self.greet().await? else { return Ok(()) };
         let mut calls = Calls {
-            backend: self.door.reception.backend(client_id),
+            backend: self.door.reception.backend(client_id, self.uid),
             pending: FuturesUnordered::new(),
             follows: FuturesUnordered::new(),
             follow_count: HashMap::new(),

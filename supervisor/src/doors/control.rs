@@ -29,14 +29,16 @@ async fn accept(listener: Listener, door: Door) {
     loop {
         let Ok(room) = door.room.clone().acquire_owned().await else { return };
         match listener.accept().await {
-            Ok(stream) if may_control(&stream) => {
-                let door = door.clone();
-                tokio::spawn(async move {
-                    connection::serve(stream, door).await;
-                    drop(room);
-                });
-            }
-            Ok(_) => tracing::warn!("refused a connection of another user on the control socket"),
+            Ok(stream) => match peer(&stream).filter(|uid| may_control(*uid)) {
+                Some(uid) => {
+                    let door = door.clone();
+                    tokio::spawn(async move {
+                        connection::serve(stream, uid, door).await;
+                        drop(room);
+                    });
+                }
+                None => tracing::warn!("refused a connection of another user on the control socket"),
+            },
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection on the control socket");
                 tokio::time::sleep(connection::ACCEPT_PAUSE).await;
@@ -46,8 +48,12 @@ async fn accept(listener: Listener, door: Door) {
 }
 
 /// Root, and the user that the supervisor runs as. The socket's mode says the same; the kernel's word on the peer says it twice.
-fn may_control(stream: &Stream) -> bool {
+fn may_control(uid: u32) -> bool {
+    uid == 0 || uid == rustix::process::geteuid().as_raw()
+}
+
+/// The peer's user, as the kernel says.
+fn peer(stream: &Stream) -> Option<u32> {
     use interprocess::local_socket::traits::StreamCommon as _;
-    let peer = stream.peer_creds().ok().and_then(|creds| creds.euid());
-    peer.is_some_and(|uid| uid == 0 || uid == rustix::process::geteuid().as_raw())
+    stream.peer_creds().ok().and_then(|creds| creds.euid())
 }

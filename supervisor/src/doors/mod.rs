@@ -31,13 +31,13 @@ pub const CONNECTIONS_MAX: usize = 4096;
 
 /// Gives each client that comes in a backend of its own, with the client's id.
 pub trait Reception: Send + Sync {
-    /// The backend for the client with this id.
-    fn backend(&self, client_id: u64) -> Arc<dyn Backend>;
+    /// The backend for the client with this id, of this user.
+    fn backend(&self, client_id: u64, uid: u32) -> Arc<dyn Backend>;
 }
 
 impl Reception for Supervisor {
-    fn backend(&self, client_id: u64) -> Arc<dyn Backend> {
-        self.backend_for(client_id)
+    fn backend(&self, client_id: u64, uid: u32) -> Arc<dyn Backend> {
+        self.backend_of(client_id, uid)
     }
 }
 

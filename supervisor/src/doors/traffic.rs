@@ -28,8 +28,10 @@ async fn accept(listener: UnixListener, door: Door) {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let door = door.clone();
+                // For the record alone: who may connect is the socket's mode.
+                let uid = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
                 tokio::spawn(async move {
-                    connection::serve(stream, door).await;
+                    connection::serve(stream, uid, door).await;
                     drop(room);
                 });
             }

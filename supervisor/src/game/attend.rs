@@ -108,7 +108,7 @@ fn say_hello(driver: &GameDriver, slot: &Slot, link: &SocketLink) -> Result<(), 
     let plugin = &driver.plugin;
     let binary = plugin.binary.reopen()?;
     let mut frame = Vec::new();
-    let hello = plugin.hello(slot.id.0, 0);
+    let hello = Hello { permissions: driver.told_permissions(), ..plugin.hello(slot.id.0, 0) };
     hello_frame(&hello, &mut frame).map_err(StartError::Link)?;
     link.send_with_fd(&frame, std::os::fd::AsFd::as_fd(&binary)).map_err(StartError::Link)
 }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::host_calls::HostCalls;
 use super::transcripts::TranscriptSink;
+use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::events::Events;
 use crate::worker::launcher::Launcher;
@@ -21,6 +22,8 @@ pub struct Context {
     pub clock: Clock,
     /// Makes worker processes.
     pub launcher: Launcher,
+    /// Where it is written down for good.
+    pub audit: Audit,
     /// Who wants to know what happens.
     pub events: Events,
     /// Where turns are recorded, in this order.
@@ -46,6 +49,8 @@ pub struct Parts {
     pub runtime: Handle,
     /// Makes worker processes.
     pub launcher: Launcher,
+    /// Where what happens is written down for good.
+    pub audit: Audit,
     /// Where turns are recorded.
     pub transcripts: Vec<Arc<dyn TranscriptSink>>,
     /// Who answers plugins.
@@ -57,11 +62,12 @@ pub struct Parts {
 impl Context {
     /// A context with a clock that starts now.
     pub fn new(parts: Parts) -> Context {
-        let Parts { runtime, launcher, transcripts, host_calls, session_ended } = parts;
+        let Parts { runtime, launcher, audit, transcripts, host_calls, session_ended } = parts;
         Context {
             runtime,
             clock: Clock::start(),
             launcher,
+            audit,
             events: Events::default(),
             transcripts,
             host_calls,

@@ -21,6 +21,7 @@ use tokio::sync::{Notify, watch};
 
 use super::context::Context;
 use super::perform::{After, door_output};
+use super::rights::{RevokeError, Rights};
 use super::slot::Slot;
 use crate::events::PushTo;
 use crate::registry::Plugin;
@@ -56,6 +57,7 @@ pub(super) struct Inner {
     pub(super) followers: HashMap<SessionId, Vec<Box<dyn PushTo>>>,
     /// Live sessions whose seed goes to everybody at close though their game hides information.
     pub(super) reveal_public: HashSet<SessionId>,
+    pub(super) rights: Rights,
     actions: Vec<Action>,
     /// When the timer wakes next, as it knows.
     armed: Option<u64>,
@@ -71,6 +73,7 @@ impl GameDriver {
             waiters: HashMap::new(),
             followers: HashMap::new(),
             reveal_public: HashSet::new(),
+            rights: Rights::default(),
             actions: Vec::new(),
             armed: None,
             abandoned: false,
@@ -138,6 +141,26 @@ impl GameDriver {
             }
         }
         self.afterwards(after);
+    }
+
+    /// Looks at the plugin's rights.
+    pub(super) fn with_rights<T>(&self, look: impl FnOnce(&Rights) -> T) -> T {
+        look(&crate::lock(&self.inner).rights)
+    }
+
+    /// Changes the plugin's rights, and takes the event that says so, under one lock.
+    pub(super) fn step_rights(
+        &self,
+        change: impl FnOnce(&mut Rights) -> Result<Event, RevokeError>,
+    ) -> Result<(), RevokeError> {
+        let mut after = After::default();
+        {
+            let mut inner = crate::lock(&self.inner);
+            let event = change(&mut inner.rights)?;
+            self.step_locked(&mut inner, [event], &mut after);
+        }
+        self.afterwards(after);
+        Ok(())
     }
 
     /// Brings the game up.

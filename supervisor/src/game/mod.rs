@@ -11,6 +11,7 @@
 //! * `pump`: from a worker's frames to events; any thread may pump.
 //! * `attend`: the one task per worker: start, readiness, deadlines, death.
 //! * `slot`: one worker as the driver sees it.
+//! * [`rights`]: permissions, and what was revoked since the load.
 //! * `notices`: the core's notices as events for the outside.
 //! * [`context`]: what all games of a supervisor share.
 //! * [`host_calls`]: who answers plugins' questions.
@@ -25,6 +26,7 @@ pub mod host_calls;
 mod notices;
 mod perform;
 mod pump;
+pub mod rights;
 mod slot;
 pub mod transcripts;
 

@@ -1,10 +1,12 @@
 //! The core's notices as events for the outside, and as log lines.
 
-use croupier_core::action::Notice;
+use croupier_core::action::{EndReason, Notice};
 use croupier_core::ids::WorkerId;
 use croupier_wire::door::{Event, Push, What};
 
 use super::driver::{GameDriver, Inner};
+use crate::audit::Happened;
+use crate::audit::record::text;
 
 impl GameDriver {
     /// Tells whoever listens that something happened.
@@ -24,8 +26,14 @@ impl GameDriver {
             inner.reveal_public.remove(session);
             (self.context.session_ended)(session.0);
         }
+        if let Notice::Denied { permission, count, .. } = &notice {
+            inner.rights.refused(permission, *count);
+        }
         self.log(&notice);
         let pid = |worker: WorkerId| inner.slots.get(&worker).map_or(0, |slot| slot.pid());
+        if let Some(happened) = self.happened(&notice, pid) {
+            self.context.audit.tell(happened);
+        }
         if let Some(what) = self.what(notice, pid) {
             self.tell(what);
         }
@@ -63,7 +71,7 @@ impl GameDriver {
             },
             Notice::Diverged { session, seq } => What::Diverged { session: session.0, seq },
             // For operators' logs; the door's vocabulary has no word for it yet.
-            Notice::SnapshotsDistrusted { .. } => return None,
+            Notice::SnapshotsDistrusted { .. } | Notice::Denied { .. } => return None,
             Notice::Poison { session, seq, player } => {
                 What::Poison { session: session.0, seq, player: player.0 }
             }
@@ -74,6 +82,54 @@ impl GameDriver {
                 What::PlayerLeft { session: session.0, player: player.0 }
             }
             Notice::TurnDone { session, seq, status } => What::TurnDone { session: session.0, seq, status },
+        })
+    }
+
+    /// What is written down for good: not sessions as they come and go.
+    fn happened(&self, notice: &Notice, pid: impl Fn(WorkerId) -> u32) -> Option<Happened> {
+        let plugin = self.plugin.name.clone();
+        Some(match notice {
+            // Written down with what else is known at the load.
+            Notice::Loaded => return None,
+            Notice::Unloaded => Happened::PluginUnloaded { plugin },
+            Notice::Down { reason } => Happened::PluginDown { plugin, reason: text(reason) },
+            Notice::WorkerDied { worker, cause, turns, restores } => Happened::WorkerDied {
+                plugin,
+                worker: worker.0,
+                pid: pid(*worker),
+                cause: text(cause),
+                turns: *turns,
+                restores: *restores,
+            },
+            Notice::SessionHeld { session, reason } => {
+                Happened::SessionHeld { plugin, session: session.0, reason: text(reason) }
+            }
+            Notice::SessionEnded { session, reason: EndReason::Dropped, seq } => {
+                Happened::SessionDropped { plugin, session: session.0, seq: *seq }
+            }
+            Notice::Diverged { session, seq } => Happened::Diverged { plugin, session: session.0, seq: *seq },
+            Notice::SnapshotsDistrusted { reason } => {
+                Happened::SnapshotsDistrusted { plugin, reason: text(reason) }
+            }
+            Notice::Poison { session, seq, player } => {
+                Happened::Poison { plugin, session: session.0, seq: *seq, player: player.0 }
+            }
+            Notice::Denied { session, seq, permission, count } => Happened::PermissionDenied {
+                plugin,
+                permission: text(permission),
+                session: session.0,
+                seq: *seq,
+                count: *count,
+            },
+            Notice::Suspended
+            | Notice::Resumed
+            | Notice::WorkerReady { .. }
+            | Notice::SessionOpened { .. }
+            | Notice::SessionEnded { .. }
+            | Notice::SessionRestored { .. }
+            | Notice::PlayerJoined { .. }
+            | Notice::PlayerLeft { .. }
+            | Notice::TurnDone { .. } => return None,
         })
     }
 
@@ -110,6 +166,16 @@ impl GameDriver {
                     seq,
                     player = player.0,
                     "a turn was skipped as poison"
+                );
+            }
+            Notice::Denied { session, seq, permission, count } => {
+                tracing::debug!(
+                    plugin,
+                    session = session.0,
+                    seq,
+                    permission,
+                    count,
+                    "a use of a permission came to nothing"
                 );
             }
             Notice::SessionOpened { .. }

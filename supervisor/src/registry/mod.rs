@@ -9,14 +9,18 @@
 //! What was verified is what runs: workers get the sealed memory that was hashed, never the file's path. Nothing here runs a plugin.
 //!
 //! * [`binary`]: the sealed memory.
+//! * [`grants`]: what it asks for, and what it gets.
 //! * [`objects`]: copies of verified files by digest.
 //! * [`options`]: what the operator says about plugins.
+//! * [`trust`]: who signed it.
 //! * `spec`: manifest and options together.
 
 pub mod binary;
+pub mod grants;
 pub mod objects;
 pub mod options;
-mod spec;
+pub(crate) mod spec;
+pub mod trust;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,10 +33,12 @@ use croupier_wire::link::{Hello, LINK_VERSION, Limits};
 use thiserror::Error;
 
 pub use binary::{BinaryError, SealedBinary};
+pub use grants::Decided;
 pub use objects::{Objects, ObjectsError};
 pub use options::PluginOptions;
 
 use crate::game::transcripts::Player;
+use trust::gate::{Gate, GateError};
 
 /// Longest plugin file, in bytes.
 pub const PLUGIN_BYTES_MAX: usize = croupier_manifest::elf::PLUGIN_BYTES_MAX;
@@ -70,6 +76,14 @@ pub enum PluginError {
         /// Why.
         source: PluginFileError,
     },
+    /// Its signature does not count.
+    #[error("{} is not loaded: {source}", path.display())]
+    Signature {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: GateError,
+    },
     /// The operator's options do not fit.
     #[error("the options for plugin {plugin} are wrong: {why}")]
     Options {
@@ -104,22 +118,43 @@ pub struct Plugin {
     pub log_lines_per_s: u32,
     /// What it was granted, as the worker is told.
     pub permissions: Vec<String>,
+    /// What it asks for, and what came of each.
+    pub decided: Vec<Decided>,
     /// Its identity in transcripts.
     pub player: Player,
 }
 
 impl Plugin {
-    /// Reads, verifies and seals a plugin's file.
+    /// Reads, verifies and seals a plugin's file, whoever made it: for checks and replays, where the digest is compared.
     ///
     /// # Errors
     /// [`PluginError`].
     pub fn load(path: &Path, options: impl FnOnce(&str) -> PluginOptions) -> Result<Plugin, PluginError> {
+        Plugin::load_through(None, path, options)
+    }
+
+    /// As [`Plugin::load`]; the gate looks at its signature.
+    ///
+    /// # Errors
+    /// [`PluginError`].
+    pub fn load_through(
+        gate: Option<&Gate>,
+        path: &Path,
+        options: impl FnOnce(&str) -> PluginOptions,
+    ) -> Result<Plugin, PluginError> {
         let binary = SealedBinary::from_file(path)?;
         let bytes = binary.bytes()?;
+        let shut = |source| PluginError::Signature { path: path.to_owned(), source };
+        let digest = Digest(*blake3::hash(&bytes).as_bytes()).to_string();
+        let seen = gate.map(|gate| gate.look(path, &digest, &bytes)).transpose().map_err(shut)?;
         let file =
             read_plugin(&bytes).map_err(|source| PluginError::Bad { path: path.to_owned(), source })?;
+        if let (Some(gate), Some(seen)) = (gate, seen) {
+            gate.admit(seen, file.manifest.name.as_str(), &digest).map_err(shut)?;
+        }
         let options = options(file.manifest.name.as_str());
-        let granted = spec::granted(&file.manifest, &options)?;
+        let decided = spec::decided(&file.manifest, &options)?;
+        let granted: Vec<Permission> = grants::granted(&decided).cloned().collect();
         let spec = spec::spec(&file.manifest, file.digest, &granted, &options)?;
         let manifest = file.manifest;
         Ok(Plugin {
@@ -128,6 +163,7 @@ impl Plugin {
             limits: spec::link_limits(&manifest),
             log_lines_per_s: options.log_lines_per_s.unwrap_or(manifest.limits.log_lines_per_s),
             permissions: granted.iter().map(Permission::to_string).collect(),
+            decided,
             player: Player {
                 plugin: manifest.name.to_string(),
                 version: manifest.version.to_string(),

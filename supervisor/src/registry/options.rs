@@ -13,6 +13,8 @@ macro_rules! options {
             pub settings: Option<String>,
             /// Permissions that are not granted though the manifest asks for them, as written there.
             pub deny: Vec<String>,
+            /// The permissions that are granted, of those that the manifest asks for; all of them when this is not said.
+            pub grant: Option<Vec<String>>,
             $($(#[$doc])* pub $name: Option<$type>,)*
         }
 
@@ -22,6 +24,7 @@ macro_rules! options {
             pub fn or(&self, others: &PluginOptions) -> PluginOptions {
                 PluginOptions {
                     settings: self.settings.clone().or_else(|| others.settings.clone()),
+                    grant: self.grant.clone().or_else(|| others.grant.clone()),
                     deny: [self.deny.as_slice(), others.deny.as_slice()].concat(),
                     $($name: self.$name.or(others.$name),)*
                 }

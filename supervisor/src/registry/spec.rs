@@ -7,6 +7,7 @@ use croupier_manifest::{Digest, Manifest, check_json};
 use croupier_wire::frame::{FRAME_BYTES_CEILING, FRAME_BYTES_DEFAULT};
 use croupier_wire::link::Limits;
 
+use super::grants::{self, Decided};
 use super::{PluginError, PluginOptions};
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -15,15 +16,18 @@ const SETTINGS_DEPTH_MAX: usize = 64;
 /// Bytes of a frame beside its payloads: headers, lengths, texts.
 const FRAME_SLACK_BYTES: u64 = 64 << 10;
 
-/// What the plugin asks for and is not denied.
-pub(super) fn granted(manifest: &Manifest, options: &PluginOptions) -> Result<Vec<Permission>, PluginError> {
-    for denied in &options.deny {
-        Permission::try_from(denied.clone())
-            .map_err(|why| wrong(manifest, format!("`deny` names {denied:?}: {why}")))?;
-    }
-    let denied = |permission: &Permission| options.deny.contains(&permission.to_string());
-    let asked = manifest.permissions.request.iter();
-    Ok(asked.filter(|permission| !denied(permission)).cloned().collect())
+/// What the plugin asks for, what the operator says to it, and what comes of that.
+pub(super) fn decided(manifest: &Manifest, options: &PluginOptions) -> Result<Vec<Decided>, PluginError> {
+    let named = |key: &str, permissions: &[String]| {
+        permissions
+            .iter()
+            .map(|text| Permission::try_from(text.clone()))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|why| wrong(manifest, format!("`{key}` names no permission: {why}")))
+    };
+    let grant = options.grant.as_deref().map(|grant| named("grant", grant)).transpose()?;
+    let deny = named("deny", &options.deny)?;
+    Ok(grants::decide(&manifest.permissions.request, grant.as_deref(), &deny))
 }
 
 fn wrong(manifest: &Manifest, why: String) -> PluginError {
@@ -49,7 +53,7 @@ pub(super) fn spec(
             ManifestJoin::Required => Join::Required,
             ManifestJoin::Optional => Join::Optional,
         },
-        grants: grants(granted),
+        grants: core_grants(granted),
         queue_max: options.queue_max.unwrap_or(defaults.queue_max).max(1),
         lobby_max: options.lobby_max.unwrap_or(defaults.lobby_max),
         window_calls: options.window_calls.unwrap_or(defaults.window_calls).max(1),
@@ -91,7 +95,8 @@ fn settings(
     Ok(text.as_bytes().into())
 }
 
-fn grants(granted: &[Permission]) -> Grants {
+/// What the core is told of permissions.
+pub(crate) fn core_grants<'a>(granted: impl IntoIterator<Item = &'a Permission>) -> Grants {
     let mut grants = Grants::default();
     for permission in granted {
         match permission {
@@ -161,7 +166,8 @@ mod tests {
             ..PluginOptions::default()
         };
         let manifest = manifest();
-        let granted = granted(&manifest, &options).unwrap();
+        let decided = decided(&manifest, &options).unwrap();
+        let granted: Vec<Permission> = grants::granted(&decided).cloned().collect();
         let spec = spec(&manifest, Digest([1; 32]), &granted, &options).unwrap();
         assert_eq!((spec.queue_max, spec.state_version, spec.players_max), (1, 4, 7));
         assert_eq!((spec.turn_wall_ns, spec.load_wall_ns), (2_000_000_000, 500_000_000));
@@ -175,7 +181,7 @@ mod tests {
     fn wrong_options_are_named() {
         let manifest = manifest();
         let deny = PluginOptions { deny: vec!["emmit:x".into()], ..PluginOptions::default() };
-        assert!(granted(&manifest, &deny).unwrap_err().to_string().contains("emmit:x"));
+        assert!(decided(&manifest, &deny).unwrap_err().to_string().contains("emmit:x"));
         for text in ["[1]", "{", ""] {
             let options = PluginOptions { settings: Some(text.into()), ..PluginOptions::default() };
             let error = spec(&manifest, Digest([1; 32]), &[], &options).unwrap_err().to_string();

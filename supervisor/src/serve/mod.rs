@@ -12,14 +12,18 @@ mod signals;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use crate::audit::{Audit, Happened, record};
 use crate::config::{Config, ConfigError, Write};
 use crate::doors::path::PathError;
 use crate::doors::{self, CONNECTIONS_MAX, Door, Side};
 use crate::record::Recorder;
+use crate::registry::trust::Gate;
+use crate::registry::trust::store::Store;
 use crate::supervisor::{Supervisor, SupervisorConfig};
 use crate::transcript::files::{FileTranscripts, Keep};
 use crate::transcript::keys::{self, KeysError};
@@ -57,6 +61,9 @@ pub enum ServeError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The audit log.
+    #[error(transparent)]
+    Audit(#[from] crate::audit::StartError),
     /// The keys.
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -95,7 +102,8 @@ pub async fn run(options: Options) -> Result<(), ServeError> {
     logging::start(&config.log)?;
     // Before anything is started, so that a signal that comes early is not lost.
     let stop = signals::Stop::listen().map_err(|error| ServeError::Supervisor(error.to_string()))?;
-    let supervisor = start(&config, options.record.as_deref())?;
+    let audit = start_audit(&config, options.config.as_deref())?;
+    let supervisor = start(&config, options.record.as_deref(), &audit)?;
     load_all(&supervisor, &config.plugin_dirs).await;
     let doors = open_doors(&config, &supervisor)?;
     tracing::info!(
@@ -112,17 +120,43 @@ pub async fn run(options: Options) -> Result<(), ServeError> {
         let _ = std::fs::remove_file(path);
     }
     let given_up = supervisor.shutdown().await;
+    let end = audit.clone();
+    // Waits for the disk.
+    let _ = tokio::task::spawn_blocking(move || {
+        end.tell(Happened::Stopped { given_up: given_up as u64 });
+        end.close();
+    })
+    .await;
     tracing::info!(given_up, "stopped");
     Ok(())
 }
 
-fn start(config: &Config, record: Option<&Path>) -> Result<Supervisor, ServeError> {
+/// Before anything that is to be written down.
+fn start_audit(config: &Config, file: Option<&Path>) -> Result<Audit, ServeError> {
     let state = |source| ServeError::StateDir { path: config.state_dir.clone(), source };
     std::fs::create_dir_all(&config.state_dir).map_err(state)?;
+    let Some(options) = &config.audit else {
+        tracing::warn!("no audit log is kept, as the config says");
+        return Ok(Audit::default());
+    };
+    let audit = Audit::start(&config.state_dir, options)?;
+    // Read once more: what is written down is which text there was, not that it is the one that was parsed a moment ago to the byte.
+    let text = file.map(std::fs::read).transpose().ok().flatten().unwrap_or_default();
+    audit.tell(Happened::ConfigRead {
+        path: file.map(|path| record::text(path.display())).unwrap_or_default(),
+        sha256: hex::encode(Sha256::digest(&text)),
+    });
+    Ok(audit)
+}
+
+fn start(config: &Config, record: Option<&Path>, audit: &Audit) -> Result<Supervisor, ServeError> {
+    let state = |source| ServeError::StateDir { path: config.state_dir.clone(), source };
     let mut parts = SupervisorConfig::new()
         .state_dir(&config.state_dir)
         .traffic_socket(config.traffic_socket.display().to_string())
-        .plugin_defaults(config.defaults.clone());
+        .plugin_defaults(config.defaults.clone())
+        .audit(audit.clone())
+        .gate(Gate::new(config.signatures, Store::new(&config.trust_dir), audit.clone()));
     for (name, options) in &config.plugins {
         parts = parts.plugin(name, options.clone());
     }

@@ -27,6 +27,8 @@ pub struct Caller {
     pub client: ClientId,
     /// What it may ask for.
     pub access: Access,
+    /// Its user, as the kernel says; none within this process.
+    pub uid: Option<u32>,
 }
 
 /// Where the one answer to a request goes. Dropped unanswered, it says that the supervisor is going down.
@@ -106,7 +108,7 @@ impl Supervisor {
                 ));
             }
             Request::Control(_) if caller.access != Access::Control => to.refuse(not_allowed()),
-            Request::Control(verb) => self.shared.control(verb, to),
+            Request::Control(verb) => self.shared.control(caller.uid, verb, to),
         }
         None
     }
@@ -178,8 +180,9 @@ impl std::fmt::Debug for Embedded {
 }
 
 impl Embedded {
-    pub(super) fn new(supervisor: Supervisor, client: u64) -> Embedded {
-        Embedded { supervisor, caller: Caller { client: ClientId(client), access: Access::Control } }
+    pub(super) fn new(supervisor: Supervisor, client: u64, uid: Option<u32>) -> Embedded {
+        let caller = Caller { client: ClientId(client), access: Access::Control, uid };
+        Embedded { supervisor, caller }
     }
 }
 

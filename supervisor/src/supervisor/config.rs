@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::audit::Audit;
 use crate::game::host_calls::{HostCall, HostCalls};
 use crate::game::transcripts::TranscriptSink;
 use crate::registry::PluginOptions;
+use crate::registry::trust::Gate;
 
 /// Longest payload of one turn unless configured otherwise, in bytes.
 pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
@@ -26,6 +28,8 @@ pub struct SupervisorConfig {
     pub(super) plugins: BTreeMap<String, PluginOptions>,
     pub(super) host_calls: HostCalls,
     pub(super) transcripts: Vec<Arc<dyn TranscriptSink>>,
+    pub(super) audit: Audit,
+    pub(super) gate: Option<Arc<Gate>>,
 }
 
 impl Default for SupervisorConfig {
@@ -40,6 +44,8 @@ impl Default for SupervisorConfig {
             plugins: BTreeMap::new(),
             host_calls: HostCalls::default(),
             transcripts: Vec::new(),
+            audit: Audit::default(),
+            gate: None,
         }
     }
 }
@@ -115,6 +121,20 @@ impl SupervisorConfig {
     #[must_use]
     pub fn transcripts(mut self, sink: Arc<dyn TranscriptSink>) -> SupervisorConfig {
         self.transcripts.push(sink);
+        self
+    }
+
+    /// Writes down what happens; without it nothing is written down. Closing it at the end is the caller's business.
+    #[must_use]
+    pub fn audit(mut self, audit: Audit) -> SupervisorConfig {
+        self.audit = audit;
+        self
+    }
+
+    /// Looks at the signatures of plugins; without it nobody does.
+    #[must_use]
+    pub fn gate(mut self, gate: Gate) -> SupervisorConfig {
+        self.gate = Some(Arc::new(gate));
         self
     }
 

@@ -4,16 +4,22 @@ use croupier_core::Refusal as CoreRefusal;
 use croupier_core::action::Answered;
 use croupier_core::event::LiveSessions as CoreLiveSessions;
 use croupier_core::ids::SessionId;
-use croupier_wire::door::{Code, ControlReply, LiveSessions, Refusal, Reply, Verb};
+use croupier_wire::door::{AuditHead, Code, ControlReply, LiveSessions, Refusal, Reply, Verb};
 
 use super::backend::Replier;
 use super::{Phase, Shared};
+use crate::audit::record::text;
+use crate::audit::{Happened, Head};
 use crate::game::driver::Answerer;
-use crate::refusals::{from_core, refusal, shutting_down, unknown_session};
+use crate::refusals::{code_word, from_core, refusal, shutting_down, unknown_session};
 
 impl Shared {
-    pub(super) fn control(&self, verb: Verb, to: Replier) {
+    pub(super) fn control(&self, uid: Option<u32>, verb: Verb, to: Replier) {
+        let to = self.audited(uid, &verb, to);
         let result = match verb {
+            Verb::AuditHead => Ok(ControlReply::AuditHead(self.audit_head())),
+            Verb::Grants { plugin } => self.grants(&plugin).map(ControlReply::Grants),
+            Verb::Revoke { plugin, permission } => return self.revoke(uid, &plugin, &permission, to),
             Verb::Load { path } => return self.load_for(path, to),
             Verb::Unload { plugin, sessions } => return self.unload_for(plugin, sessions, to),
             Verb::Suspend { plugin } => return self.ask_game(&plugin, to, |game, done| game.suspend(done)),
@@ -27,7 +33,7 @@ impl Shared {
             Verb::Session { session } => {
                 self.session_detail(session).map(|detail| ControlReply::Session(Box::new(detail)))
             }
-            Verb::Export { session } => self.export(session).map(ControlReply::Export),
+            Verb::Export { session } => self.export_for(uid, session).map(ControlReply::Export),
             Verb::Status => Ok(ControlReply::Status(self.status())),
             Verb::Workers => Ok(ControlReply::Workers(self.worker_infos())),
             Verb::Shutdown => {
@@ -44,6 +50,32 @@ impl Shared {
             Verb::Events => Err(refusal(Code::Protocol, "events were asked for without a place to put them")),
         };
         to.answer(reply(result));
+    }
+
+    /// Writes a verb down when it is answered, if it is one that changes something or hands something out.
+    fn audited(&self, uid: Option<u32>, verb: &Verb, to: Replier) -> Replier {
+        let Some(mut record) = record_of(uid, verb) else { return to };
+        let audit = self.context.audit.clone();
+        Replier::call(move |reply| {
+            if let (Happened::Verb { outcome, .. }, Reply::Refused(refusal)) = (&mut record, &reply) {
+                *outcome = code_word(refusal.code);
+            }
+            audit.tell(record);
+            to.answer(reply);
+        })
+    }
+
+    fn export_for(&self, uid: Option<u32>, session: u64) -> Result<String, Refusal> {
+        let document = self.export(session)?;
+        let plugin = self.routes.get(session).map(|game| game.plugin().name.clone()).unwrap_or_default();
+        self.context.audit.tell(Happened::SessionExported { plugin, session, uid });
+        Ok(document)
+    }
+
+    fn audit_head(&self) -> Option<AuditHead> {
+        let head = self.context.audit.head()?;
+        let Head { tip, trouble, lost } = head;
+        Some(AuditHead { seq: tip.seq, hash: tip.hash.to_string(), trouble, lost })
     }
 
     fn load_for(&self, path: String, to: Replier) {
@@ -81,6 +113,40 @@ impl Shared {
             None => to.refuse(unknown_session(session)),
         }
     }
+}
+
+/// What is written down about a verb; nothing about those that only look.
+fn record_of(uid: Option<u32>, verb: &Verb) -> Option<Happened> {
+    let (name, plugin, session, about) = match verb {
+        Verb::Load { path } => ("load", "", 0, path.as_str()),
+        Verb::Unload { plugin, sessions: LiveSessions::Refuse } => ("unload", plugin.as_str(), 0, ""),
+        Verb::Unload { plugin, sessions: LiveSessions::Close } => {
+            ("unload", plugin.as_str(), 0, "close-sessions")
+        }
+        Verb::Suspend { plugin } => ("suspend", plugin.as_str(), 0, ""),
+        Verb::Resume { plugin } => ("resume", plugin.as_str(), 0, ""),
+        Verb::Restart { plugin } => ("restart", plugin.as_str(), 0, ""),
+        Verb::Revoke { plugin, permission } => ("revoke", plugin.as_str(), 0, permission.as_str()),
+        Verb::Export { session } => ("export", "", *session, ""),
+        Verb::DropHeld { session } => ("drop", "", *session, ""),
+        Verb::Shutdown => ("shutdown", "", 0, ""),
+        Verb::Plugins { .. }
+        | Verb::Sessions { .. }
+        | Verb::Session { .. }
+        | Verb::Status
+        | Verb::Workers
+        | Verb::Events
+        | Verb::AuditHead
+        | Verb::Grants { .. } => return None,
+    };
+    Some(Happened::Verb {
+        uid,
+        verb: name.to_owned(),
+        plugin: text(plugin),
+        session,
+        about: text(about),
+        outcome: "done".to_owned(),
+    })
 }
 
 fn answerer(to: Replier, plugin: String, session: u64) -> Answerer {

@@ -11,8 +11,11 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use super::Shared;
+use crate::audit::Happened;
+use crate::audit::record::text;
 use crate::game::GameDriver;
 use crate::refusals::{about, from_core, hint, internal, refusal, shutting_down, unknown_plugin};
+use crate::registry::grants::Standing;
 use crate::registry::{ObjectsError, Plugin, PluginError};
 
 /// Why a plugin is not loaded.
@@ -61,6 +64,17 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// The plugin's name, as far as it came to be known.
+    pub fn plugin(&self) -> &str {
+        match self {
+            LoadError::AlreadyLoaded { name, .. }
+            | LoadError::Dependency { name, .. }
+            | LoadError::Start { name, .. } => name,
+            LoadError::Plugin(PluginError::Options { plugin, .. }) => plugin,
+            LoadError::Plugin(_) | LoadError::Objects(_) | LoadError::ShuttingDown | LoadError::Lost => "",
+        }
+    }
+
     /// What a client is told.
     pub fn refusal(&self) -> Refusal {
         let text = self.to_string();
@@ -81,15 +95,26 @@ impl Shared {
     /// Loads a plugin file, in a task of its own: a caller who goes away does not leave it half done.
     pub(super) async fn load(&self, path: PathBuf) -> Result<PluginInfo, LoadError> {
         let shared = self.me.upgrade().ok_or(LoadError::ShuttingDown)?;
-        let task = self.context.runtime.spawn(async move { shared.load_here(path).await });
-        task.await.unwrap_or(Err(LoadError::Lost))
+        let from = path.clone();
+        let task = self.context.runtime.spawn(async move { shared.load_here(from).await });
+        let loaded = task.await.unwrap_or(Err(LoadError::Lost));
+        if let Err(error) = &loaded {
+            self.context.audit.tell(Happened::PluginRefused {
+                plugin: error.plugin().to_owned(),
+                path: text(path.display()),
+                reason: text(error),
+            });
+        }
+        loaded
     }
 
     async fn load_here(self: Arc<Self>, path: PathBuf) -> Result<PluginInfo, LoadError> {
         self.check_serving().map_err(|_| LoadError::ShuttingDown)?;
         let shared = self.clone();
         let read = move || -> Result<Plugin, LoadError> {
-            let plugin = Plugin::load(&path, |name| shared.config.options_for(name))?;
+            let plugin = Plugin::load_through(shared.config.gate.as_deref(), &path, |name| {
+                shared.config.options_for(name)
+            })?;
             shared.check_name_and_needs(&plugin)?;
             if let Some(objects) = &shared.objects {
                 objects.keep(plugin.digest(), &plugin.binary.bytes().map_err(PluginError::from)?)?;
@@ -102,7 +127,10 @@ impl Shared {
         let (done, started) = oneshot::channel();
         game.start(Box::new(move |result| drop(done.send(result))));
         match started.await {
-            Ok(Ok(_)) => Ok(self.plugin_info(&game)),
+            Ok(Ok(_)) => {
+                self.tell_loaded(game.plugin());
+                Ok(self.plugin_info(&game))
+            }
             Ok(Err(refusal)) => {
                 self.remove_game(&game);
                 Err(LoadError::Start { name, refusal })
@@ -110,6 +138,35 @@ impl Shared {
             Err(_) => {
                 self.remove_game(&game);
                 Err(LoadError::ShuttingDown)
+            }
+        }
+    }
+
+    /// Writes down what runs now, and what it may.
+    fn tell_loaded(&self, plugin: &Plugin) {
+        let audit = &self.context.audit;
+        let name = || plugin.name.clone();
+        audit.tell(Happened::PluginLoaded {
+            plugin: name(),
+            version: plugin.player.version.clone(),
+            digest: plugin.digest_hex(),
+            path: text(plugin.path.display()),
+        });
+        for decided in &plugin.decided {
+            let permission = decided.permission.to_string();
+            match decided.standing {
+                Standing::Granted => audit.tell(Happened::PermissionGranted { plugin: name(), permission }),
+                Standing::Denied | Standing::NotGranted => {
+                    tracing::warn!(plugin = plugin.name, permission, "asked for and not granted");
+                    audit.tell(Happened::PermissionRefused { plugin: name(), permission });
+                }
+                Standing::NotAsked => {
+                    tracing::warn!(
+                        plugin = plugin.name,
+                        permission,
+                        "granted in the config and not asked for"
+                    );
+                }
             }
         }
     }

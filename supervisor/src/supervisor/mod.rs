@@ -11,12 +11,13 @@
 //!
 //! * [`config`]: what it is started with.
 //! * [`backend`]: who asks, and how they are answered.
-//! * `open`, `turn`, `control`, `load`, `views`: what is done about each request.
+//! * `open`, `turn`, `control`, `grants`, `load`, `views`: what is done about each request.
 //! * [`ids`], [`routes`]: which session is where.
 
 pub mod backend;
 pub mod config;
 mod control;
+mod grants;
 pub mod ids;
 mod load;
 mod open;
@@ -130,6 +131,7 @@ impl Supervisor {
         let context = Context::new(Parts {
             runtime,
             launcher,
+            audit: config.audit.clone(),
             transcripts: config.transcripts.clone(),
             host_calls: config.host_calls.clone(),
             session_ended: Box::new(move |session| ended.ended(session)),
@@ -182,7 +184,12 @@ impl Supervisor {
 
     /// As [`Supervisor::backend`], for a client that was here before.
     pub fn backend_for(&self, client: u64) -> Arc<Embedded> {
-        Arc::new(Embedded::new(self.clone(), client))
+        Arc::new(Embedded::new(self.clone(), client, None))
+    }
+
+    /// As [`Supervisor::backend_for`], for a client of this user: for doors.
+    pub fn backend_of(&self, client: u64, uid: u32) -> Arc<Embedded> {
+        Arc::new(Embedded::new(self.clone(), client, Some(uid)))
     }
 
     /// Follows events from now on.

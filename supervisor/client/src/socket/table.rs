@@ -213,6 +213,8 @@ fn is_repeatable(request: &Request) -> bool {
             | Verb::Export { .. }
             | Verb::Status
             | Verb::Workers
+            | Verb::AuditHead
+            | Verb::Grants { .. }
             | Verb::Events => true,
             Verb::Load { .. }
             | Verb::Unload { .. }
@@ -220,6 +222,7 @@ fn is_repeatable(request: &Request) -> bool {
             | Verb::Resume { .. }
             | Verb::Restart { .. }
             | Verb::DropHeld { .. }
+            | Verb::Revoke { .. }
             | Verb::Shutdown => false,
         },
     }
@@ -233,6 +236,7 @@ fn verb_name(request: &Request) -> &'static str {
         Request::Control(Verb::Resume { .. }) => "resume",
         Request::Control(Verb::Restart { .. }) => "restart",
         Request::Control(Verb::DropHeld { .. }) => "session --drop",
+        Request::Control(Verb::Revoke { .. }) => "revoke",
         Request::Control(Verb::Shutdown) => "shutdown",
         _ => "a request",
     }

@@ -2,6 +2,8 @@
 //!
 //! A worker answers in order: an answer to anything but its oldest call, or of the wrong kind, ends it.
 
+use std::collections::BTreeMap;
+
 use croupier_fair::entry::{Effect, Entry, Verdict};
 
 use super::timers::Alarm;
@@ -187,7 +189,7 @@ impl Game {
         self.make_ready(id);
     }
 
-    /// Whether a turn gave out only what its plugin may.
+    /// Whether a turn gave out only what its worker was told that its plugin may.
     fn check_effects(&self, done: &TurnAnswer) -> Result<(), String> {
         for effect in &done.effects {
             match effect {
@@ -234,12 +236,21 @@ impl Game {
         session.journal.push(Record { version: RECORD_VERSION, digest, epoch: session.epoch, body });
     }
 
-    /// Outputs and the answer go out: the turn is on record.
+    /// Outputs and the answer go out: the turn is on record. What the plugin may not give out any more is withheld: its worker was told otherwise, and
+    /// did nothing wrong. Record and outcome hash keep it, because they are what the plugin answered, and what its replay must answer.
     fn release(&mut self, cx: &mut Cx<'_>, id: SessionId, flight: &Flight, done: &TurnAnswer) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
+        let mut withheld = BTreeMap::new();
         for effect in &done.effects {
-            let output = session.outputs.push(id, flight.seq, effect.clone(), self.spec.outputs_kept);
-            cx.act(Action::Output(output));
+            if self.allowed.allows(effect) {
+                let output = session.outputs.push(id, flight.seq, effect.clone(), self.spec.outputs_kept);
+                cx.act(Action::Output(output));
+            } else {
+                *withheld.entry(permission(effect)).or_default() += 1;
+            }
+        }
+        for (permission, count) in withheld {
+            cx.notice(Notice::Denied { session: id, seq: flight.seq, permission, count });
         }
         let outcome: Outcome = if done.status < 0 {
             Err(Refusal::Plugin { seq: flight.seq, status: done.status, text: done.error.clone() })
@@ -386,7 +397,7 @@ impl Game {
             let why = format!("made host call {index} out of order");
             return self.kill(cx, worker, KillReason::Protocol(why));
         }
-        if self.spec.grants.call.contains(&name) {
+        if self.allowed.call.contains(&name) {
             flight.asking = Some(asked);
             let key = HostKey { session, seq, index };
             cx.act(Action::HostCall { key, name, args });
@@ -394,6 +405,7 @@ impl Game {
             let record = CallRecord { asked, status: E_DENIED, answer: Payload::from([]) };
             flight.calls.push(record.clone());
             cx.act(Action::Send { worker, call: id, message: ToWorker::CallAnswer(record) });
+            cx.notice(Notice::Denied { session, seq, permission: format!("call:{name}"), count: 1 });
         }
     }
 
@@ -463,6 +475,14 @@ impl Game {
 enum Ends {
     Now,
     No,
+}
+
+/// What an effect needs, as it stands in manifests.
+fn permission(effect: &Effect) -> String {
+    match effect {
+        Effect::Send { .. } => "send".to_owned(),
+        Effect::Emit { topic, .. } => format!("emit:{topic}"),
+    }
 }
 
 /// The transcript's line for a turn.

@@ -6,6 +6,7 @@
 //! * `dispatch`: from the queue to a worker: numbering, placing, restoring.
 //! * `answer`: what workers answer.
 //! * `death`: what a worker's death means for its sessions: suspects, probing, poison, held.
+//! * `scene`: what a worker was at when it died.
 //! * `timers`, `workers`: small parts of the state.
 //! * `view`: what can be seen from outside.
 
@@ -14,6 +15,7 @@ mod admin;
 mod answer;
 mod death;
 mod dispatch;
+mod scene;
 mod timers;
 mod view;
 mod workers;
@@ -28,7 +30,7 @@ use crate::lifecycle::State;
 use crate::refusal::Refusal;
 use crate::session::Session;
 use crate::session::keys::Keys;
-use crate::spec::Spec;
+use crate::spec::{Grants, Spec};
 use crate::views::Counts;
 use timers::{Alarm, Timers};
 pub use view::OutputsError;
@@ -41,6 +43,8 @@ const ENDED_REMEMBERED: usize = 4096;
 #[derive(Debug)]
 pub struct Game {
     spec: Spec,
+    /// What is allowed now: the spec's grants, less what was taken away since.
+    allowed: Grants,
     digest: Arc<[u8; 32]>,
     state: State,
     down: Option<String>,
@@ -127,6 +131,7 @@ impl Game {
     pub fn new(spec: Spec) -> Game {
         Game {
             digest: Arc::new(spec.digest),
+            allowed: spec.grants.clone(),
             spec,
             state: State::Unloaded,
             down: None,
@@ -162,6 +167,7 @@ impl Game {
             Event::Restart { request } => self.restart(cx, request),
             Event::Unload { request, sessions } => self.unload(cx, request, sessions),
             Event::DropHeld { request, session } => self.drop_held(cx, request, session),
+            Event::Permit { grants } => self.allowed = self.spec.grants.and(&grants),
             Event::Open(open) => self.open(cx, open),
             Event::Turn(turn) => self.accept(cx, turn),
             Event::Cancel { request, session } => self.cancel(request, session),

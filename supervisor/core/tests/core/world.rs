@@ -5,14 +5,16 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{Hash, Hasher};
 
-use croupier_core::action::{Action, Answered, KillReason, Notice, Run, ToWorker, TurnMessage, Wanted};
+use croupier_core::action::{
+    Action, Answered, CallRecord, KillReason, Notice, Output, Run, ToWorker, TurnMessage, Wanted,
+};
 use croupier_core::event::{
     Answer, Cause, Event, Input, LiveSessions, Open, Options, Turn, TurnAnswer, WhenFull,
 };
 use croupier_core::ids::{CallId, ClientId, Now, Payload, PlayerId, RequestId, SessionId, WorkerId, kind};
 use croupier_core::session::journal::chain;
 use croupier_core::{Game, Refusal, Spec};
-use croupier_fair::entry::{Entry, Verdict};
+use croupier_fair::entry::{Effect, Entry, Verdict};
 use croupier_fair::seed::ServerSeed;
 
 pub(crate) const MS: u64 = 1_000_000;
@@ -23,6 +25,8 @@ pub(crate) const FAIL: &[u8] = b"fail";
 pub(crate) const KILL: &[u8] = b"kill";
 /// Succeeds once, and kills every worker that replays it.
 pub(crate) const TRAP: &[u8] = b"trap";
+/// Sends to all, and emits on `table` twice.
+pub(crate) const SPEAK: &[u8] = b"speak";
 
 type State = u64;
 
@@ -42,6 +46,9 @@ pub(crate) struct World {
     pub(crate) notices: Vec<Notice>,
     pub(crate) records: BTreeMap<SessionId, Vec<Entry>>,
     pub(crate) closed: Vec<SessionId>,
+    pub(crate) outputs: Vec<Output>,
+    /// Answers to host calls.
+    pub(crate) call_answers: Vec<CallRecord>,
     pub(crate) last_request: u64,
     pub(crate) last_session: u64,
     pub(crate) stopped: bool,
@@ -87,6 +94,8 @@ impl World {
             notices: Vec::new(),
             records: BTreeMap::new(),
             closed: Vec::new(),
+            outputs: Vec::new(),
+            call_answers: Vec::new(),
             last_request: 0,
             last_session: 0,
             stopped: false,
@@ -124,6 +133,7 @@ impl World {
             Action::Kill { worker, why } => {
                 self.workers.get_mut(&worker).expect("kills only what lives").killed = Some(why);
             }
+            Action::Send { message: ToWorker::CallAnswer(answer), .. } => self.call_answers.push(answer),
             Action::Send { worker, call, message } => {
                 if let ToWorker::Turn(turn) = &message {
                     self.check_given(turn);
@@ -147,7 +157,8 @@ impl World {
             Action::Notice(notice) => self.notices.push(notice),
             Action::TranscriptClose { session, .. } => self.closed.push(session),
             Action::Stopped => self.stopped = true,
-            Action::HostCall { .. } | Action::Output(_) | Action::TranscriptOpen { .. } => {}
+            Action::Output(output) => self.outputs.push(output),
+            Action::HostCall { .. } | Action::TranscriptOpen { .. } => {}
         }
     }
 
@@ -347,6 +358,11 @@ impl World {
     }
 }
 
+fn speak() -> Vec<Effect> {
+    let emit = || Effect::Emit { topic: "table".to_owned(), event: Payload::from(*b"e") };
+    vec![Effect::Send { to: u64::MAX, message: Payload::from(*b"m") }, emit(), emit()]
+}
+
 fn play_turn(
     worker: &mut FakeWorker,
     seen: &mut BTreeMap<SessionId, (u64, State)>,
@@ -373,7 +389,7 @@ fn play_turn(
         status,
         reply: Payload::from(next.to_le_bytes()),
         error: if status < 0 { "as you wished".to_owned() } else { String::new() },
-        effects: Vec::new(),
+        effects: if &*turn.payload == SPEAK && !replay { speak() } else { Vec::new() },
         claimed: outcome,
         seen: outcome,
         snapshot: (turn.snapshot == Wanted::Yes).then(|| Payload::from(next.to_le_bytes())),

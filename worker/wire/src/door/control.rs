@@ -68,6 +68,20 @@ pub enum Verb {
     Events,
     /// Shut the supervisor down gracefully.
     Shutdown,
+    /// The newest record of the audit log. [`ControlReply::AuditHead`].
+    AuditHead,
+    /// What a plugin asks for and what it has. [`ControlReply::Grants`].
+    Grants {
+        /// The plugin's name.
+        plugin: String,
+    },
+    /// Take a permission away from a plugin, from its next use on, until it is loaded again.
+    Revoke {
+        /// The plugin's name.
+        plugin: String,
+        /// The permission, as in its manifest.
+        permission: String,
+    },
 }
 
 /// What `unload` does with live sessions.
@@ -96,6 +110,45 @@ pub enum ControlReply {
     Status(StatusInfo),
     /// Workers.
     Workers(Vec<WorkerInfo>),
+    /// The newest record of the audit log; none when no log is kept.
+    AuditHead(Option<AuditHead>),
+    /// A plugin's permissions.
+    Grants(Grants),
+}
+
+/// The newest record of the audit log that the disk has, to be noted elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct AuditHead {
+    /// Its number.
+    pub seq: u64,
+    /// Its hash, hexadecimal.
+    pub hash: String,
+    /// Why the log cannot be written at the moment, if so.
+    pub trouble: Option<String>,
+    /// Records that were lost since the start.
+    pub lost: u64,
+}
+
+/// What a plugin asks for, and what it has.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct Grants {
+    /// The plugin.
+    pub plugin: String,
+    /// Each permission that it asks for, or that the operator names, in order.
+    pub permissions: Vec<Grant>,
+}
+
+/// One permission of a plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct Grant {
+    /// As in a manifest: `send`, `emit:TOPIC`, `call:NAME`, `threads`.
+    pub permission: String,
+    /// Whether the manifest asks for it.
+    pub asked: bool,
+    /// `granted`, `denied` (by the config), `not-granted` (the config grants others), `not-asked` (nothing is granted that is not asked for), `revoked`.
+    pub state: String,
+    /// Uses that were refused or withheld since the load.
+    pub refused_uses: u64,
 }
 
 /// One plugin.

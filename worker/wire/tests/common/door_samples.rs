@@ -57,6 +57,9 @@ pub fn verb_name(verb: &Verb) -> &'static str {
         Verb::Workers => "workers",
         Verb::Events => "events",
         Verb::Shutdown => "shutdown",
+        Verb::AuditHead => "audit-head",
+        Verb::Grants { .. } => "grants",
+        Verb::Revoke { .. } => "revoke",
     }
 }
 
@@ -78,6 +81,9 @@ pub fn verbs() -> Vec<Verb> {
         Verb::Workers,
         Verb::Events,
         Verb::Shutdown,
+        Verb::AuditHead,
+        Verb::Grants { plugin: plugin() },
+        Verb::Revoke { plugin: plugin(), permission: s("emit:table") },
     ]
 }
 
@@ -192,6 +198,15 @@ pub fn status_info() -> StatusInfo {
     }
 }
 
+pub fn audit_head() -> AuditHead {
+    AuditHead { seq: 77, hash: s("ef56"), trouble: Some(s("no space")), lost: 3 }
+}
+
+pub fn grants() -> Grants {
+    let grant = Grant { permission: s("send"), asked: true, state: s("revoked"), refused_uses: 9 };
+    Grants { plugin: s("craps"), permissions: vec![grant] }
+}
+
 pub fn session_detail() -> SessionDetail {
     SessionDetail {
         info: session_info(),
@@ -271,6 +286,9 @@ pub fn replies() -> Vec<(String, Reply)> {
         (s("control-export"), Reply::Control(ControlReply::Export(s("{\"session\":42}")))),
         (s("control-status"), Reply::Control(ControlReply::Status(status_info()))),
         (s("control-workers"), Reply::Control(ControlReply::Workers(vec![worker_info()]))),
+        (s("control-audit-head"), Reply::Control(ControlReply::AuditHead(Some(audit_head())))),
+        (s("control-audit-head-none"), Reply::Control(ControlReply::AuditHead(None))),
+        (s("control-grants"), Reply::Control(ControlReply::Grants(grants()))),
     ];
     for (number, code) in CODES.into_iter().enumerate() {
         let refusal = Refusal {

@@ -226,7 +226,12 @@ impl<'a> Random<'a> {
             Verb::Session { session } | Verb::Export { session } | Verb::DropHeld { session } => {
                 *session = self.u64();
             }
-            Verb::Status | Verb::Workers | Verb::Events | Verb::Shutdown => {}
+            Verb::Grants { plugin } => *plugin = self.string(),
+            Verb::Revoke { plugin, permission } => {
+                *plugin = self.string();
+                *permission = self.string();
+            }
+            Verb::Status | Verb::Workers | Verb::Events | Verb::Shutdown | Verb::AuditHead => {}
         }
         verb
     }
@@ -267,8 +272,22 @@ impl<'a> Random<'a> {
     }
 
     fn control_reply(&mut self) -> ControlReply {
-        match self.below(7) {
+        match self.below(9) {
             0 => ControlReply::Ok,
+            7 => ControlReply::AuditHead(self.option(|r| AuditHead {
+                seq: r.u64(),
+                hash: r.string(),
+                trouble: r.option(Self::string),
+                lost: r.u64(),
+            })),
+            8 => ControlReply::Grants(Grants {
+                plugin: self.string(),
+                permissions: self.list(|r| Grant {
+                    permission: r.string(),
+                    refused_uses: r.u64(),
+                    ..door_samples::grants().permissions.swap_remove(0)
+                }),
+            }),
             1 => ControlReply::Plugins(self.list(|r| PluginInfo {
                 name: r.string(),
                 digest: r.string(),

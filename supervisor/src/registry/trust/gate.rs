@@ -1,0 +1,132 @@
+//! Looks at the signature of a plugin that is about to be loaded, and writes down what it saw.
+//!
+//! ```text
+//!  sealed bytes ─▶ look (before anything of the file is parsed) ─▶ manifest ─▶ admit (may this key sign this name?) ─▶ load
+//! ```
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use super::minisign::Signature;
+use super::policy::{Policy, Signer, TrustError};
+use super::store::{Store, StoreError};
+use super::{read_text, signature_path};
+use crate::audit::{Audit, Happened};
+
+const NS_PER_S: u64 = 1_000_000_000;
+
+/// The policy, the keys, and where it is written down.
+#[derive(Debug)]
+pub struct Gate {
+    policy: Policy,
+    store: Store,
+    audit: Audit,
+    /// The keys as they were written down last.
+    told: Mutex<Option<[u8; 32]>>,
+}
+
+/// Why the gate stays shut.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// For the signature.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The trusted keys cannot be read.
+    #[error("the trusted keys cannot be read: {0}")]
+    Store(#[from] StoreError),
+    /// The signature's file cannot be read.
+    #[error("cannot read its signature {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// What was seen of a signature.
+#[derive(Debug)]
+pub struct Seen(Option<Signer>);
+
+impl Gate {
+    /// With the keys of this store.
+    pub fn new(policy: Policy, store: Store, audit: Audit) -> Gate {
+        Gate { policy, store, audit, told: Mutex::new(None) }
+    }
+
+    /// Checks the signature of these bytes, which came from `path`.
+    ///
+    /// # Errors
+    /// [`GateError`].
+    pub fn look(&self, path: &Path, digest: &str, bytes: &[u8]) -> Result<Seen, GateError> {
+        if self.policy == Policy::Off {
+            return Ok(Seen(None));
+        }
+        let file = signature_path(path);
+        let signature = match read_text(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.policy == Policy::IfPresent => {
+                return Ok(Seen(None));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(self.refused(TrustError::NoSignature, "", digest, "").into());
+            }
+            Err(source) => return Err(GateError::Read { path: file, source }),
+        };
+        let keys = self.store.read()?;
+        self.tell_keys(&keys);
+        match keys.trust.verify(bytes, &signature, crate::clock::wall_ns() / NS_PER_S) {
+            Ok(signer) => Ok(Seen(Some(signer))),
+            Err(error) => {
+                let key =
+                    Signature::parse(&signature).map_or_else(|_| String::new(), |read| read.key.to_string());
+                Err(self.refused(error, "", digest, &key).into())
+            }
+        }
+    }
+
+    /// Lets a plugin of this name in.
+    ///
+    /// # Errors
+    /// [`TrustError::NameNotAllowed`].
+    pub fn admit(&self, seen: Seen, plugin: &str, digest: &str) -> Result<(), GateError> {
+        match seen.0 {
+            None => self.tell(plugin, digest, if self.policy == Policy::Off { "off" } else { "none" }, ""),
+            Some(signer) => {
+                let key = signer.key.to_string();
+                signer.may_sign(plugin).map_err(|error| self.refused(error, plugin, digest, &key))?;
+                tracing::info!(plugin, key, comment = signer.comment, "signature is good");
+                self.tell(plugin, digest, "good", &key);
+            }
+        }
+        Ok(())
+    }
+
+    fn refused(&self, error: TrustError, plugin: &str, digest: &str, key: &str) -> TrustError {
+        self.tell(plugin, digest, error.word(), key);
+        error
+    }
+
+    fn tell(&self, plugin: &str, digest: &str, verdict: &str, key: &str) {
+        self.audit.tell(Happened::SignatureChecked {
+            plugin: plugin.to_owned(),
+            digest: digest.to_owned(),
+            verdict: verdict.to_owned(),
+            key: key.to_owned(),
+            policy: self.policy.word().to_owned(),
+        });
+    }
+
+    /// Writes the keys down when they are others than last time.
+    fn tell_keys(&self, keys: &super::store::Read) {
+        if crate::lock(&self.told).replace(keys.sha256) != Some(keys.sha256) {
+            self.audit.tell(Happened::TrustRead {
+                sha256: hex::encode(keys.sha256),
+                roots: keys.trust.roots.len() as u64,
+                authors: keys.trust.authors.len() as u64,
+                revoked: keys.trust.revoked.len() as u64,
+            });
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! What the operator can rely on, end to end with the real binary: the audit log, permissions, signatures, crash reports.
+
+mod audit;
+mod grants;
+mod real;
+mod signatures;

@@ -1,0 +1,116 @@
+//! Signatures: keys made, plugins signed, loaded or refused, with the real binary.
+
+use std::path::PathBuf;
+
+use crate::real::{Real, croupier, faulty, of_kind, text};
+
+/// A key pair: the secret's file.
+fn key(real: &Real, name: &str) -> PathBuf {
+    let path = real.path(name);
+    assert!(croupier(&["keygen", path.to_str().expect("UTF-8")]).status.success());
+    path
+}
+
+/// Runs `croupier` on files, which must succeed.
+fn done(words: &[&str], paths: &[&PathBuf]) -> String {
+    let paths: Vec<&str> = paths.iter().map(|path| path.to_str().expect("UTF-8")).collect();
+    let words: Vec<&str> = words
+        .iter()
+        .map(|word| match word.strip_prefix('@') {
+            Some(at) => paths[at.parse::<usize>().expect("a number")],
+            None => word,
+        })
+        .collect();
+    let output = croupier(&words);
+    assert!(output.status.success(), "{words:?}: {output:?}");
+    text(&output.stdout)
+}
+
+#[test]
+fn only_what_a_trusted_key_signed_is_loaded_and_each_refusal_has_its_name() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let real = Real::start("signatures = \"required\"\n");
+    let so = real.path("plugin.so");
+    std::fs::copy(faulty(), &so).expect("copies");
+    let trust = real.path("state/trust");
+    let load = || real.fails(&["load", so.to_str().expect("UTF-8")]);
+    let (root, author) = (key(&real, "root"), key(&real, "author"));
+    let (root_pub, author_pub) = (real.path("root.pub"), real.path("author.pub"));
+    let mode = std::fs::metadata(&root).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "the secret is its owner's alone");
+    assert!(!croupier(&["keygen", root.to_str().expect("UTF-8")]).status.success(), "no key is overwritten");
+
+    assert!(load().contains("not signed"), "no signature");
+    done(&["sign", "@0", "--key", "@1"], &[&so, &author]);
+    assert!(load().contains("not trusted here"), "unknown key");
+    done(&["trust", "add", "@0", "--trust-dir", "@1"], &[&root_pub, &trust]);
+    // The author may sign other plugins.
+    let vouch = |expires: &str, plugins: &str| {
+        done(
+            &["sign", "@0", "--key", "@1", "--expires", expires, "--plugins", plugins],
+            &[&author_pub, &root],
+        );
+        done(&["trust", "add", "@0", "--trust-dir", "@1"], &[&author_pub, &trust]);
+    };
+    vouch("2099-01-01", "craps,acme-*");
+    assert!(load().contains("may sign craps, acme-*"), "name not allowed");
+    vouch("2020-01-01", "*");
+    assert!(load().contains("expired on 2020-01-01"), "expired");
+    vouch("2099-01-01", "f*y");
+    real.ok(&["load", so.to_str().expect("UTF-8")]);
+    real.ok(&["unload", "faulty"]);
+    assert!(done(&["verify", "@0", "--trust-dir", "@1"], &[&so, &trust]).starts_with("good"));
+
+    // One byte of the plugin: the signature is looked at before the file is.
+    let bytes = std::fs::read(&so).expect("reads");
+    let mut edited = bytes.clone();
+    let middle = edited.len() / 2;
+    edited[middle] ^= 1;
+    std::fs::write(&so, edited).expect("writes");
+    assert!(load().contains("does not fit the file"), "bad signature");
+    std::fs::write(&so, bytes).expect("writes");
+    let signature = real.path("plugin.so.minisig");
+    let good = std::fs::read_to_string(&signature).expect("reads");
+    std::fs::write(&signature, "nonsense").expect("writes");
+    assert!(load().contains("damaged"), "malformed");
+    std::fs::write(&signature, good).expect("writes");
+
+    let list = done(&["--json", "trust", "list", "--trust-dir", "@0"], &[&trust]);
+    let list: serde_json::Value = serde_json::from_str(&list).expect("JSON");
+    let root_id = list["roots"][0].as_str().expect("text").to_owned();
+    let author_id = list["authors"][0]["id"].as_str().expect("text").to_owned();
+    done(&["trust", "revoke", &root_id, "--trust-dir", "@0"], &[&trust]);
+    let revoked = load();
+    assert!(revoked.contains(&author_id) && revoked.contains("root key"), "revoked: {revoked}");
+
+    let records = real.audit(|records| of_kind(records, "signature-checked").len() == 8);
+    let verdicts: Vec<&str> =
+        of_kind(&records, "signature-checked").iter().filter_map(|seen| seen["verdict"].as_str()).collect();
+    assert_eq!(
+        verdicts,
+        [
+            "none",
+            "unknown-key",
+            "name-not-allowed",
+            "expired",
+            "good",
+            "bad-signature",
+            "malformed",
+            "revoked"
+        ]
+    );
+    assert!(of_kind(&records, "trust-read").len() >= 4, "changed keys are written down");
+}
+
+#[test]
+fn by_default_an_unsigned_plugin_is_loaded_and_a_badly_signed_one_is_not() {
+    let real = Real::start("");
+    let so = real.path("plugin.so");
+    std::fs::copy(faulty(), &so).expect("copies");
+    real.ok(&["load", so.to_str().expect("UTF-8")]);
+    real.ok(&["unload", "faulty"]);
+    done(&["sign", "@0", "--key", "@1"], &[&so, &key(&real, "stranger")]);
+    assert!(real.fails(&["load", so.to_str().expect("UTF-8")]).contains("not trusted here"));
+    let verified = done(&["verify", "@0", "--key", "@1"], &[&so, &real.path("stranger.pub")]);
+    assert!(verified.contains("good"), "{verified}");
+}
