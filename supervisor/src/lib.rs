@@ -20,6 +20,7 @@
 pub mod audit;
 pub mod clock;
 pub mod config;
+pub mod crash;
 pub mod dates;
 pub mod doctor;
 pub mod doors;

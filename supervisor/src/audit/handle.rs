@@ -344,6 +344,7 @@ impl<M: Medium> Writer<M> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::chain::{self, Hash};
     use super::super::verify::verify_each;
     use super::*;
 
@@ -396,6 +397,61 @@ mod tests {
         let report = verify_each(&directory_in(dir.path()), |_| {}).unwrap();
         assert_eq!((report.head, report.problem), (head.tip, None));
         audit.close();
+    }
+
+    /// A disk that is full until it is not.
+    #[derive(Clone, Default)]
+    struct Disk(Arc<Mutex<(Vec<u8>, bool)>>);
+
+    impl Medium for Disk {
+        fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+            let mut disk = crate::lock(&self.0);
+            let fits = if disk.1 { bytes.len() / 2 } else { bytes.len() };
+            disk.0.extend_from_slice(&bytes[..fits]);
+            if disk.1 { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+        fn cut(&mut self, len: u64) -> std::io::Result<()> {
+            crate::lock(&self.0).0.truncate(len as usize);
+            Ok(())
+        }
+        fn sync(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_holds_nobody_up_and_what_is_lost_is_counted_in_the_log() {
+        const TOLD: u64 = 20_000;
+        let disk = Disk::default();
+        let audit = Audit::over(Log::over(disk.clone())).unwrap();
+        crate::lock(&disk.0).1 = true;
+        for given_up in 0..TOLD {
+            audit.tell(Happened::Stopped { given_up });
+        }
+        let trouble = || audit.head().and_then(|head| head.trouble);
+        while trouble().is_none() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        crate::lock(&disk.0).1 = false;
+        while trouble().is_some() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        audit.close();
+        let text = String::from_utf8(crate::lock(&disk.0).0.clone()).unwrap();
+        let (mut prev, mut written, mut lost, mut troubles) = (Hash::genesis(), 0, 0, 0);
+        for (at, line) in text.split_inclusive('\n').enumerate() {
+            let (line, hash) = chain::read(line.as_bytes()).unwrap();
+            chain::follows(&line, at as u64 + 1, prev).unwrap();
+            prev = hash;
+            match line.happened().unwrap() {
+                Happened::Stopped { .. } => written += 1,
+                Happened::RecordsLost { count } => lost += count,
+                Happened::DiskTrouble { .. } => troubles += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((written + lost, troubles), (TOLD, 1));
+        assert!(lost > 0 && written >= QUEUE_MAX as u64, "{written} written, {lost} lost");
     }
 
     #[test]

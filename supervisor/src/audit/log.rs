@@ -207,6 +207,27 @@ fn last_file(dir: &Path) -> Result<End, OpenError> {
     Ok(End { path: dir.join(file_name(1)), tip, len: 0, torn: torn_before })
 }
 
+#[cfg(test)]
+impl<M: Medium + Default> Log<M> {
+    /// An empty log that is no file.
+    pub(super) fn over(medium: M) -> Log<M> {
+        let tip = Tip { seq: 0, hash: Hash::genesis() };
+        Log {
+            dir: PathBuf::new(),
+            sizes: Sizes { file_bytes_max: u64::MAX, keep_bytes: u64::MAX },
+            make: |_| Ok(M::default()),
+            medium,
+            len: 0,
+            dirty: false,
+            tip,
+            sealed: Vec::new(),
+            synced: tip,
+            rotated: false,
+            _lock: None,
+        }
+    }
+}
+
 impl<M: Medium> Log<M> {
     /// The newest record, on the disk or not.
     pub fn tip(&self) -> Tip {
@@ -403,20 +424,7 @@ mod tests {
 
     #[test]
     fn on_a_full_disk_nothing_is_lost_torn_or_doubled() {
-        let tip = Tip { seq: 0, hash: Hash::genesis() };
-        let mut log = Log {
-            dir: PathBuf::new(),
-            sizes: Sizes { file_bytes_max: u64::MAX, keep_bytes: u64::MAX },
-            make: |_| Ok(Small::default()),
-            medium: Small { room: 700, ..Small::default() },
-            len: 0,
-            dirty: false,
-            tip,
-            sealed: Vec::new(),
-            synced: tip,
-            rotated: true,
-            _lock: None,
-        };
+        let mut log = Log::over(Small { room: 700, ..Small::default() });
         for number in 0..20 {
             log.seal(AT, &stopped(number));
             let _ = log.flush();

@@ -6,6 +6,7 @@
 mod audit;
 mod call;
 mod check;
+mod crashes;
 mod events;
 mod fail;
 mod operate;
@@ -90,6 +91,10 @@ enum Verb {
     Grants(operate::Named),
     /// Take a permission away from a plugin that runs, from its next use on
     Revoke(operate::Revoke),
+    /// List reports of workers' deaths
+    Crashes(crashes::Crashes),
+    /// Show a report; run into the crash again
+    Crash(crashes::Crash),
     /// Make a key for signing plugins
     Keygen(trust::Keygen),
     /// Sign a plugin, or vouch for an author's key
@@ -145,6 +150,8 @@ fn carry_out(cli: Cli, out: &mut Out) -> Result<ExitCode, Stop> {
         Verb::Play(play) => return play.run(common.socket(), out),
         Verb::Check(check) => check.run(out)?,
         Verb::VerifyFairness(verify) => verify.run(out)?,
+        Verb::Crashes(crashes) => crashes.run(&common, out)?,
+        Verb::Crash(crash) => return crash.run(&common, out),
         Verb::Keygen(keygen) => keygen.run(out)?,
         Verb::Sign(sign) => sign.run(out)?,
         Verb::Verify(verify) => verify.run(&common, out)?,

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::audit::AuditOptions;
+use crate::crash::{CrashOptions, KeepReplay};
 use crate::registry::PluginOptions;
 use crate::registry::trust::{Policy, store};
 
@@ -48,6 +49,8 @@ pub struct Config {
     pub trust_dir: PathBuf,
     /// The audit log; none when it is switched off.
     pub audit: Option<AuditOptions>,
+    /// Reports of workers' deaths; none when they are switched off.
+    pub crashes: Option<CrashOptions>,
     /// Options for all plugins.
     pub defaults: PluginOptions,
     /// Options for one plugin each; they go first.
@@ -147,6 +150,7 @@ struct File {
     log: Log,
     transcripts: TranscriptsFile,
     audit: AuditFile,
+    crashes: CrashesFile,
     defaults: PluginOptions,
     plugins: BTreeMap<String, toml::Table>,
 }
@@ -157,6 +161,22 @@ struct TranscriptsFile {
     write: bool,
     keep_mib: u64,
     auditor_key: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CrashesFile {
+    write: bool,
+    keep: usize,
+    keep_mib: u64,
+    replay: KeepReplay,
+}
+
+impl Default for CrashesFile {
+    fn default() -> CrashesFile {
+        let CrashOptions { keep, keep_bytes, replay } = CrashOptions::default();
+        CrashesFile { write: true, keep, keep_mib: keep_bytes >> 20, replay }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -267,6 +287,11 @@ fn finish(file: File, base: &Path) -> Result<Config, (String, String)> {
             auditor,
         },
         audit: audit(&file.audit)?,
+        crashes: file.crashes.write.then_some(CrashOptions {
+            keep: file.crashes.keep,
+            keep_bytes: file.crashes.keep_mib.saturating_mul(1 << 20),
+            replay: file.crashes.replay,
+        }),
         defaults: file.defaults,
         plugins,
     })

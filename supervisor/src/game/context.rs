@@ -11,6 +11,7 @@ use super::host_calls::HostCalls;
 use super::transcripts::TranscriptSink;
 use crate::audit::Audit;
 use crate::clock::Clock;
+use crate::crash::Crashes;
 use crate::events::Events;
 use crate::worker::launcher::Launcher;
 
@@ -24,6 +25,8 @@ pub struct Context {
     pub launcher: Launcher,
     /// Where it is written down for good.
     pub audit: Audit,
+    /// Where reports of deaths go.
+    pub crashes: Crashes,
     /// Who wants to know what happens.
     pub events: Events,
     /// Where turns are recorded, in this order.
@@ -51,6 +54,8 @@ pub struct Parts {
     pub launcher: Launcher,
     /// Where what happens is written down for good.
     pub audit: Audit,
+    /// Where reports of deaths go.
+    pub crashes: Crashes,
     /// Where turns are recorded.
     pub transcripts: Vec<Arc<dyn TranscriptSink>>,
     /// Who answers plugins.
@@ -62,12 +67,13 @@ pub struct Parts {
 impl Context {
     /// A context with a clock that starts now.
     pub fn new(parts: Parts) -> Context {
-        let Parts { runtime, launcher, audit, transcripts, host_calls, session_ended } = parts;
+        let Parts { runtime, launcher, audit, crashes, transcripts, host_calls, session_ended } = parts;
         Context {
             runtime,
             clock: Clock::start(),
             launcher,
             audit,
+            crashes,
             events: Events::default(),
             transcripts,
             host_calls,

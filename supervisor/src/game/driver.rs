@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, Weak};
 
 use croupier_core::action::{Action, Answered, Output};
-use croupier_core::event::{Event, LiveSessions, Open, Turn};
+use croupier_core::event::{Cause, Event, LiveSessions, Open, Turn};
 use croupier_core::game::OutputsError;
 use croupier_core::ids::{RequestId, SessionId, WorkerId};
 use croupier_core::views::{Export, GameView, SessionView};
@@ -23,8 +23,10 @@ use super::context::Context;
 use super::perform::{After, door_output};
 use super::rights::{RevokeError, Rights};
 use super::slot::Slot;
+use crate::crash::writer::Death;
 use crate::events::PushTo;
 use crate::registry::Plugin;
+use crate::worker::cause::LastWords;
 
 /// Followers of one session's output at a time.
 pub const FOLLOWERS_PER_SESSION_MAX: usize = 1024;
@@ -309,15 +311,41 @@ impl GameDriver {
     }
 
     /// A worker's task has ended.
-    pub(super) fn worker_ended(&self, worker: WorkerId, cause: croupier_core::event::Cause) {
+    pub(super) fn worker_ended(&self, worker: WorkerId, cause: Cause) {
         let mut after = After::default();
+        let death;
         {
             let mut inner = crate::lock(&self.inner);
+            // Before the game takes it in: afterwards nobody knows what it was at.
+            death = self.death(&inner, worker, &cause);
             // The pid is told with the notice of the death, so the slot goes afterwards.
             self.step_locked(&mut inner, [Event::WorkerDied { worker, cause }], &mut after);
             inner.slots.remove(&worker);
         }
         self.afterwards(after);
+        if let Some(death) = death {
+            self.context.crashes.tell(death);
+        }
+    }
+
+    /// What is reported of a death; nothing when we asked for it, or nobody wants to know.
+    fn death(&self, inner: &Inner, worker: WorkerId, cause: &Cause) -> Option<Death> {
+        if *cause == Cause::Asked || inner.abandoned || !self.context.crashes.is_on() {
+            return None;
+        }
+        let slot = inner.slots.get(&worker)?;
+        Some(Death {
+            at_ns: crate::clock::wall_ns(),
+            plugin: self.plugin.clone(),
+            worker: worker.0,
+            pid: slot.pid(),
+            cause: cause.clone(),
+            scene: inner.game.scene(worker),
+            sample: slot.sample(),
+            last_words: slot.words().map(|words| match words {
+                LastWords::BeforeWelcome(text) | LastWords::AfterWelcome(text) => text,
+            }),
+        })
     }
 }
 

@@ -93,6 +93,8 @@ fn welcome(slot: &Slot, version: u16) -> Result<Event, String> {
         ));
     }
     slot.set_welcomed();
+    // Now, because it may die of its first turn; a fraction of a millisecond, once for each worker.
+    slot.look();
     Ok(Event::WorkerLoaded { worker: slot.id })
 }
 

@@ -7,6 +7,7 @@ use croupier_core::action::KillReason;
 use croupier_core::ids::WorkerId;
 use tokio::sync::watch;
 
+use crate::crash::writer::Sample;
 use crate::worker::cause::LastWords;
 use crate::worker::logs::PluginLog;
 use crate::worker::port::Port;
@@ -24,6 +25,8 @@ pub(super) struct Slot {
     kill: watch::Sender<Option<KillReason>>,
     leaving: watch::Sender<bool>,
     words: Mutex<Option<LastWords>>,
+    /// What was seen of it after it had loaded its plugin.
+    sample: OnceLock<Sample>,
 }
 
 impl Slot {
@@ -37,6 +40,7 @@ impl Slot {
             kill: watch::Sender::new(None),
             leaving: watch::Sender::new(false),
             words: Mutex::new(None),
+            sample: OnceLock::new(),
         }
     }
 
@@ -97,6 +101,15 @@ impl Slot {
         let words =
             if self.is_welcomed() { LastWords::AfterWelcome(text) } else { LastWords::BeforeWelcome(text) };
         crate::lock(&self.words).get_or_insert(words);
+    }
+
+    /// Looks at it from outside, once, for the report of its death.
+    pub(super) fn look(&self) {
+        self.sample.get_or_init(|| Sample::of(self.pid()));
+    }
+
+    pub(super) fn sample(&self) -> Option<Sample> {
+        self.sample.get().cloned()
     }
 
     pub(super) fn words(&self) -> Option<LastWords> {

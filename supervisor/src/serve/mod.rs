@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::audit::{Audit, Happened, record};
 use crate::config::{Config, ConfigError, Write};
+use crate::crash::{self, Crashes};
 use crate::doors::path::PathError;
 use crate::doors::{self, CONNECTIONS_MAX, Door, Side};
 use crate::record::Recorder;
@@ -103,7 +104,8 @@ pub async fn run(options: Options) -> Result<(), ServeError> {
     // Before anything is started, so that a signal that comes early is not lost.
     let stop = signals::Stop::listen().map_err(|error| ServeError::Supervisor(error.to_string()))?;
     let audit = start_audit(&config, options.config.as_deref())?;
-    let supervisor = start(&config, options.record.as_deref(), &audit)?;
+    let crashes = start_crashes(&config, &audit)?;
+    let supervisor = start(&config, options.record.as_deref(), (&audit, &crashes))?;
     load_all(&supervisor, &config.plugin_dirs).await;
     let doors = open_doors(&config, &supervisor)?;
     tracing::info!(
@@ -123,6 +125,7 @@ pub async fn run(options: Options) -> Result<(), ServeError> {
     let end = audit.clone();
     // Waits for the disk.
     let _ = tokio::task::spawn_blocking(move || {
+        crashes.close();
         end.tell(Happened::Stopped { given_up: given_up as u64 });
         end.close();
     })
@@ -149,13 +152,25 @@ fn start_audit(config: &Config, file: Option<&Path>) -> Result<Audit, ServeError
     Ok(audit)
 }
 
-fn start(config: &Config, record: Option<&Path>, audit: &Audit) -> Result<Supervisor, ServeError> {
+fn start_crashes(config: &Config, audit: &Audit) -> Result<Crashes, ServeError> {
+    let Some(options) = &config.crashes else { return Ok(Crashes::default()) };
+    let dir = crash::folder::directory_in(&config.state_dir);
+    Crashes::start(dir, options.clone(), audit.clone())
+        .map_err(|error| ServeError::Supervisor(format!("no thread for crash reports: {error}")))
+}
+
+fn start(
+    config: &Config,
+    record: Option<&Path>,
+    (audit, crashes): (&Audit, &Crashes),
+) -> Result<Supervisor, ServeError> {
     let state = |source| ServeError::StateDir { path: config.state_dir.clone(), source };
     let mut parts = SupervisorConfig::new()
         .state_dir(&config.state_dir)
         .traffic_socket(config.traffic_socket.display().to_string())
         .plugin_defaults(config.defaults.clone())
         .audit(audit.clone())
+        .crashes(crashes.clone())
         .gate(Gate::new(config.signatures, Store::new(&config.trust_dir), audit.clone()));
     for (name, options) in &config.plugins {
         parts = parts.plugin(name, options.clone());

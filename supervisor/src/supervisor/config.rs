@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audit::Audit;
+use crate::crash::Crashes;
 use crate::game::host_calls::{HostCall, HostCalls};
 use crate::game::transcripts::TranscriptSink;
 use crate::registry::PluginOptions;
@@ -30,6 +31,7 @@ pub struct SupervisorConfig {
     pub(super) transcripts: Vec<Arc<dyn TranscriptSink>>,
     pub(super) audit: Audit,
     pub(super) gate: Option<Arc<Gate>>,
+    pub(super) crashes: Crashes,
 }
 
 impl Default for SupervisorConfig {
@@ -46,6 +48,7 @@ impl Default for SupervisorConfig {
             transcripts: Vec::new(),
             audit: Audit::default(),
             gate: None,
+            crashes: Crashes::default(),
         }
     }
 }
@@ -135,6 +138,13 @@ impl SupervisorConfig {
     #[must_use]
     pub fn gate(mut self, gate: Gate) -> SupervisorConfig {
         self.gate = Some(Arc::new(gate));
+        self
+    }
+
+    /// Writes reports of workers' deaths; without it none are written. Closing it at the end is the caller's business.
+    #[must_use]
+    pub fn crashes(mut self, crashes: Crashes) -> SupervisorConfig {
+        self.crashes = crashes;
         self
     }
 

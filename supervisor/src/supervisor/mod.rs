@@ -132,6 +132,7 @@ impl Supervisor {
             runtime,
             launcher,
             audit: config.audit.clone(),
+            crashes: config.crashes.clone(),
             transcripts: config.transcripts.clone(),
             host_calls: config.host_calls.clone(),
             session_ended: Box::new(move |session| ended.ended(session)),

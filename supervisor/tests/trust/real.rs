@@ -39,6 +39,11 @@ pub(crate) fn faulty() -> PathBuf {
     built("libfaulty.so", "croupier-plugin-faulty")
 }
 
+/// What plays them.
+pub(crate) fn worker() -> PathBuf {
+    built("croupier-worker", "croupier-worker")
+}
+
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -66,7 +71,7 @@ impl Real {
     /// Starts another one on the same state.
     pub(crate) fn again(&mut self, config: &str) {
         assert!(self.child.is_none(), "one at a time");
-        let worker = built("croupier-worker", "croupier-worker");
+        let worker = worker();
         let whole = format!(
             "state_dir = \"state\"\nsocket = \"control.sock\"\nworker = {:?}\n{config}",
             worker.display().to_string()
