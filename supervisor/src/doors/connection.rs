@@ -260,7 +260,7 @@ impl<P, F> Calls<P, F> {
                 let text = "the traffic socket takes sessions and turns alone".to_owned();
                 return Err(Box::new(refusal(Code::NotAllowed, text, "use the control socket")));
             }
-            Request::Follow { .. } | Request::Control(Verb::Events) => {
+            Request::Follow { .. } | Request::Control(Verb::Events { .. }) => {
                 if self.follow_count.len() >= FOLLOWS_MAX {
                     let text = format!("this connection follows {FOLLOWS_MAX} streams already");
                     return Err(Box::new(refusal(Code::TooBig, text, "use another connection")));
