@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use croupier_wire::door::{
     AuditHead, ControlReply, Done, Grants, Input, LiveSessions, OpenOptions, PluginInfo, Request,
-    ServerHello, SessionDetail, SessionInfo, StatusInfo, Verb, WorkerInfo,
+    ServerHello, SessionDetail, SessionInfo, StatusInfo, TurnEvents, Verb, WorkerInfo,
 };
 
 use crate::core::{Closing, Core};

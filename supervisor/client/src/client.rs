@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use croupier_wire::door::{
     AuditHead, ControlReply, Grants, LiveSessions, OpenOptions, PluginInfo, Request, ServerHello,
-    SessionDetail, SessionInfo, StatusInfo, Verb, WorkerInfo,
+    SessionDetail, SessionInfo, StatusInfo, TurnEvents, Verb, WorkerInfo,
 };
 
 use crate::core::Core;

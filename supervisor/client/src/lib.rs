@@ -60,5 +60,5 @@ pub use window::WINDOW;
 pub use croupier_wire::door::{
     AuditHead, Code, ControlReply, Done, Event, Grant, Grants, Input, LiveSessions, OpenOptions, Output,
     OutputTo, PluginInfo, Push, Refusal, Reply, Request, ServerHello, SessionDetail, SessionInfo, StatusInfo,
-    Verb, What, WhenFull, WorkerInfo,
+    TurnEvents, Verb, What, WhenFull, WorkerInfo,
 };

@@ -7,6 +7,7 @@ mod audit;
 mod call;
 mod check;
 mod crashes;
+mod doctor;
 mod events;
 mod fail;
 mod operate;
@@ -103,6 +104,8 @@ enum Verb {
     Verify(trust::Verify),
     /// Add, list and revoke trusted keys
     Trust(trust::Trust),
+    /// Say what this machine can do for us
+    Doctor,
     /// Verify a session's transcript
     VerifyFairness(verify::VerifyFairness),
     /// Write shell completions
@@ -149,6 +152,7 @@ fn carry_out(cli: Cli, out: &mut Out) -> Result<ExitCode, Stop> {
         }
         Verb::Play(play) => return play.run(common.socket(), out),
         Verb::Check(check) => check.run(out)?,
+        Verb::Doctor => doctor::run(out)?,
         Verb::VerifyFairness(verify) => verify.run(out)?,
         Verb::Crashes(crashes) => crashes.run(&common, out)?,
         Verb::Crash(crash) => return crash.run(&common, out),

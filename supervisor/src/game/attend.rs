@@ -6,6 +6,7 @@
 //!
 //! Answers need not wait for this task: any thread may pump.
 
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,7 +111,11 @@ fn say_hello(driver: &GameDriver, slot: &Slot, link: &SocketLink) -> Result<(), 
     let mut frame = Vec::new();
     let hello = Hello { permissions: driver.told_permissions(), ..plugin.hello(slot.id.0, 0) };
     hello_frame(&hello, &mut frame).map_err(StartError::Link)?;
-    link.send_with_fd(&frame, std::os::fd::AsFd::as_fd(&binary)).map_err(StartError::Link)
+    match link.send_with_fd(&frame, std::os::fd::AsFd::as_fd(&binary)) {
+        // It is dead already, and how it ended is what counts: a kill from outside is no fault of the plugin's.
+        Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => Ok(()),
+        sent => sent.map_err(StartError::Link),
+    }
 }
 
 /// The first frame of a link.

@@ -47,7 +47,9 @@ impl Shared {
                 Ok(ControlReply::Ok)
             }
             // `follow` takes it.
-            Verb::Events => Err(refusal(Code::Protocol, "events were asked for without a place to put them")),
+            Verb::Events { .. } => {
+                Err(refusal(Code::Protocol, "events were asked for without a place to put them"))
+            }
         };
         to.answer(reply(result));
     }
@@ -135,7 +137,7 @@ fn record_of(uid: Option<u32>, verb: &Verb) -> Option<Happened> {
         | Verb::Session { .. }
         | Verb::Status
         | Verb::Workers
-        | Verb::Events
+        | Verb::Events { .. }
         | Verb::AuditHead
         | Verb::Grants { .. } => return None,
     };

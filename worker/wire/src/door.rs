@@ -18,7 +18,7 @@ mod session;
 
 pub use control::{
     AuditHead, ControlReply, Grant, Grants, LiveSessions, PluginInfo, SessionDetail, SessionInfo, StatusInfo,
-    Verb, WorkerInfo,
+    TurnEvents, Verb, WorkerInfo,
 };
 pub use event::{Event, What};
 pub use frames::{

@@ -526,3 +526,17 @@ fn the_scene_of_a_death_is_what_it_takes_to_run_into_it_again() {
     assert!(case.turns.iter().rev().skip(1).all(|turn| turn.outcome.is_some()));
     assert!(world.game.scene(croupier_core::ids::WorkerId(99)).is_none());
 }
+
+#[test]
+fn a_turn_right_after_loading_is_late_at_its_own_deadline_and_not_at_the_one_for_loading() {
+    let mut world = World::new(|spec| (spec.turn_wall_ns, spec.load_wall_ns) = (300 * MS, 10_000 * MS));
+    let (session, _) = world.open();
+    world.settle_now();
+    let worker = first_worker(&world);
+    let killed = |world: &World| world.workers[&worker].killed.is_some();
+    world.act(session, COUNT);
+    world.pass(299);
+    assert!(!killed(&world));
+    world.pass(1);
+    assert!(killed(&world), "300 ms are over");
+}

@@ -231,7 +231,7 @@ impl<'a> Random<'a> {
                 *plugin = self.string();
                 *permission = self.string();
             }
-            Verb::Status | Verb::Workers | Verb::Events | Verb::Shutdown | Verb::AuditHead => {}
+            Verb::Status | Verb::Workers | Verb::Events { .. } | Verb::Shutdown | Verb::AuditHead => {}
         }
         verb
     }
