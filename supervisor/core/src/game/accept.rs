@@ -18,8 +18,8 @@ use crate::refusal::Refusal;
 use crate::session::journal::Journal;
 use crate::session::keys::{Begin, Key, Keys, WINDOW};
 use crate::session::outputs::Outputs;
-use crate::session::ticker::Ticker;
 use crate::session::queue::{Pending, Queue};
+use crate::session::ticker::Ticker;
 use crate::session::{Flight, Home, Phase, Session, Trouble};
 
 impl Game {
@@ -227,8 +227,7 @@ impl Game {
         if session.idle_ns == 0 || session.phase != Phase::Live {
             return;
         }
-        let waiting = session.queue.has_theirs()
-            || session.flights.iter().any(|flight| flight.key.is_some());
+        let waiting = session.queue.has_theirs() || session.flights.iter().any(|flight| flight.key.is_some());
         let since = if waiting { cx.now.mono_ns } else { session.last_outside_mono_ns };
         let at = since.saturating_add(session.idle_ns);
         if cx.now.mono_ns >= at {

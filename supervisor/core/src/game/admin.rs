@@ -148,7 +148,7 @@ impl Game {
         if slot.role == Role::Serve {
             self.down = None;
         }
-        self.start_failures = 0;
+        (self.start_failures, self.start_kills) = (0, 0);
         self.respawn_at = None;
         if self.state == State::Loaded {
             self.state = State::Initialized;

@@ -15,6 +15,8 @@ use crate::session::{Home, Phase, Standing};
 
 /// Workers in a row that may fail to start before the game is down.
 const START_FAILURES_MAX: u32 = 5;
+/// Workers in a row that may be killed from outside before they serve, while somebody waits for a load or a restart.
+const START_KILLS_MAX: u32 = 50;
 /// The first pause before a worker is spawned again; it doubles each time.
 const RESPAWN_NS_MIN: u64 = 10_000_000;
 
@@ -95,7 +97,10 @@ impl Game {
     pub(super) fn start_failed(&mut self, cx: &mut Cx<'_>, worker: WorkerId, cause: &Cause) {
         if matches!(cause, Cause::External { .. } | Cause::Asked) {
             // Somebody else's doing says nothing about the plugin.
-            return self.start_again(cx, worker);
+            self.start_kills += 1;
+            if self.start_kills < START_KILLS_MAX || (self.starting.is_none() && self.restarting.is_none()) {
+                return self.start_again(cx, worker);
+            }
         }
         let reason = match cause {
             Cause::Start(reason) => reason.clone(),

@@ -65,6 +65,8 @@ pub struct Game {
     counts: Counts,
     /// Workers in a row that never came to serve.
     start_failures: u32,
+    /// Workers in a row that were killed from outside before they came to serve.
+    start_kills: u32,
     /// No worker is spawned before this time: the last one did not come to serve.
     respawn_at: Option<u64>,
     snapshots: Trust,
@@ -134,6 +136,7 @@ impl Game {
             timers: Timers::default(),
             counts: Counts::default(),
             start_failures: 0,
+            start_kills: 0,
             respawn_at: None,
             snapshots: Trust::default(),
             diverges: false,
@@ -298,7 +301,8 @@ mod tests {
         let far = u64::MAX;
         for id in 0..100_000 {
             let (session, now) = (SessionId(id), Now { mono_ns: 0, wall_ns: 0 });
-            for alarm in [Alarm::Idle(session), Alarm::Tick(session), Alarm::Deadline(session, RequestId(id))] {
+            for alarm in [Alarm::Idle(session), Alarm::Tick(session), Alarm::Deadline(session, RequestId(id))]
+            {
                 game.timers.set(far, alarm);
             }
             game.step(now, Event::Wake, &mut Vec::new());

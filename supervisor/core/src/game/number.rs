@@ -192,4 +192,3 @@ fn seat_check(session: &Session, pending: &Pending, spec: &crate::spec::Spec) ->
         _ => Err(Refusal::UnknownPlayer { player, session: session.id }),
     }
 }
-

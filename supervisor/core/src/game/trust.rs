@@ -64,7 +64,8 @@ impl Game {
         let Some(session) = self.sessions.get(&id) else { return Wanted::No };
         let closing = session.flights.iter().any(|flight| flight.kind == kind::CLOSE);
         // A turn that is sent again must not die of its snapshot again, and be called poison for it.
-        let again = session.flights.iter().find(|flight| !flight.sent).is_some_and(|flight| flight.retries > 0);
+        let again =
+            session.flights.iter().find(|flight| !flight.sent).is_some_and(|flight| flight.retries > 0);
         if session.snapshot_asked.is_some() || closing || again {
             return Wanted::No;
         }

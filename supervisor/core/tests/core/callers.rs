@@ -105,6 +105,18 @@ fn a_restart_outlives_kills_from_outside() {
 }
 
 #[test]
+fn a_load_that_is_always_killed_fails_in_the_end() {
+    let mut world = World::unloaded(|_| {});
+    let request = world.start();
+    while !world.answers.contains_key(&request) {
+        let fresh = *world.workers.keys().last().expect("a fresh worker");
+        world.die(fresh, KILLED);
+    }
+    assert!(matches!(world.answers[&request], Err(Refusal::Start(_))));
+    assert!(world.stopped && world.last_request == 1);
+}
+
+#[test]
 fn an_unload_that_is_called_off_closes_nobody_more() {
     let mut world = World::new(|spec| spec.flights_max = 1);
     let (bad, _) = world.open();

@@ -76,7 +76,9 @@ impl World {
     fn check_outputs(&self) {
         for (session, records) in &self.records {
             let recorded = records.iter().filter_map(|entry| match &entry.verdict {
-                Verdict::Done { effects, .. } => Some(effects.iter().map(|effect| (entry.seq, effect.clone()))),
+                Verdict::Done { effects, .. } => {
+                    Some(effects.iter().map(|effect| (entry.seq, effect.clone())))
+                }
                 _ => None,
             });
             let outputs = self.outputs.get(session).into_iter().flatten();

@@ -249,7 +249,11 @@ impl<'a> Given<'a> {
             kind: turn.kind,
             player: turn.player.0,
             payload: &turn.payload,
-            calls: turn.calls.iter().map(|CallRecord { status, answer, .. }| (*status, answer.clone())).collect(),
+            calls: turn
+                .calls
+                .iter()
+                .map(|CallRecord { status, answer, .. }| (*status, answer.clone()))
+                .collect(),
         }
     }
 }

@@ -111,7 +111,11 @@ impl World {
         self.step(Event::WorkerLoaded { worker });
         self.step(Event::Answer { worker, call, answer: Answer::Ok });
         self.step(Event::HostAnswer { key, status: 0, answer: Payload::from([]) });
-        self.step(Event::HostAnswer { key: HostKey { session: SessionId(u64::MAX), ..key }, status: 0, answer: Payload::from([]) });
+        self.step(Event::HostAnswer {
+            key: HostKey { session: SessionId(u64::MAX), ..key },
+            status: 0,
+            answer: Payload::from([]),
+        });
         self.step(Event::WorkerDied { worker, cause: croupier_core::event::Cause::Cpu });
     }
 }

@@ -16,7 +16,11 @@ use crate::world::{ASK, ASK_KILL, COUNT, DENIED, FAIL, KILL, MS, SEND, World, tu
 #[derive(Debug, Clone)]
 enum Op {
     Open,
-    OpenWith { tick_ms: u64, idle_ms: u64, queue_max: u32 },
+    OpenWith {
+        tick_ms: u64,
+        idle_ms: u64,
+        queue_max: u32,
+    },
     OpenBadly(&'static [u8]),
     Turn(TurnOp, usize),
     /// An earlier turn once more, with the same key.
@@ -210,8 +214,15 @@ impl Storm {
         let mut world = World::new(|spec| knobs.apply(spec));
         world.faults.blurts = knobs.blurts;
         let troubles = u64::from(knobs.turn_wall_ms < 1_000);
-        let mut storm =
-            Storm { world, sessions: vec![], sent: vec![], keys: BTreeMap::new(), others: vec![], faults: 0, troubles };
+        let mut storm = Storm {
+            world,
+            sessions: vec![],
+            sent: vec![],
+            keys: BTreeMap::new(),
+            others: vec![],
+            faults: 0,
+            troubles,
+        };
         storm.open(COUNT, Options::default());
         storm
     }
@@ -226,7 +237,8 @@ impl Storm {
 
     /// One of the newest sessions, mostly: the others may be over.
     fn session(&self, at: usize) -> SessionId {
-        let newest = if at.is_multiple_of(16) { self.sessions.len() } else { self.sessions.len().min(NEWEST) };
+        let newest =
+            if at.is_multiple_of(16) { self.sessions.len() } else { self.sessions.len().min(NEWEST) };
         self.sessions[self.sessions.len() - 1 - at / 16 % newest]
     }
 
@@ -384,14 +396,21 @@ impl Storm {
                         assert!(outcome.is_none_or(|known| known == answer), "one key, two answers");
                         outcome = Some(answer);
                     }
-                    Err(Refusal::Deadline { seq: None } | Refusal::Busy { .. } | Refusal::UnknownPlayer { .. }) => {
+                    Err(
+                        Refusal::Deadline { seq: None }
+                        | Refusal::Busy { .. }
+                        | Refusal::UnknownPlayer { .. },
+                    ) => {
                         refused_early += 1;
                     }
                     _ => {}
                 }
             }
             if refused_early == sent.requests.len() {
-                assert!(!self.is_on_record(sent.turn.session, &sent.turn.input.payload), "refused, and played");
+                assert!(
+                    !self.is_on_record(sent.turn.session, &sent.turn.input.payload),
+                    "refused, and played"
+                );
             }
             if let Some(outcome) = outcome {
                 self.check_outcome(sent, outcome);
@@ -426,11 +445,14 @@ impl Storm {
     fn check_innocence(&self) {
         let deadly = |session: &SessionId, seq: u64| {
             let records = self.world.records.get(session).into_iter().flatten();
-            records.filter(|entry| entry.seq == seq).any(|entry| entry.payload.starts_with(KILL) || entry.payload.starts_with(ASK_KILL))
+            records
+                .filter(|entry| entry.seq == seq)
+                .any(|entry| entry.payload.starts_with(KILL) || entry.payload.starts_with(ASK_KILL))
         };
-        let innocent = self.world.notices.iter().filter(
-            |notice| matches!(notice, Notice::Poison { session, seq, .. } if !deadly(session, *seq)),
-        );
+        let innocent =
+            self.world.notices.iter().filter(
+                |notice| matches!(notice, Notice::Poison { session, seq, .. } if !deadly(session, *seq)),
+            );
         // A poison close has no record, and its session is held.
         let closes = self.world.count(|notice| matches!(notice, Notice::SessionHeld { reason, .. } if reason.contains("a tick, leave or close")));
         assert!(innocent.count() <= self.faults as usize / 2 + closes, "innocent turns are poison");
@@ -438,7 +460,8 @@ impl Storm {
             for notice in &self.world.notices {
                 match notice {
                     Notice::SessionHeld { reason, .. } => {
-                        let deserved = reason.contains("were poison") || reason.contains("a tick, leave or close");
+                        let deserved =
+                            reason.contains("were poison") || reason.contains("a tick, leave or close");
                         assert!(deserved, "held: {reason}");
                     }
                     Notice::Diverged { .. } => panic!("diverged"),
