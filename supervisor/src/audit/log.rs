@@ -36,7 +36,7 @@ pub enum OpenError {
         source: io::Error,
     },
     /// Somebody else writes it.
-    #[error("another supervisor uses this state directory (it writes {}); stop it first, or give this one a state_dir of its own", path.display())]
+    #[error("another supervisor uses the state directory (it writes {}); stop it first, or give this one a state_dir of its own", path.display())]
     Taken {
         /// The directory.
         path: PathBuf,

@@ -27,16 +27,18 @@ pub fn listen(path: &Path, door: Door) -> Result<JoinHandle<()>, PathError> {
 
 async fn accept(listener: Listener, door: Door) {
     loop {
-        let Ok(room) = door.room.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok(stream) => match peer(&stream).filter(|uid| may_control(*uid)) {
-                Some(uid) => {
-                    let door = door.clone();
-                    tokio::spawn(async move {
-                        connection::serve(stream, uid, door).await;
-                        drop(room);
-                    });
-                }
+                Some(uid) => match door.room.clone().try_acquire_owned() {
+                    Ok(room) => {
+                        let door = door.clone();
+                        tokio::spawn(async move {
+                            connection::serve(stream, uid, door).await;
+                            drop(room);
+                        });
+                    }
+                    Err(_) => connection::turn_away(stream, &door).await,
+                },
                 None => tracing::warn!("refused a connection of another user on the control socket"),
             },
             Err(error) => {

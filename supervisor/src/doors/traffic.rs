@@ -24,17 +24,19 @@ pub fn listen(path: &Path, mode: u32, door: Door) -> Result<JoinHandle<()>, Path
 
 async fn accept(listener: UnixListener, door: Door) {
     loop {
-        let Ok(room) = door.room.clone().acquire_owned().await else { return };
         match listener.accept().await {
-            Ok((stream, _)) => {
-                let door = door.clone();
-                // For the record alone: who may connect is the socket's mode.
-                let uid = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
-                tokio::spawn(async move {
-                    connection::serve(stream, uid, door).await;
-                    drop(room);
-                });
-            }
+            Ok((stream, _)) => match door.room.clone().try_acquire_owned() {
+                Ok(room) => {
+                    let door = door.clone();
+                    // For the record alone: who may connect is the socket's mode.
+                    let uid = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
+                    tokio::spawn(async move {
+                        connection::serve(stream, uid, door).await;
+                        drop(room);
+                    });
+                }
+                Err(_) => connection::turn_away(stream, &door).await,
+            },
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection on the traffic socket");
                 tokio::time::sleep(connection::ACCEPT_PAUSE).await;

@@ -1,10 +1,11 @@
 //! One worker as the driver sees it: from the moment it is asked for until its death is reported.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use croupier_core::action::KillReason;
 use croupier_core::ids::WorkerId;
+use croupier_wire::frame::HEADER_BYTES;
 use tokio::sync::watch;
 
 use crate::crash::writer::Sample;
@@ -27,6 +28,8 @@ pub(super) struct Slot {
     words: Mutex<Option<LastWords>>,
     /// What was seen of it after it had loaded its plugin.
     sample: OnceLock<Sample>,
+    /// Bytes of log lines since it last answered something.
+    chatter: AtomicU64,
 }
 
 impl Slot {
@@ -41,6 +44,7 @@ impl Slot {
             leaving: watch::Sender::new(false),
             words: Mutex::new(None),
             sample: OnceLock::new(),
+            chatter: AtomicU64::new(0),
         }
     }
 
@@ -94,6 +98,17 @@ impl Slot {
 
     pub(super) fn set_welcomed(&self) {
         self.welcomed.store(true, Ordering::Release);
+    }
+
+    /// It said a log line of so many bytes. Says how many bytes it has logged since its last answer, a header for each line included.
+    pub(super) fn chatted(&self, bytes: usize) -> u64 {
+        let bytes = (bytes + HEADER_BYTES) as u64;
+        self.chatter.fetch_add(bytes, Ordering::Relaxed) + bytes
+    }
+
+    /// It answered something.
+    pub(super) fn answered(&self) {
+        self.chatter.store(0, Ordering::Relaxed);
     }
 
     /// It gave up by itself, saying this.

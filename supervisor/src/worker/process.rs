@@ -10,13 +10,13 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::process::{Child, ExitStatus};
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::cause::{CPU_SAMPLE_GAP, Late, late};
+use super::cause::{CPU_SAMPLE_GAP, LATE_WATCH_MAX, Late, late};
 use super::readiness::watch;
-use super::usage::cpu_time;
+use super::usage::{cpu_time, scheduling};
 
 /// A worker's process. Dropping it unreaped kills and reaps it.
 #[derive(Debug)]
@@ -62,12 +62,17 @@ impl Process {
         let _ = pidfd_send_signal(self.pidfd.get_ref(), Signal::KILL);
     }
 
-    /// Looks at its CPU clock for [`CPU_SAMPLE_GAP`]: what is it doing so late?
+    /// Looks at its CPU clock for [`CPU_SAMPLE_GAP`], or longer where it wants the CPU and does not get it: what is it doing so late?
     pub async fn watch_late(&self) -> Late {
         let before = cpu_time(self.pid()).unwrap_or_default();
-        tokio::time::sleep(CPU_SAMPLE_GAP).await;
-        let after = cpu_time(self.pid()).unwrap_or_default();
-        late(after.saturating_sub(before))
+        for _ in 0..LATE_WATCH_MAX.as_millis() / CPU_SAMPLE_GAP.as_millis() {
+            tokio::time::sleep(CPU_SAMPLE_GAP).await;
+            let after = cpu_time(self.pid()).unwrap_or_default();
+            if let Some(late) = late(after.saturating_sub(before), scheduling(self.pid())) {
+                return late;
+            }
+        }
+        Late::Waiting
     }
 
     /// Takes its exit status, after [`Process::ended`].
@@ -75,6 +80,8 @@ impl Process {
     /// # Errors
     /// When somebody else reaped it, which is a fault of the program around us.
     pub fn reap(&mut self) -> io::Result<ExitStatus> {
+        // What it has forked must not outlive it. It led a group of its own, whose number is nobody else's until it is reaped.
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let status = self.child.wait();
         self.reaped = true;
         status
@@ -85,7 +92,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         if !self.reaped {
             self.kill();
-            let _ = self.child.wait();
+            let _ = self.reap();
         }
     }
 }

@@ -1,12 +1,11 @@
 //! What a game does, case by case, in a made-up world.
 
-use crate::world::{COUNT, FAIL, KILL, MS, SPEAK, TRAP, World};
+use crate::world::{COUNT, FAIL, KILL, MS, TRAP, World};
 use croupier_core::Refusal;
-use croupier_core::action::{Answered, EndReason, Notice, ToWorker};
+use croupier_core::action::{Answered, EndReason, Notice};
 use croupier_core::event::{Cause, Event, LiveSessions, Options};
-use croupier_core::ids::{Payload, PlayerId, RequestId, SessionId, kind};
+use croupier_core::ids::{PlayerId, RequestId, kind};
 use croupier_core::lifecycle::{State, Step};
-use croupier_core::spec::Grants;
 use croupier_fair::entry::Verdict;
 
 fn seq(world: &World, request: RequestId) -> u64 {
@@ -183,7 +182,7 @@ fn a_refused_snapshot_falls_back_to_the_one_before() {
     }
     let view = world.game.session_view(session).expect("alive");
     assert!(view.snapshot_seq > 30 && view.records <= 12, "journals are pruned: {view:?}");
-    world.refuse_restores = 1;
+    world.faults.refuse_restores = 1;
     let worker = first_worker(&world);
     world.die(worker, Cause::External { signal: 9 });
     let next = world.act(session, COUNT);
@@ -191,7 +190,7 @@ fn a_refused_snapshot_falls_back_to_the_one_before() {
     assert_eq!(seq(&world, next), 42);
     world.check_states();
     // With both snapshots refused, and what lies before them pruned, it is set aside rather than made up.
-    world.refuse_restores = 2;
+    world.faults.refuse_restores = 2;
     let worker = first_worker(&world);
     world.die(worker, Cause::External { signal: 9 });
     world.settle();
@@ -201,7 +200,7 @@ fn a_refused_snapshot_falls_back_to_the_one_before() {
 #[test]
 fn a_plugin_that_gives_no_snapshots_keeps_its_whole_journal() {
     let mut world = World::new(|spec| spec.snapshots.turns = 4);
-    world.no_snapshots = true;
+    world.faults.no_snapshots = true;
     let (session, _) = world.open();
     for _ in 0..20 {
         world.act(session, COUNT);
@@ -403,128 +402,6 @@ fn workers_that_do_not_come_up_take_the_game_down_and_a_restart_brings_it_back()
     world.settle();
     seq(&world, works);
     world.check_states();
-}
-
-fn grants(send: bool, emit: &[&str], call: &[&str]) -> Grants {
-    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    Grants { send, emit: set(emit), call: set(call) }
-}
-
-/// Session, permission and count of every denied use.
-fn denials(world: &World) -> Vec<(SessionId, String, u64)> {
-    let denied = |notice: &Notice| match notice {
-        Notice::Denied { session, permission, count, .. } => Some((*session, permission.clone(), *count)),
-        _ => None,
-    };
-    world.notices.iter().filter_map(denied).collect()
-}
-
-#[test]
-fn what_is_taken_away_is_withheld_from_the_next_use_on_and_nobody_dies_of_it() {
-    let mut world = World::new(|spec| {
-        spec.grants = grants(true, &["table"], &[]);
-        // Everything is replayed from the open turn on.
-        spec.snapshots.turns = u64::MAX;
-    });
-    let (session, _) = world.open();
-    world.settle();
-    world.act(session, SPEAK);
-    world.settle();
-    assert_eq!((world.outputs.len(), denials(&world)), (3, vec![]));
-
-    world.step(Event::Permit { grants: grants(false, &["table"], &[]) });
-    let spoke = world.act(session, SPEAK);
-    world.settle();
-    assert_eq!(seq(&world, spoke), 3);
-    assert_eq!((world.outputs.len(), denials(&world)), (5, vec![(session, "send".to_owned(), 1)]));
-    let numbers: Vec<u64> = world.outputs.iter().map(|output| output.number).collect();
-    assert_eq!(numbers, [1, 2, 3, 4, 5], "followers see no gap");
-
-    world.step(Event::Permit { grants: grants(false, &[], &[]) });
-    world.act(session, SPEAK);
-    world.settle();
-    assert_eq!(world.outputs.len(), 5);
-    assert!(denials(&world).contains(&(session, "emit:table".to_owned(), 2)));
-
-    // Its worker was never blamed, and the turns replay as they were.
-    assert_eq!(world.game.view().counts.workers_lost, 0);
-    let worker = first_worker(&world);
-    world.die(worker, Cause::External { signal: 9 });
-    world.act(session, COUNT);
-    world.settle();
-    assert!(!world.notices.iter().any(|notice| matches!(notice, Notice::Diverged { .. })));
-    world.check_states();
-
-    // Given back, but never more than the workers were told.
-    world.step(Event::Permit { grants: grants(true, &["table", "other"], &["x"]) });
-    world.act(session, SPEAK);
-    world.settle();
-    assert_eq!(world.outputs.len(), 8);
-}
-
-#[test]
-fn what_was_never_granted_still_ends_the_worker() {
-    let mut world = World::new(|spec| spec.grants = grants(true, &[], &[]));
-    // Never more than the spec: this changes nothing.
-    world.step(Event::Permit { grants: grants(true, &["table"], &[]) });
-    let (session, _) = world.open();
-    world.settle();
-    let spoke = world.act(session, SPEAK);
-    world.settle();
-    assert_eq!(world.answers[&spoke], Err(Refusal::Poison { seq: 2 }));
-    assert_eq!(world.outputs, []);
-}
-
-#[test]
-fn a_host_call_that_is_not_allowed_any_more_is_answered_denied_and_told() {
-    let mut world = World::new(|spec| spec.grants = grants(false, &[], &["echo"]));
-    let (session, _) = world.open();
-    world.settle();
-    let call = |world: &mut World| {
-        world.act(session, COUNT);
-        let worker = first_worker(world);
-        let inbox = &world.workers[&worker].inbox;
-        let at = |message: &ToWorker| matches!(message, ToWorker::Turn(_));
-        let call = inbox.iter().find(|(_, message)| at(message)).expect("the turn is there").0;
-        let (name, args) = ("echo".to_owned(), Payload::from(*b"x"));
-        world.step(Event::HostCall { worker, call, index: 0, name, args, asked: 7 });
-    };
-    call(&mut world);
-    assert!(world.call_answers.is_empty(), "it is performed");
-    let key = croupier_core::event::HostKey { session, seq: 2, index: 0 };
-    world.step(Event::HostAnswer { key, status: 0, answer: Payload::from(*b"y") });
-    world.settle();
-    world.step(Event::Permit { grants: Grants::default() });
-    call(&mut world);
-    let statuses: Vec<i32> = world.call_answers.iter().map(|answer| answer.status).collect();
-    assert_eq!(statuses, [0, -6]);
-    assert_eq!(denials(&world), [(session, "call:echo".to_owned(), 1)]);
-    world.settle();
-    assert_eq!(world.game.view().counts.workers_lost, 0);
-}
-
-#[test]
-fn the_scene_of_a_death_is_what_it_takes_to_run_into_it_again() {
-    let mut world = World::new(|spec| spec.snapshots.turns = 4);
-    let (session, _) = world.open();
-    for _ in 0..6 {
-        world.act(session, COUNT);
-    }
-    world.settle();
-    world.act(session, KILL);
-    world.act(session, COUNT);
-    let worker = first_worker(&world);
-    let scene = world.game.scene(worker).expect("it lives");
-    let calls: Vec<_> = scene.calls.iter().map(|call| (call.what, call.session, call.seq)).collect();
-    assert_eq!(calls, [("turn", Some(session), Some(8)), ("turn", Some(session), Some(9))]);
-    let case = scene.case.expect("about a session");
-    let (snapshot, _) = case.snapshot.expect("one was taken");
-    let seqs: Vec<u64> = case.turns.iter().map(|turn| turn.seq).collect();
-    assert_eq!(seqs, (snapshot + 1..=8).collect::<Vec<_>>(), "from the snapshot to the turn that it is at");
-    let last = case.turns.last().expect("turns");
-    assert_eq!((&*last.payload, last.outcome), (KILL, None));
-    assert!(case.turns.iter().rev().skip(1).all(|turn| turn.outcome.is_some()));
-    assert!(world.game.scene(croupier_core::ids::WorkerId(99)).is_none());
 }
 
 #[test]
