@@ -6,7 +6,7 @@
 //! | module | what it knows |
 //! | --- | --- |
 //! | [`game`] | turns, seeds, messages: the only part that knows Croupier |
-//! | [`config`], [`notation`], [`reply`], [`unit`] | text and numbers in, text and numbers out |
+//! | [`config`], [`notation`], [`reply`], [`mod@unit`] | text and numbers in, text and numbers out |
 //! | [`hand`] | the rules: a state in, a move, a state out |
 //! | [`pots`], [`evaluate`], [`cards`], [`chips`], [`seat`] | what the rules are made of |
 

@@ -8,21 +8,21 @@ use crate::turn::{Level, Outside, host_refusal};
 /// A log line, message or event that a game gave out, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// [`Turn::send`].
+    /// [`Turn::send`](crate::Turn::send).
     Sent {
         /// To whom.
         to: Player,
         /// The message.
         message: Vec<u8>,
     },
-    /// [`Turn::emit`].
+    /// [`Turn::emit`](crate::Turn::emit).
     Emitted {
         /// The topic.
         topic: String,
         /// The event.
         event: Vec<u8>,
     },
-    /// [`Turn::log`].
+    /// [`Turn::log`](crate::Turn::log).
     Logged {
         /// How loud.
         level: Level,
