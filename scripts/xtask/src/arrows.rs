@@ -19,7 +19,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("croupier-notify", &[]),
     ("croupier-abi", &[]),
     ("croupier-sdk", &["croupier-abi"]),
-    ("croupier-worker", &["croupier-wire", "croupier-abi"]),
+    ("croupier-worker", &["croupier-wire", "croupier-abi", "croupier-notify"]),
     ("croupier-fair", &[]),
     ("croupier-core", &["croupier-fair"]),
     ("croupier-manifest", &[]),

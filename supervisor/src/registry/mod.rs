@@ -33,6 +33,8 @@ pub use objects::{Objects, ObjectsError};
 pub use options::PluginOptions;
 
 use crate::game::transcripts::Player;
+use crate::jail::Plan;
+use crate::jail::plan::Threads;
 
 /// Longest plugin file, in bytes.
 pub const PLUGIN_BYTES_MAX: usize = croupier_manifest::elf::PLUGIN_BYTES_MAX;
@@ -100,6 +102,8 @@ pub struct Plugin {
     pub spec: Spec,
     /// What its workers must keep to.
     pub limits: Limits,
+    /// What its workers are confined by.
+    pub jail: Plan,
     /// Lines per second that each of its workers may log.
     pub log_lines_per_s: u32,
     /// What it was granted, as the worker is told.
@@ -122,10 +126,14 @@ impl Plugin {
         let granted = spec::granted(&file.manifest, &options)?;
         let spec = spec::spec(&file.manifest, file.digest, &granted, &options)?;
         let manifest = file.manifest;
+        let limits = spec::link_limits(&manifest);
+        let threads = if granted.contains(&Permission::Threads) { Threads::Granted } else { Threads::Denied };
+        let jail = Plan::new(&manifest.limits, manifest.isolation, &limits, threads, &options);
         Ok(Plugin {
             name: manifest.name.to_string(),
             path: path.to_owned(),
-            limits: spec::link_limits(&manifest),
+            limits,
+            jail,
             log_lines_per_s: options.log_lines_per_s.unwrap_or(manifest.limits.log_lines_per_s),
             permissions: granted.iter().map(Permission::to_string).collect(),
             player: Player {

@@ -1,5 +1,6 @@
 //! What the operator says about a plugin. Everything is optional: manifests and defaults say the rest.
 
+use croupier_manifest::manifest::Isolation;
 use serde::Deserialize;
 
 macro_rules! options {
@@ -63,6 +64,22 @@ options! {
     log_lines_per_s: u32,
     /// Period of ticks in milliseconds; 0 for none.
     tick_ms: u32,
+    /// How much workers must be confined, at least; a manifest may demand more.
+    isolation: Isolation,
+    /// Each worker gets an address layout of its own, at the cost of a slower start.
+    fresh_aslr: bool,
+    /// Refused system calls after which a worker is ended; 0 for never.
+    denied_calls_max: u32,
+    /// Memory of a worker in MiB; counts when it is less than the manifest's.
+    memory_mib: u32,
+    /// Stack in KiB; likewise.
+    stack_kib: u32,
+    /// Threads; likewise.
+    threads: u32,
+    /// Descriptors; likewise.
+    open_files: u32,
+    /// CPU time of one turn in milliseconds; likewise.
+    cpu_ms_per_turn: u32,
     /// Idle time-out in milliseconds; 0 for never.
     idle_timeout_ms: u64,
 }

@@ -20,6 +20,7 @@ use crate::config::{Config, ConfigError, Write};
 use crate::doors::path::PathError;
 use crate::doors::{self, CONNECTIONS_MAX, Door, Side};
 use crate::record::Recorder;
+use crate::supervisor::config::IsolationOff;
 use crate::supervisor::{Supervisor, SupervisorConfig};
 use crate::transcript::files::{FileTranscripts, Keep};
 use crate::transcript::keys::{self, KeysError};
@@ -33,6 +34,8 @@ pub struct Options {
     pub socket: Option<PathBuf>,
     /// Live traffic is written to this file as a play script.
     pub record: Option<PathBuf>,
+    /// Whether `isolation = "off"` in the config is obeyed.
+    pub isolation_off: IsolationOff,
 }
 
 /// Why a supervisor did not start.
@@ -95,7 +98,7 @@ pub async fn run(options: Options) -> Result<(), ServeError> {
     logging::start(&config.log)?;
     // Before anything is started, so that a signal that comes early is not lost.
     let stop = signals::Stop::listen().map_err(|error| ServeError::Supervisor(error.to_string()))?;
-    let supervisor = start(&config, options.record.as_deref())?;
+    let supervisor = start(&config, options.record.as_deref(), options.isolation_off)?;
     load_all(&supervisor, &config.plugin_dirs).await;
     let doors = open_doors(&config, &supervisor)?;
     tracing::info!(
@@ -116,10 +119,15 @@ pub async fn run(options: Options) -> Result<(), ServeError> {
     Ok(())
 }
 
-fn start(config: &Config, record: Option<&Path>) -> Result<Supervisor, ServeError> {
+fn start(
+    config: &Config,
+    record: Option<&Path>,
+    isolation_off: IsolationOff,
+) -> Result<Supervisor, ServeError> {
     let state = |source| ServeError::StateDir { path: config.state_dir.clone(), source };
     std::fs::create_dir_all(&config.state_dir).map_err(state)?;
     let mut parts = SupervisorConfig::new()
+        .isolation_off(isolation_off)
         .state_dir(&config.state_dir)
         .traffic_socket(config.traffic_socket.display().to_string())
         .plugin_defaults(config.defaults.clone());

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::game::host_calls::{HostCall, HostCalls};
 use crate::game::transcripts::TranscriptSink;
+use crate::jail::{Denials, TraceDenials};
 use crate::registry::PluginOptions;
 
 /// Longest payload of one turn unless configured otherwise, in bytes.
@@ -26,6 +27,17 @@ pub struct SupervisorConfig {
     pub(super) plugins: BTreeMap<String, PluginOptions>,
     pub(super) host_calls: HostCalls,
     pub(super) transcripts: Vec<Arc<dyn TranscriptSink>>,
+    pub(super) denials: Arc<dyn Denials>,
+    pub(super) isolation_off: IsolationOff,
+}
+
+/// Whether plugins may run without any isolation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IsolationOff {
+    /// They may: for debugging.
+    Allowed,
+    /// A plugin for which `isolation = "off"` is configured is not loaded.
+    Refused,
 }
 
 impl Default for SupervisorConfig {
@@ -40,6 +52,8 @@ impl Default for SupervisorConfig {
             plugins: BTreeMap::new(),
             host_calls: HostCalls::default(),
             transcripts: Vec::new(),
+            denials: Arc::new(TraceDenials),
+            isolation_off: IsolationOff::Refused,
         }
     }
 }
@@ -115,6 +129,20 @@ impl SupervisorConfig {
     #[must_use]
     pub fn transcripts(mut self, sink: Arc<dyn TranscriptSink>) -> SupervisorConfig {
         self.transcripts.push(sink);
+        self
+    }
+
+    /// Takes refused system calls; the log does otherwise.
+    #[must_use]
+    pub fn denials(mut self, denials: Arc<dyn Denials>) -> SupervisorConfig {
+        self.denials = denials;
+        self
+    }
+
+    /// Whether `isolation = "off"` is obeyed; it is refused otherwise.
+    #[must_use]
+    pub fn isolation_off(mut self, off: IsolationOff) -> SupervisorConfig {
+        self.isolation_off = off;
         self
     }
 

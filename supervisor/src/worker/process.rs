@@ -1,54 +1,43 @@
 //! One worker process, from its start to its reaping.
 //!
 //! ```text
-//!  adopt(child) ──▶ running ──pidfd readable──▶ ended (still a zombie: its pid is its own) ──reap──▶ gone
+//!  adopt(handle) ──▶ running ──pidfd readable──▶ ended (still a zombie: its pid is its own) ──reap──▶ gone
 //! ```
 //!
 //! Signals go through the pidfd, so they can never hit a stranger who got the same number. Not why it died: see [`super::cause`].
 
 use std::io;
-use std::os::fd::OwnedFd;
-use std::process::{Child, ExitStatus};
+use std::process::ExitStatus;
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::sync::oneshot;
 
 use super::cause::{CPU_SAMPLE_GAP, Late, late};
+use super::launcher::Handle;
 use super::readiness::watch;
 use super::usage::cpu_time;
 
 /// A worker's process. Dropping it unreaped kills and reaps it.
 #[derive(Debug)]
 pub struct Process {
-    child: Child,
-    pidfd: AsyncFd<OwnedFd>,
-    reaped: bool,
+    handle: Handle,
+    pidfd: AsyncFd<std::os::fd::OwnedFd>,
 }
 
 impl Process {
-    /// Watches a child of this process. Within a tokio runtime.
+    /// Watches a worker. Within a tokio runtime.
     ///
     /// # Errors
-    /// When there is no pidfd to be had (descriptors used up); the child is then killed and reaped.
-    pub fn adopt(mut child: Child) -> io::Result<Process> {
-        let adopt = |child: &Child| {
-            let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
-            watch(pidfd, Interest::READABLE)
-        };
-        match adopt(&child) {
-            Ok(pidfd) => Ok(Process { child, pidfd, reaped: false }),
-            Err(error) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                Err(error)
-            }
-        }
+    /// When it cannot be watched (descriptors used up); it is then ended.
+    pub fn adopt(handle: Handle) -> io::Result<Process> {
+        let pidfd = watch(handle.pidfd().try_clone_to_owned()?, Interest::READABLE)?;
+        Ok(Process { handle, pidfd })
     }
 
     /// Its process id; its own until it is reaped.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.handle.pid()
     }
 
     /// Completes when it has ended. Safe to cancel.
@@ -59,7 +48,7 @@ impl Process {
 
     /// Ends it. Nothing happens when it has ended already.
     pub fn kill(&self) {
-        let _ = pidfd_send_signal(self.pidfd.get_ref(), Signal::KILL);
+        self.handle.kill();
     }
 
     /// Looks at its CPU clock for [`CPU_SAMPLE_GAP`]: what is it doing so late?
@@ -70,22 +59,13 @@ impl Process {
         late(after.saturating_sub(before))
     }
 
-    /// Takes its exit status, after [`Process::ended`].
+    /// Takes its exit status, after [`Process::ended`]. Ends it, if it has not ended.
     ///
     /// # Errors
-    /// When somebody else reaped it, which is a fault of the program around us.
-    pub fn reap(&mut self) -> io::Result<ExitStatus> {
-        let status = self.child.wait();
-        self.reaped = true;
-        status
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if !self.reaped {
-            self.kill();
-            let _ = self.child.wait();
-        }
+    /// When the thread that makes workers has ended.
+    pub async fn reap(&mut self) -> io::Result<ExitStatus> {
+        let (done, status) = oneshot::channel();
+        self.handle.reap(move |status| done.send(status).unwrap_or_default());
+        status.await.map_err(io::Error::other)
     }
 }
