@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use croupier_wire::door::{
     ControlReply, Done, Input, LiveSessions, OpenOptions, PluginInfo, Request, ServerHello, SessionDetail,
-    SessionInfo, StatusInfo, Verb, WorkerInfo,
+    SessionInfo, StatusInfo, TurnEvents, Verb, WorkerInfo,
 };
 
 use crate::core::{Closing, Core};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use croupier_wire::door::{
     ControlReply, LiveSessions, OpenOptions, PluginInfo, Request, ServerHello, SessionDetail, SessionInfo,
-    StatusInfo, Verb, WorkerInfo,
+    StatusInfo, TurnEvents, Verb, WorkerInfo,
 };
 
 use crate::core::Core;

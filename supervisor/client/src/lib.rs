@@ -59,6 +59,6 @@ pub use window::WINDOW;
 
 pub use croupier_wire::door::{
     Code, ControlReply, Done, Event, Input, LiveSessions, OpenOptions, Output, OutputTo, PluginInfo, Push,
-    Refusal, Reply, Request, ServerHello, SessionDetail, SessionInfo, StatusInfo, Verb, What, WhenFull,
-    WorkerInfo,
+    Refusal, Reply, Request, ServerHello, SessionDetail, SessionInfo, StatusInfo, TurnEvents, Verb, What,
+    WhenFull, WorkerInfo,
 };

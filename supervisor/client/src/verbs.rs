@@ -111,9 +111,17 @@ macro_rules! verb_methods {
             crate::core::pong(finish!($($async)? self.core.ask(Request::Ping))?)
         }
 
-        /// Follows the supervisor's events from now on.
+        /// Follows what happens to plugins, workers, sessions and players, from now on.
         pub $($async)? fn events(&self) -> Result<Pushes, ClientError> {
-            let (pending, pushes) = self.core.follow(Request::Control(Verb::Events));
+            let verb = Verb::Events { turns: TurnEvents::Left };
+            let (pending, pushes) = self.core.follow(Request::Control(verb));
+            crate::core::control(finish!($($async)? pending)?)?;
+            Ok(pushes)
+        }
+
+        /// As [`events`](Self::events), with every turn too if wanted.
+        pub $($async)? fn events_with(&self, turns: TurnEvents) -> Result<Pushes, ClientError> {
+            let (pending, pushes) = self.core.follow(Request::Control(Verb::Events { turns }));
             crate::core::control(finish!($($async)? pending)?)?;
             Ok(pushes)
         }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use croupier_client::blocking::Client;
-use croupier_client::{ClientError, Push, Pushes};
+use croupier_client::{ClientError, Push, Pushes, TurnEvents};
 use serde_json::json;
 
 use super::fail::Stop;
@@ -20,6 +20,9 @@ pub(crate) struct Events {
     /// Without --follow: watch for this many milliseconds
     #[arg(long, value_name = "MS", default_value_t = 1000)]
     wait: u64,
+    /// Show every turn too
+    #[arg(long)]
+    turns: bool,
     /// Only this plugin's
     #[arg(long, value_name = "NAME")]
     plugin: Option<String>,
@@ -27,7 +30,8 @@ pub(crate) struct Events {
 
 impl Events {
     pub(crate) fn run(&self, client: &Client, out: &mut Out) -> Result<(), Stop> {
-        let mut pushes = client.events()?;
+        let turns = if self.turns { TurnEvents::Included } else { TurnEvents::Left };
+        let mut pushes = client.events_with(turns)?;
         let deadline = (!self.follow).then(|| Instant::now() + Duration::from_millis(self.wait));
         while let Some(push) = next(&mut pushes, deadline) {
             match push? {

@@ -5,6 +5,7 @@
 
 mod call;
 mod check;
+mod doctor;
 mod events;
 mod fail;
 mod operate;
@@ -82,6 +83,8 @@ enum Verb {
     Play(play::Play),
     /// Read a plugin's file without running it; check that it is deterministic
     Check(check::Check),
+    /// Say what this machine can do for us
+    Doctor,
     /// Verify a session's transcript
     VerifyFairness(verify::VerifyFairness),
     /// Write shell completions
@@ -128,6 +131,7 @@ fn carry_out(cli: Cli, out: &mut Out) -> Result<ExitCode, Stop> {
         }
         Verb::Play(play) => return play.run(common.socket(), out),
         Verb::Check(check) => check.run(out)?,
+        Verb::Doctor => doctor::run(out)?,
         Verb::VerifyFairness(verify) => verify.run(out)?,
         Verb::Load(load) => load.run(&common.connect()?, out)?,
         Verb::Unload(unload) => unload.run(&common.connect()?, out)?,

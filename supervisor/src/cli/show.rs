@@ -185,6 +185,7 @@ fn what(what: &What) -> String {
             format!("session {session}: turn {seq} done, status {status}")
         }
         What::Emitted { session, topic } => format!("session {session}: emitted on {topic}"),
+        What::SnapshotsDistrusted { reason } => format!("snapshots are not used any more: {reason}"),
     }
 }
 

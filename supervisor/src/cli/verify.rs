@@ -64,7 +64,7 @@ impl VerifyFairness {
     }
 
     fn options(&self) -> Result<VerifyOptions, Stop> {
-        let wrong = |what: &str, why: String| Failure::new("usage", format!("{what}: {why}"), "");
+        let wrong = |what: &str, why: String| Stop::from(Failure::new("usage", format!("{what}: {why}"), ""));
         let server_key: Option<ServerPublic> = self
             .server_key
             .as_deref()

@@ -110,6 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             while self.out.len() < BATCH_BYTES
                 && let Some(Some((call_id, reply))) = calls.pending.next().now_or_never()
             {
+                calls.answered(call_id, &reply);
                 self.reply(call_id, reply);
             }
             self.flush().await?;
@@ -118,9 +119,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             tokio::select! {
                 biased;
                 Some((call_id, reply)) = calls.pending.next(), if !calls.pending.is_empty() => {
+                    calls.answered(call_id, &reply);
                     self.reply(call_id, reply);
                 }
                 Some((call_id, push, pushes)) = calls.follows.next(), if !calls.follows.is_empty() => {
+                    if !calls.follow_count.contains_key(&call_id) {
+                        continue;
+                    }
                     self.push(call_id, &push);
                     if push == Push::End {
                         calls.follow_count.remove(&call_id);
@@ -241,6 +246,13 @@ struct Begun {
 }
 
 impl<P, F> Calls<P, F> {
+    /// A follow that was refused is none: nothing is pushed for it, not even its end.
+    fn answered(&mut self, call_id: u64, reply: &Reply) {
+        if matches!(reply, Reply::Refused(_)) {
+            self.follow_count.remove(&call_id);
+        }
+    }
+
     fn begin(&mut self, call_id: u64, request: Request, side: Side) -> Result<Begun, Box<Refusal>> {
         let (slot, pending) = ReplySlot::new(self.backend.clone());
         let pushes = match &request {
@@ -248,7 +260,7 @@ impl<P, F> Calls<P, F> {
                 let text = "the traffic socket takes sessions and turns alone".to_owned();
                 return Err(Box::new(refusal(Code::NotAllowed, text, "use the control socket")));
             }
-            Request::Follow { .. } | Request::Control(Verb::Events) => {
+            Request::Follow { .. } | Request::Control(Verb::Events { .. }) => {
                 if self.follow_count.len() >= FOLLOWS_MAX {
                     let text = format!("this connection follows {FOLLOWS_MAX} streams already");
                     return Err(Box::new(refusal(Code::TooBig, text, "use another connection")));

@@ -6,7 +6,10 @@
 //!
 //! Answers need not wait for this task: any thread may pump.
 
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +54,8 @@ enum StartError {
     Binary(#[from] BinaryError),
     #[error(transparent)]
     Admit(#[from] AdmitError),
+    #[error("the worker was ended before it had confined itself: {0}")]
+    Killed(ExitStatus),
     #[error("the worker's link could not be set up: {0}")]
     Link(std::io::Error),
     #[error("the thread that makes workers has ended")]
@@ -68,6 +73,7 @@ pub(super) async fn attend(driver: Arc<GameDriver>, slot: Arc<Slot>) {
             let _ = (&mut life.logs).await;
             ended
         }
+        Err(StartError::Killed(status)) => cause(status, None, None),
         Err(error) => Cause::Start(error.to_string()),
     };
     driver.worker_ended(slot.id, cause);
@@ -99,13 +105,22 @@ async fn start(driver: &Arc<GameDriver>, slot: &Arc<Slot>) -> Result<Life, Start
     };
     let (launched, admitted) =
         tokio::task::spawn_blocking(admission).await.map_err(|_| StartError::NoLauncher)?;
-    let Launched { handle, link, stdout, stderr, .. } = launched;
+    let Launched { mut handle, link, stdout, stderr, .. } = launched;
     // Also when it was not admitted: it may have said why.
     let stdout = pipe::Receiver::from_owned_fd(stdout).map_err(StartError::Link)?;
     let stderr = pipe::Receiver::from_owned_fd(stderr).map_err(StartError::Link)?;
     let (dead, died) = oneshot::channel();
     let speaker = slot.clone();
     let logs = tokio::spawn(async move { logs::drain(&speaker.log, stdout, stderr, died).await });
+    if let Err(AdmitError::Ended) = &admitted {
+        let (reaped, status) = oneshot::channel();
+        handle.reap(move |status| reaped.send(status).unwrap_or_default());
+        let status = status.await.map_err(|_| StartError::NoLauncher)?;
+        // How it ended is what counts: a kill from outside is no fault of the plugin's.
+        if status.signal().is_some() {
+            return Err(StartError::Killed(status));
+        }
+    }
     let admitted = admitted?;
     driver.tell_isolation(slot, &admitted.isolation);
     let guarded = guard(driver, slot, admitted)?;
@@ -165,12 +180,17 @@ fn say_hello(
     let plugin = &driver.plugin;
     let mut frame = Vec::new();
     hello_frame(&plugin.hello(slot.id.0, 0), &mut frame).map_err(StartError::Link)?;
-    match delivery {
-        Delivery::ByWarden => link.send_first(&frame).map_err(StartError::Link),
+    let sent = match delivery {
+        Delivery::ByWarden => link.send_first(&frame),
         Delivery::BesideHello => {
             let binary = plugin.binary.reopen()?;
-            link.send_with_fd(&frame, std::os::fd::AsFd::as_fd(&binary)).map_err(StartError::Link)
+            link.send_with_fd(&frame, std::os::fd::AsFd::as_fd(&binary))
         }
+    };
+    match sent {
+        // It is dead already, and how it ended is what counts: a kill from outside is no fault of the plugin's.
+        Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => Ok(()),
+        sent => sent.map_err(StartError::Link),
     }
 }
 

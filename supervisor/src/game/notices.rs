@@ -62,8 +62,7 @@ impl GameDriver {
                 pause_us: pause_ns / 1000,
             },
             Notice::Diverged { session, seq } => What::Diverged { session: session.0, seq },
-            // For operators' logs; the door's vocabulary has no word for it yet.
-            Notice::SnapshotsDistrusted { .. } => return None,
+            Notice::SnapshotsDistrusted { reason } => What::SnapshotsDistrusted { reason },
             Notice::Poison { session, seq, player } => {
                 What::Poison { session: session.0, seq, player: player.0 }
             }

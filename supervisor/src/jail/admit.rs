@@ -71,7 +71,7 @@ pub struct Admitted {
 pub fn admit(launched: &Launched, plan: &Plan, patience: Duration) -> Result<Admitted, AdmitError> {
     let layers = plan.layers(launched.namespaces);
     let mut rlimits = plan.rlimits;
-    if launched.namespaces == 0 && launched.uid == 0 {
+    if launched.namespaces == 0 {
         // It would count every process of this user.
         rlimits.threads = 0;
     }

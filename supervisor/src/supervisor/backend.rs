@@ -4,7 +4,7 @@ use std::sync::Weak;
 
 use croupier_client::{Backend, PushSink, ReplySlot};
 use croupier_core::ids::{ClientId, RequestId, SessionId};
-use croupier_wire::door::{Code, Refusal, Reply, Request, ServerHello, Verb};
+use croupier_wire::door::{Code, Refusal, Reply, Request, ServerHello, TurnEvents, Verb};
 
 use super::Supervisor;
 use crate::events::{PushTo, Turns};
@@ -99,7 +99,7 @@ impl Supervisor {
             Request::Ping => to.answer(Reply::Pong),
             Request::Open(open) => self.shared.open(caller.client, open, to),
             Request::Turn(turn) => return self.shared.turn(caller.client, turn, to),
-            Request::Follow { .. } | Request::Control(Verb::Events) => {
+            Request::Follow { .. } | Request::Control(Verb::Events { .. }) => {
                 to.refuse(refusal(
                     Code::Protocol,
                     "following was asked for without a place to put what comes",
@@ -117,7 +117,7 @@ impl Supervisor {
         match request {
             Request::Follow { session, from } => self.follow_session(session, from, to, pushes),
             Request::Control(_) if caller.access != Access::Control => to.refuse(not_allowed()),
-            Request::Control(Verb::Events) => match self.follow_events(pushes, Turns::Left) {
+            Request::Control(Verb::Events { turns }) => match self.follow_events(pushes, turns_of(turns)) {
                 Ok(()) => to.answer(Reply::Control(croupier_wire::door::ControlReply::Ok)),
                 Err(error) => to.refuse(refusal(Code::Busy, error.to_string())),
             },
@@ -158,6 +158,13 @@ fn follow_refusal(error: crate::game::driver::FollowError, plugin: &str, session
         FollowError::TooMany => {
             crate::refusals::about(refusal(Code::Busy, error.to_string()), plugin, session)
         }
+    }
+}
+
+fn turns_of(wanted: TurnEvents) -> Turns {
+    match wanted {
+        TurnEvents::Left => Turns::Left,
+        TurnEvents::Included => Turns::Included,
     }
 }
 

@@ -41,7 +41,9 @@ impl Shared {
                 Ok(ControlReply::Ok)
             }
             // `follow` takes it.
-            Verb::Events => Err(refusal(Code::Protocol, "events were asked for without a place to put them")),
+            Verb::Events { .. } => {
+                Err(refusal(Code::Protocol, "events were asked for without a place to put them"))
+            }
         };
         to.answer(reply(result));
     }

@@ -266,7 +266,7 @@ impl Nursery {
 
     fn launch(&mut self, order: Order) -> io::Result<Launched> {
         self.launch_once(order).or_else(|error| {
-            if self.zygote.is_some() {
+            if self.zygote.is_some() || error.kind() == io::ErrorKind::TimedOut {
                 return Err(error);
             }
             // It died: of old age, of a KILL. A fresh one may do better.

@@ -20,7 +20,7 @@ use rustix::net::{
 };
 
 /// Longest time for one answer. A fork takes milliseconds; a zygote that does not answer is replaced.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
+const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Most descriptors beside a question.
 const DESCRIPTORS_MAX: usize = 3;
 
@@ -92,7 +92,15 @@ impl Zygote {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let mut parts = [IoSliceMut::new(reader.space())];
-        let read = recvmsg(&self.socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?.bytes;
+        let read = match recvmsg(&self.socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            Ok(message) => message.bytes,
+            Err(rustix::io::Errno::AGAIN) => {
+                let seconds = ANSWER_MAX.as_secs();
+                let text = format!("the process that makes workers did not answer within {seconds} s");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+            Err(error) => return Err(error.into()),
+        };
         let mut descriptor = None;
         for message in ancillary.drain() {
             if let RecvAncillaryMessage::ScmRights(descriptors) = message {

@@ -76,7 +76,7 @@ fn serve(mut stream: UnixStream, state: &State, path: PathBuf) {
     while let Some((header, body)) = receive(&mut stream, &mut reader) {
         let request = decode_request(&header, &body).expect("a request");
         state.requests.fetch_add(1, Ordering::SeqCst);
-        let is_events = request == Request::Control(Verb::Events);
+        let is_events = matches!(request, Request::Control(Verb::Events { .. }));
         let reply = answer(request, state, &path);
         if state.is_dead.load(Ordering::SeqCst) {
             return;

@@ -58,11 +58,12 @@ fn compile(source: &str, flags: &[String], into: &Path) {
 }
 
 /// How the attacker is built.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Attacker {
     pub(crate) constructor: Option<&'static str>,
     pub(crate) permissions: &'static str,
     pub(crate) manifest: &'static str,
+    pub(crate) wall: Option<&'static str>,
 }
 
 impl Attacker {
@@ -71,6 +72,7 @@ impl Attacker {
             format!("-D{name}=\"{}\"", text.replace('"', "\\\"").replace('\n', "\\n"))
         };
         let mut flags = vec![quoted("REQUEST", self.permissions), quoted("ISOLATION", self.manifest)];
+        flags.extend(self.wall.map(|ms| quoted("WALL", ms)));
         flags.extend(self.constructor.map(|name| format!("-DCTOR={name}")));
         compile("attack.c", &flags, into);
     }
@@ -153,10 +155,7 @@ impl Arena {
         let dir = tempfile::tempdir().expect("a directory");
         let (_, hostile, dice) = usual();
         let special = dir.path().join("libhostile.so");
-        let hostile = if attacker.constructor.is_none()
-            && attacker.permissions.is_empty()
-            && attacker.manifest.is_empty()
-        {
+        let hostile = if *attacker == Attacker::default() {
             hostile
         } else {
             attacker.build(&special);

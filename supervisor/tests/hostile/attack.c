@@ -31,6 +31,9 @@
 #ifndef REQUEST
 #define REQUEST ""
 #endif
+#ifndef WALL
+#define WALL "1500"
+#endif
 #ifndef ISOLATION
 #define ISOLATION ""
 #endif
@@ -38,7 +41,7 @@ CROUPIER_MANIFEST("manifest = 1\nname = \"hostile\"\nversion = \"1.0.0\"\nauthor
                   "description = \"Attacks\"\nlicense = \"MIT\"\nstate_version = 1\n" ISOLATION
                   "[game]\ntype = \"custom\"\n[players]\nmin = 0\nmax = 4\njoin = \"optional\"\n"
                   "[permissions]\nrequest = [" REQUEST "]\n"
-                  "[limits]\nmemory_mib = 16\nstack_kib = 256\ncpu_ms_per_turn = 60\nturn_wall_ms = 1500\nload_wall_ms = 3000\n");
+                  "[limits]\nmemory_mib = 16\nstack_kib = 256\ncpu_ms_per_turn = 60\nturn_wall_ms = " WALL "\nload_wall_ms = 3000\n");
 
 static long result(long value) { return value < 0 ? -errno : value; }
 static long pointer(const void *p) { return p == MAP_FAILED ? -errno : 0; }
@@ -256,6 +259,9 @@ static long recurse(long n)
 static long recursion(void) { return recurse(0); }
 static long flood(void) { for (int i = 0; i < 100000; i++) open("/etc/passwd", O_RDONLY); return 0; }
 static long close_all(void) { for (int i = 0; i < 64; i++) close(i); return 0; }
+static long hang_up(void) { close(3); sleep(60); return 0; }
+/* The beginning of a frame of 32 bytes, and nothing after it. */
+static long drip(void) { write(3, "\040\0\0\0\121\0\001", 8); sleep(60); return 0; }
 static long babble(void) { return result(write(3, "garbage garbage garbage garbage garbage", 39)); }
 static long print_flood(void)
 {
@@ -298,7 +304,7 @@ static const struct { const char *name; long (*attack)(void); } ATTACKS[] = {
     A(heap_bomb), A(map_bomb), A(reserve_bomb), A(uring), A(faults), A(keys), A(add_a_key), A(perf), A(bpf_program), A(load_module),
     A(reboot_machine), A(set_time), A(host_name), A(system_log), A(terminal), A(descriptor_table), A(timer_bomb), A(unknown_call), A(x32_call),
     A(int80_call), A(int80_execve), A(spin), A(sleep_long), A(null_write), A(divide), A(undefined), A(trap), A(jump_into_data), A(give_abort),
-    A(recursion), A(flood), A(close_all), A(babble), A(print_flood), A(from_a_thread),
+    A(recursion), A(flood), A(close_all), A(babble), A(hang_up), A(drip), A(print_flood), A(from_a_thread),
 };
 
 /* ------------------------------------------------------------------ the plugin around it */

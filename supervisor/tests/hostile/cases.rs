@@ -151,11 +151,12 @@ const CASES: &[(&str, Stop)] = &[
     ("divide", End("signal 8")),
     ("undefined", End("signal 4")),
     ("trap", End("signal 5")),
-    ("give_abort", End("signal")),
+    ("give_abort", End("signal 6")),
     ("exit_call", End("exit")),
     ("exit_group_call", End("exit")),
     ("close_all", End("exit")),
     ("babble", End("protocol")),
+    ("hang_up", End("it closed its link and lived on")),
     ("flood", End("system calls that its jail refuses, the last one openat")),
 ];
 
@@ -234,10 +235,24 @@ fn constructors_get_no_further() {
     }
 }
 
+#[test]
+fn a_dripping_worker_is_ended() {
+    let attacker = Attacker { wall: Some("9000"), ..Attacker::default() };
+    let arena =
+        Arena::with(&attacker, PluginOptions::default()).unwrap_or_else(|(error, _)| panic!("{error}"));
+    assert!(matches!(arena.attack("drip"), Outcome::Refused(_)));
+    let causes = arena.causes();
+    assert!(
+        causes.iter().all(|cause| cause.contains("a frame did not arrive whole within 5 s")),
+        "{causes:?}"
+    );
+    arena.end();
+}
+
 /// With the permission, threads work, as many as were granted, and are as jailed as the game thread.
 #[test]
 fn threads_are_a_permission_with_a_limit() {
-    let attacker = Attacker { permissions: r#""threads""#, manifest: "", constructor: None };
+    let attacker = Attacker { permissions: r#""threads""#, ..Attacker::default() };
     let arena = Arena::with(&attacker, PluginOptions::default()).expect("loads");
     // Without `threads` under [limits] it is one, and that is taken.
     let (_, isolation) = arena.isolation();

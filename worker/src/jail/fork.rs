@@ -76,17 +76,24 @@ pub(super) fn fork(
     plan: &Plan,
     descriptors: &[OwnedFd; WORKER_DESCRIPTORS],
 ) -> Result<Forked, Step> {
-    match fork_with(tools, plan, plan.namespaces, descriptors) {
-        Err((step, error)) if plan.namespaces != 0 => {
-            let why = format!("{step}: {error}");
-            match fork_with(tools, plan, 0, descriptors)? {
-                Forked::Parent { pid, pidfd, namespaces, .. } => {
-                    Ok(Forked::Parent { pid, pidfd, namespaces, why })
-                }
-                worker => Ok(worker),
-            }
+    let all = fork_with(tools, plan, plan.namespaces, descriptors);
+    let Err((step, error)) = all else { return all };
+    if plan.namespaces == 0 {
+        return Err((step, error));
+    }
+    if plan.uid != 0 {
+        // Privileged in a user namespace that does not have this user, as in a container: one's own user will do.
+        let ours = Plan { uid: 0, ..*plan };
+        let forked = fork_with(tools, &ours, plan.namespaces, descriptors);
+        if forked.is_ok() {
+            return forked;
         }
-        other => other,
+    }
+    match fork_with(tools, plan, 0, descriptors)? {
+        Forked::Parent { pid, pidfd, namespaces, .. } => {
+            Ok(Forked::Parent { pid, pidfd, namespaces, why: format!("{step}: {error}") })
+        }
+        worker => Ok(worker),
     }
 }
 
@@ -190,8 +197,11 @@ fn become_worker(
     if namespaces & namespace::USER != 0 {
         // User 0 of the namespace is who we are outside.
         become_user(0, plan.uid).map_err(|error| ("become the namespace's user", error))?;
-    } else if plan.uid != 0 {
-        become_user(plan.uid, plan.uid).map_err(|error| ("become its own user", error))?;
+    } else if plan.uid != 0
+        && let Err(error) = become_user(plan.uid, plan.uid)
+    {
+        // Said, and seen from outside; whether it will do is the supervisor's decision.
+        eprintln!("croupier-worker: it could not become a user of its own: {error}");
     }
     privileges::die_with_parent().map_err(|error| ("die with the zygote", error))?;
     setsid().map_err(|error| ("begin a session", error.into()))?;

@@ -58,6 +58,9 @@ pub(crate) fn enter(confine: &Confine) -> Result<Delivery, Fault> {
     step("die with the parent", privileges::die_with_parent())?;
     step("write no core files", limits::no_core_files())?;
     signals::default_faults();
+    if std::process::id() == 1 {
+        signals::name_aborts();
+    }
     if asks(layer::ROOT) && may_lack("an empty root", root::empty()) {
         confined.layers |= layer::ROOT;
     }

@@ -19,6 +19,9 @@ use crate::link::LINK_VERSION;
 /// Longest frame of this vocabulary, in bytes.
 pub const CONFINE_FRAME_BYTES_MAX: u32 = 4096;
 
+/// Exit status of a worker that called abort(3): pid 1 of a namespace cannot die of SIGABRT, so it says so like this.
+pub const EXIT_ABORTED: i32 = 128 + 6;
+
 /// A layer of the jail that a worker puts on itself, as a bit of [`Confine::layers`].
 pub mod layer {
     /// Empty read-only root; needs a mount namespace.

@@ -17,7 +17,8 @@ mod refusal;
 mod session;
 
 pub use control::{
-    ControlReply, LiveSessions, PluginInfo, SessionDetail, SessionInfo, StatusInfo, Verb, WorkerInfo,
+    ControlReply, LiveSessions, PluginInfo, SessionDetail, SessionInfo, StatusInfo, TurnEvents, Verb,
+    WorkerInfo,
 };
 pub use event::{Event, What};
 pub use frames::{

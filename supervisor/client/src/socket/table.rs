@@ -163,7 +163,7 @@ impl Table {
         }
         for call in self.calls.values_mut() {
             call.progress = Progress::Queued;
-            if let (Request::Control(Verb::Events), None, Some(sink)) =
+            if let (Request::Control(Verb::Events { .. }), None, Some(sink)) =
                 (&call.request, &call.slot, &call.sink)
             {
                 sink.push(Push::Lagged { lost: 0 });
@@ -213,7 +213,7 @@ fn is_repeatable(request: &Request) -> bool {
             | Verb::Export { .. }
             | Verb::Status
             | Verb::Workers
-            | Verb::Events => true,
+            | Verb::Events { .. } => true,
             Verb::Load { .. }
             | Verb::Unload { .. }
             | Verb::Suspend { .. }

@@ -37,6 +37,7 @@ impl Game {
         }
         let Some(head) = slot.calls.pop_front() else { return };
         slot.head_since_mono_ns = cx.now.mono_ns;
+        self.watch(worker);
         match (head.what, answer) {
             (CallKind::Init, Answer::Ok) => self.worker_serves(cx, worker),
             (CallKind::Init, Answer::Failed { text, .. }) => {

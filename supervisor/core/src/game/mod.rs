@@ -244,22 +244,24 @@ impl Game {
         self.watch(worker);
     }
 
-    /// Sets an alarm for a worker's oldest call, unless one is set.
+    /// Sets an alarm for a worker's oldest call, unless one is set that comes no later: loading may take longer than a turn.
     fn watch(&mut self, worker: WorkerId) {
         let Some(slot) = self.workers.get_mut(&worker) else { return };
-        if slot.alarmed {
-            return;
-        }
-        if let Some(due) = slot.calls.front().map(|call| call.what) {
-            slot.alarmed = true;
-            let at = slot.head_since_mono_ns.saturating_add(allowance(&self.spec, due));
+        let Some(head) = slot.calls.front().map(|call| call.what) else { return };
+        let at = slot.head_since_mono_ns.saturating_add(allowance(&self.spec, head));
+        if slot.alarmed.is_none_or(|alarmed| at < alarmed) {
+            slot.alarmed = Some(at);
             self.timers.set(at, Alarm::Worker(worker));
         }
     }
 
     fn check_deadline(&mut self, cx: &mut Cx<'_>, worker: WorkerId) {
         let Some(slot) = self.workers.get_mut(&worker) else { return };
-        slot.alarmed = false;
+        // An alarm that a sooner one has replaced: the one that counts is still to come.
+        if slot.alarmed.is_none_or(|alarmed| alarmed > cx.now.mono_ns) {
+            return;
+        }
+        slot.alarmed = None;
         let Some(head) = slot.calls.front().map(|call| call.what) else { return };
         let due = slot.head_since_mono_ns.saturating_add(allowance(&self.spec, head));
         if cx.now.mono_ns >= due {

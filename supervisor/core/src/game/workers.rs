@@ -22,8 +22,8 @@ pub(crate) struct Worker {
     pub(crate) sessions: BTreeSet<SessionId>,
     /// Since when the oldest call is the oldest.
     pub(crate) head_since_mono_ns: u64,
-    /// An alarm is set for its oldest call.
-    pub(crate) alarmed: bool,
+    /// When the alarm for its oldest call goes off, if one is set.
+    pub(crate) alarmed: Option<u64>,
     pub(crate) spawned_mono_ns: u64,
     /// It came as far as serving.
     pub(crate) served: bool,
@@ -101,7 +101,7 @@ impl Worker {
             last_call: 0,
             sessions: BTreeSet::new(),
             head_since_mono_ns: now_mono_ns,
-            alarmed: false,
+            alarmed: None,
             spawned_mono_ns: now_mono_ns,
             served: false,
             told_suspended: false,

@@ -403,3 +403,17 @@ fn workers_that_do_not_come_up_take_the_game_down_and_a_restart_brings_it_back()
     seq(&world, works);
     world.check_states();
 }
+
+#[test]
+fn a_turn_right_after_loading_is_late_at_its_own_deadline_and_not_at_the_one_for_loading() {
+    let mut world = World::new(|spec| (spec.turn_wall_ns, spec.load_wall_ns) = (300 * MS, 10_000 * MS));
+    let (session, _) = world.open();
+    world.settle_now();
+    let worker = first_worker(&world);
+    let killed = |world: &World| world.workers[&worker].killed.is_some();
+    world.act(session, COUNT);
+    world.pass(299);
+    assert!(!killed(&world));
+    world.pass(1);
+    assert!(killed(&world), "300 ms are over");
+}

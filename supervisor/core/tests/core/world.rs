@@ -31,7 +31,7 @@ pub(crate) struct FakeWorker {
     pub(crate) inbox: VecDeque<(CallId, ToWorker)>,
     sessions: BTreeMap<SessionId, State>,
     pub(crate) loaded: bool,
-    killed: Option<KillReason>,
+    pub(crate) killed: Option<KillReason>,
 }
 
 pub(crate) struct World {

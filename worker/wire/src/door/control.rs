@@ -65,9 +65,22 @@ pub enum Verb {
     /// All workers. [`ControlReply::Workers`].
     Workers,
     /// Follow events from now on. [`ControlReply::Ok`], then [`Push::Event`](super::Push::Event).
-    Events,
+    Events {
+        /// Whether every turn is wanted too.
+        turns: TurnEvents,
+    },
     /// Shut the supervisor down gracefully.
     Shutdown,
+}
+
+/// Whether a follower of events wants to hear of every turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+pub enum TurnEvents {
+    /// Only what happens to plugins, workers, sessions and players.
+    #[default]
+    Left,
+    /// Every `turn-done` and `emitted` too: as many as there are turns.
+    Included,
 }
 
 /// What `unload` does with live sessions.

@@ -134,4 +134,9 @@ pub enum What {
         /// The topic.
         topic: String,
     },
+    /// The plugin's snapshots cannot be relied on; its sessions keep their whole journals from now on.
+    SnapshotsDistrusted {
+        /// Why.
+        reason: String,
+    },
 }

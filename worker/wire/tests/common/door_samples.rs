@@ -55,7 +55,7 @@ pub fn verb_name(verb: &Verb) -> &'static str {
         Verb::DropHeld { .. } => "drop-held",
         Verb::Status => "status",
         Verb::Workers => "workers",
-        Verb::Events => "events",
+        Verb::Events { .. } => "events",
         Verb::Shutdown => "shutdown",
     }
 }
@@ -76,7 +76,7 @@ pub fn verbs() -> Vec<Verb> {
         Verb::DropHeld { session: 42 },
         Verb::Status,
         Verb::Workers,
-        Verb::Events,
+        Verb::Events { turns: TurnEvents::Included },
         Verb::Shutdown,
     ]
 }
@@ -100,6 +100,7 @@ pub fn what_name(what: &What) -> &'static str {
         What::PlayerLeft { .. } => "player-left",
         What::TurnDone { .. } => "turn-done",
         What::Emitted { .. } => "emitted",
+        What::SnapshotsDistrusted { .. } => "snapshots-distrusted",
     }
 }
 
@@ -123,6 +124,7 @@ pub fn whats() -> Vec<What> {
         What::PlayerLeft { session, player: 3 },
         What::TurnDone { session, seq: 12, status: -1 },
         What::Emitted { session, topic: s("table") },
+        What::SnapshotsDistrusted { reason: s("refused") },
     ]
 }
 

@@ -226,7 +226,7 @@ impl<'a> Random<'a> {
             Verb::Session { session } | Verb::Export { session } | Verb::DropHeld { session } => {
                 *session = self.u64();
             }
-            Verb::Status | Verb::Workers | Verb::Events | Verb::Shutdown => {}
+            Verb::Status | Verb::Workers | Verb::Events { .. } | Verb::Shutdown => {}
         }
         verb
     }

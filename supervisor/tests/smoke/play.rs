@@ -1,131 +1,18 @@
-//! A supervisor in this process, the plugin in C, real workers: load, play, kill the worker in mid-turn, unload, and nothing is left.
+//! A table from load to unload, a worker killed again and again, and a script in several workers.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use croupier::{Supervisor, SupervisorConfig};
-use croupier_client::blocking::Client;
+use croupier::SupervisorConfig;
 use croupier_client::{Code, LiveSessions, OpenOptions, Player, Push, SessionId};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tokio::runtime::Runtime;
 
-/// The root of the workspace.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_owned()
-}
-
-/// Where cargo puts binaries: this test runs from its `deps`.
-fn target_dir() -> PathBuf {
-    let exe = std::env::current_exe().expect("a path");
-    exe.parent().and_then(Path::parent).expect("two directories up").to_owned()
-}
-
-/// The worker, built if this test was built without it.
-fn worker() -> PathBuf {
-    let worker = target_dir().join("croupier-worker");
-    if !worker.is_file() {
-        let built = Command::new(env!("CARGO"))
-            .current_dir(root())
-            .args(["build", "-p", "croupier-worker", "--target-dir"])
-            .arg(target_dir().parent().expect("a target directory"))
-            .status()
-            .expect("cargo runs");
-        assert!(built.success(), "cargo builds the worker");
-    }
-    worker
-}
-
-/// Builds the C plugin into a directory.
-fn dice(into: &Path) -> PathBuf {
-    let so = into.join("libdice.so");
-    let built = Command::new("cc")
-        .current_dir(root().join("plugins/dice"))
-        .args([
-            "-std=c99",
-            "-O2",
-            "-fPIC",
-            "-shared",
-            "-fvisibility=hidden",
-            "-I",
-            "../../plugin-abi/include",
-            "-I",
-            ".",
-        ])
-        .arg("-o")
-        .arg(&so)
-        .arg("dice.c")
-        .status()
-        .expect("a C compiler is there");
-    assert!(built.success(), "cc builds the plugin");
-    so
-}
-
-struct Bench {
-    runtime: Runtime,
-    supervisor: Supervisor,
-    client: Client,
-    dir: tempfile::TempDir,
-}
-
-fn start() -> Bench {
-    let dir = tempfile::tempdir().expect("a directory");
-    let runtime = Runtime::new().expect("a runtime");
-    let config = SupervisorConfig::new().worker_binary(worker()).state_dir(dir.path().join("state"));
-    let supervisor = Supervisor::start(config, runtime.handle().clone()).expect("a supervisor");
-    let client = Client::embedded(supervisor.backend());
-    Bench { runtime, supervisor, client, dir }
-}
-
-impl Bench {
-    fn load_dice(&self) {
-        let so = dice(self.dir.path());
-        let info = self.client.load(so.to_str().expect("UTF-8")).expect("loads");
-        assert_eq!((info.name.as_str(), info.state.as_str()), ("dice", "running"));
-        assert_eq!(info.workers.len(), 1);
-    }
-
-    fn pid(&self) -> u32 {
-        self.client.workers().expect("workers")[0].pid
-    }
-
-    /// Ends everything, and sees that no child is left.
-    fn end(self) {
-        assert_eq!(self.runtime.block_on(self.supervisor.shutdown()), 0);
-        assert_eq!(children(), Vec::<String>::new());
-    }
-}
-
-/// Processes with one of these parents, dead ones too.
-fn children_of(parents: &[String]) -> Vec<String> {
-    let status = |entry: std::fs::DirEntry| std::fs::read_to_string(entry.path().join("stat")).ok();
-    let all = std::fs::read_dir("/proc").expect("/proc").flatten().filter_map(status);
-    // pid (comm) state ppid …
-    let parent =
-        |stat: &str| stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1).map(str::to_owned));
-    let pid = |stat: String| stat.split(' ').next().expect("a pid").to_owned();
-    all.filter(|stat| parent(stat).is_some_and(|parent| parents.contains(&parent))).map(pid).collect()
-}
-
-/// Children of this process: the zygote, if there is one.
-fn children() -> Vec<String> {
-    children_of(&[std::process::id().to_string()])
-}
-
-/// Children of the zygote.
-fn workers() -> Vec<String> {
-    children_of(&children())
-}
-
-/// Both tests look at this process's children, so they run one after the other.
-static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+use crate::bench::{alone, children, dice, root, start, worker, workers};
 
 #[test]
 fn a_table_is_played_from_load_to_unload() {
-    let _alone = ALONE.lock();
-    let bench = start();
+    let bench = start(SupervisorConfig::new());
     bench.load_dice();
     let (client, so) = (&bench.client, bench.dir.path().join("libdice.so"));
     let again = client.load(so.to_str().expect("UTF-8")).expect_err("twice");
@@ -164,8 +51,7 @@ fn a_table_is_played_from_load_to_unload() {
 fn a_worker_killed_in_mid_turn_costs_nobody_a_turn() {
     const TABLES: u64 = 16;
     const ROLLS: u64 = 400;
-    let _alone = ALONE.lock();
-    let bench = start();
+    let bench = start(SupervisorConfig::new());
     bench.load_dice();
     let done = AtomicBool::new(false);
     let kills = std::thread::scope(|scope| {
@@ -214,7 +100,7 @@ fn a_worker_killed_in_mid_turn_costs_nobody_a_turn() {
 
 #[test]
 fn a_script_is_played_in_several_workers_and_the_plugin_is_found_deterministic() {
-    let _alone = ALONE.lock();
+    let _alone = alone();
     let dir = tempfile::tempdir().expect("a directory");
     let so = dice(dir.path());
     let mut script = std::fs::read(root().join("plugins/dice/script.jsonl")).expect("the plugin's script");
@@ -226,4 +112,33 @@ fn a_script_is_played_in_several_workers_and_the_plugin_is_found_deterministic()
     assert_eq!(report.difference, None);
     assert!(report.turns > 60 && report.sessions == 31 && report.moves > 5, "{report:?}");
     assert_eq!(children(), Vec::<String>::new());
+}
+
+/// Descriptors and threads of this process.
+fn holdings() -> (usize, usize) {
+    let count = |dir: &str| std::fs::read_dir(dir).expect("/proc").count();
+    (count("/proc/self/fd"), count("/proc/self/task"))
+}
+
+#[test]
+fn loading_and_unloading_again_and_again_leaks_neither_descriptors_nor_threads() {
+    let bench = start(SupervisorConfig::new());
+    let so = dice(bench.dir.path());
+    let cycle = || {
+        bench.client.load(so.to_str().expect("UTF-8")).expect("loads");
+        let table = bench.client.open("dice", "{}", OpenOptions::default()).expect("opens");
+        table.act(Player(0), r#"{"roll":true}"#).expect("rolls");
+        bench.client.unload("dice", LiveSessions::Close).expect("unloads");
+        assert!(workers().is_empty());
+    };
+    // The runtime makes its blocking threads when they are first needed.
+    (0..10).for_each(|_| cycle());
+    let before = holdings();
+    (0..40).for_each(|_| cycle());
+    let after = holdings();
+    assert!(
+        after.0 <= before.0 + 2 && after.1 <= before.1 + 2,
+        "from {before:?} to {after:?} (descriptors, threads)"
+    );
+    bench.end();
 }

@@ -1,0 +1,6 @@
+//! A supervisor in this process, with real workers: what must work before anything else is tried.
+
+mod bench;
+mod deaths;
+mod impostors;
+mod play;
