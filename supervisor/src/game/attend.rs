@@ -149,6 +149,7 @@ fn guard(driver: &Arc<GameDriver>, slot: &Arc<Slot>, admitted: Admitted) -> Resu
     let plugin = &driver.plugin;
     // Weak, since the warden lives as long as the worker, and the slot knows the warden.
     let ended = Arc::downgrade(slot);
+    let (game, worker) = (Arc::downgrade(driver), slot.id);
     let warden = Warden::start(
         listener,
         Watch {
@@ -159,7 +160,7 @@ fn guard(driver: &Arc<GameDriver>, slot: &Arc<Slot>, admitted: Admitted) -> Resu
             binary: plugin.binary.reopen()?,
             denied_calls_max: plugin.jail.denied_calls_max,
             denials: driver.context.denials.clone(),
-            playing: Box::new(|| None),
+            playing: Box::new(move || game.upgrade()?.playing(worker)),
             excess: Box::new(move |why| {
                 if let Some(slot) = ended.upgrade() {
                     slot.kill(KillReason::Protocol(why));

@@ -236,6 +236,11 @@ impl GameDriver {
         (inner.game.view(), pids.collect())
     }
 
+    /// Session and turn that a worker plays, when there is no doubt.
+    pub fn playing(&self, worker: WorkerId) -> Option<(u64, u64)> {
+        crate::lock(&self.inner).game.playing(worker).map(|(session, turn)| (session.0, turn))
+    }
+
     /// What confines each of its workers, in one line each.
     pub fn isolations(&self) -> BTreeMap<WorkerId, String> {
         let inner = crate::lock(&self.inner);

@@ -10,13 +10,14 @@
 //! * [`outside`]: looks at a worker through `/proc`.
 //! * [`mod@admit`]: the talk before Hello.
 //! * [`decide`]: what becomes of a call; pure, on numbers alone.
-//! * [`warden`]: the thread that does it. [`denial`]: what it reports. [`names`]: numbers as names.
+//! * [`warden`]: the thread that does it. [`denial`]: what it reports. [`names`]: numbers as names. [`mod@locate`]: where a call came from.
 //!
 //! Nothing here runs inside a worker: see the worker's own `jail`.
 
 pub mod admit;
 pub mod decide;
 pub mod denial;
+pub mod locate;
 pub mod names;
 pub mod outside;
 pub mod plan;

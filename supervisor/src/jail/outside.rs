@@ -7,7 +7,6 @@ use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
 
-use croupier_notify::Call;
 use croupier_wire::confine::{Confined, namespace};
 
 use super::plan::Plan;
@@ -20,8 +19,9 @@ const DESCRIPTORS: [(u32, &str); 6] =
 /// How long a worker may take to close its own end of the hand-over.
 const SETTLE_MAX: Duration = Duration::from_secs(1);
 const SETTLE_LOOK: Duration = Duration::from_millis(1);
-/// Longest file of `/proc` that is read, in bytes.
-const PROC_BYTES_MAX: u64 = 1 << 20;
+
+/// Why a layer is absent that a test wanted to be.
+const LEFT_OUT: &str = "left out on purpose";
 
 /// What is known of a worker before it is looked at.
 #[derive(Debug)]
@@ -49,6 +49,7 @@ pub fn examine(facts: &Facts<'_>) -> Isolation {
     }
     let status = Status::read(facts.pid);
     let look = |layer| match layer {
+        layer if plan.leaves_out(layer) => Protection::Absent(LEFT_OUT.into()),
         Layer::Seccomp => seccomp(&status),
         Layer::NoNewPrivs => holds(status.field("NoNewPrivs") == "1", "it may gain privileges"),
         Layer::Capabilities => capabilities(&status),
@@ -241,33 +242,6 @@ fn limit(text: &str, name: &str) -> Option<(u64, u64)> {
     Some((value()?, value()?))
 }
 
-/// Where a call was made: the module that its instruction belongs to, with the offset. Empty when this cannot be seen, as without privileges.
-pub fn locate(pid: u32, call: &Call) -> Vec<String> {
-    use std::io::Read as _;
-    let mut maps = String::new();
-    let read = fs::File::open(format!("/proc/{pid}/maps"))
-        .and_then(|file| file.take(PROC_BYTES_MAX).read_to_string(&mut maps));
-    match read {
-        Ok(_) => module(&maps, call.ip).into_iter().collect(),
-        Err(_) => Vec::new(),
-    }
-}
-
-/// `NAME+0xOFFSET` of an address, by `/proc/PID/maps`.
-fn module(maps: &str, address: u64) -> Option<String> {
-    maps.lines().find_map(|line| {
-        let mut fields = line.split_whitespace();
-        let (from, to) = fields.next()?.split_once('-')?;
-        let (from, to) = (u64::from_str_radix(from, 16).ok()?, u64::from_str_radix(to, 16).ok()?);
-        if !(from..to).contains(&address) {
-            return None;
-        }
-        let offset = u64::from_str_radix(fields.nth(1)?, 16).ok()?;
-        let name = fields.nth(2).map_or("anonymous", |path| path.rsplit('/').next().unwrap_or(path));
-        Some(format!("{name}+{:#x}", address - from + offset))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,16 +261,11 @@ mod tests {
     }
 
     #[test]
-    fn limits_and_modules_are_read() {
+    fn limits_are_read() {
         let limits = "Limit                     Soft Limit           Hard Limit           Units\n\
                       Max data size             123                  unlimited            bytes\n";
         assert_eq!(limit(limits, "Max data size"), Some((123, u64::MAX)));
         assert_eq!(limit(limits, "Max stack size"), None);
-        let maps =
-            "1000-2000 r-xp 00000500 00:01 7   /memfd:plugin (deleted)\n3000-4000 rw-p 00000000 00:00 0\n";
-        assert_eq!(module(maps, 0x1010).as_deref(), Some("memfd:plugin+0x510"));
-        assert_eq!(module(maps, 0x3001).as_deref(), Some("anonymous+0x1"));
-        assert_eq!(module(maps, 0x2000), None);
     }
 
     #[test]

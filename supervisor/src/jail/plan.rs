@@ -6,6 +6,7 @@ use croupier_manifest::manifest::{Isolation as Level, Limits as Manifest};
 use croupier_wire::confine::{Rlimits, layer, namespace};
 use croupier_wire::link::Limits as LinkLimits;
 
+use super::value::Layer;
 use crate::registry::PluginOptions;
 
 /// Memory that the worker itself needs beside the plugin, in bytes: the C library, buffers that grow and shrink.
@@ -88,8 +89,22 @@ impl Plan {
             layout: if options.fresh_aslr == Some(true) { Layout::Fresh } else { Layout::Shared },
             cpu_per_turn: Duration::from_millis(less(manifest.cpu_ms_per_turn, options.cpu_ms_per_turn)),
             denied_calls_max: options.denied_calls_max.unwrap_or(DENIED_CALLS_MAX),
-            without: 0,
+            without: options.without_layers,
         }
+    }
+
+    /// Whether a test wants to do without a layer.
+    #[must_use]
+    pub fn leaves_out(&self, what: Layer) -> bool {
+        let bit = match what {
+            Layer::EmptyRoot => layer::ROOT,
+            Layer::Rlimits => layer::RLIMITS,
+            Layer::NoNewPrivs | Layer::Capabilities => layer::PRIVILEGES,
+            Layer::Landlock => layer::LANDLOCK,
+            Layer::Seccomp => layer::SECCOMP,
+            _ => 0,
+        };
+        self.without & bit != 0
     }
 
     /// Namespaces to ask the zygote for.

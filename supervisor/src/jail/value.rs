@@ -157,28 +157,37 @@ impl Isolation {
     /// Layers that are less than the level demands, each with what it is and what to do; empty when it is enough.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
-        let lacks = |(layer, protection): &&(Layer, Protection)| match layer.demand(self.level) {
+        self.tell(|layer, protection| match layer.demand(self.level) {
             Demand::Enforced => *protection != Protection::Enforced,
             Demand::NotAbsent => matches!(protection, Protection::Absent(_)),
             Demand::Nothing => false,
-        };
-        self.layers.iter().filter(lacks).map(tell).collect()
+        })
     }
 
     /// Layers that are not whole though the level does not insist: for a warning.
     #[must_use]
     pub fn weaker(&self) -> Vec<String> {
-        let weak = |(_, protection): &&(Layer, Protection)| *protection != Protection::Enforced;
-        self.layers.iter().filter(weak).map(tell).collect()
+        self.tell(|_, protection| *protection != Protection::Enforced)
     }
-}
 
-fn tell((layer, protection): &(Layer, Protection)) -> String {
-    let why = match protection {
-        Protection::Enforced => "enforced",
-        Protection::Partial(why) | Protection::Absent(why) => why,
-    };
-    format!("{}: {why} ({})", layer.name(), layer.advice())
+    /// Those layers, those with the same reason and remedy together.
+    fn tell(&self, which: impl Fn(Layer, &Protection) -> bool) -> Vec<String> {
+        let mut told: Vec<(Vec<&str>, &str, &str)> = Vec::new();
+        for (layer, protection) in self.layers.iter().filter(|(layer, protection)| which(*layer, protection))
+        {
+            let why = match protection {
+                Protection::Enforced => "enforced",
+                Protection::Partial(why) | Protection::Absent(why) => why,
+            };
+            match told.iter_mut().find(|(_, known, advice)| *known == why && *advice == layer.advice()) {
+                Some((names, ..)) => names.push(layer.name()),
+                None => told.push((vec![layer.name()], why, layer.advice())),
+            }
+        }
+        told.into_iter()
+            .map(|(names, why, advice)| format!("{}: {why} ({advice})", names.join(", ")))
+            .collect()
+    }
 }
 
 /// One line: `standard; enforced: …; partial: landlock (…); absent: cgroup (…)`.

@@ -16,7 +16,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::decide::{Decision, EPERM, Loading, refuse};
 use super::denial::{Consequence, Denial, Denials};
-use super::{names, outside};
+use super::locate::locate;
+use super::names;
 
 /// Stack of a warden, in bytes: it has little to do.
 const STACK_BYTES: usize = 128 << 10;
@@ -136,7 +137,7 @@ impl Post {
             call: names::name(call),
             arch: names::arch(call),
             args: call.args,
-            at: outside::locate(self.watch.pid, call),
+            at: locate(self.watch.pid, call),
             count: self.denied,
             consequence: if fatal { Consequence::Fatal } else { Consequence::Refused(errno) },
         };

@@ -12,6 +12,9 @@ macro_rules! options {
             /// Settings for the plugin's `init`: the text of a JSON object.
             #[serde(skip)]
             pub settings: Option<String>,
+            /// Bits of [`croupier_wire::confine::layer`] that workers do without: only for tests that show what the other layers hold. No config can say this.
+            #[serde(skip)]
+            pub without_layers: u32,
             /// Permissions that are not granted though the manifest asks for them, as written there.
             pub deny: Vec<String>,
             $($(#[$doc])* pub $name: Option<$type>,)*
@@ -23,6 +26,7 @@ macro_rules! options {
             pub fn or(&self, others: &PluginOptions) -> PluginOptions {
                 PluginOptions {
                     settings: self.settings.clone().or_else(|| others.settings.clone()),
+                    without_layers: self.without_layers | others.without_layers,
                     deny: [self.deny.as_slice(), others.deny.as_slice()].concat(),
                     $($name: self.$name.or(others.$name),)*
                 }

@@ -227,7 +227,9 @@ fn constructors_get_no_further() {
     for (name, words) in ends {
         let attacker = Attacker { constructor: Some(name), ..Attacker::default() };
         match Arena::with(&attacker, PluginOptions::default()) {
-            Err((error, _)) => assert!(error.contains(words), "{name}: {error}"),
+            Err((error, denied)) => {
+                assert!(error.contains(words), "{name}: {error}, {} denied", denied.len())
+            }
             Ok(arena) => {
                 panic!("{name} loads: {:?} {:?}", arena.causes_so_far(), arena.attack("constructor"))
             }
@@ -246,6 +248,97 @@ fn a_dripping_worker_is_ended() {
         causes.iter().all(|cause| cause.contains("a frame did not arrive whole within 5 s")),
         "{causes:?}"
     );
+    arena.end();
+}
+
+/// A denial says who it was, in which turn, and from where in the plugin.
+#[test]
+fn a_denial_says_who_when_and_where() {
+    let arena = Arena::usual(PluginOptions::default());
+    assert_eq!(arena.attack("tcp_socket"), Outcome::Result(i64::from(-EPERM)));
+    let denied = arena.denied();
+    let [denial] = &denied[..] else { panic!("{denied:?}") };
+    assert_eq!(
+        (denial.version.as_str(), denial.call.as_str(), denial.arch, denial.count),
+        ("1.0.0", "socket", "x86_64", 1)
+    );
+    assert_eq!(&denial.args[..2], [2, 1], "AF_INET, SOCK_STREAM");
+    assert_eq!(denial.playing.map(|(_, turn)| turn), Some(2), "{denial:?}");
+    if nix::unistd::geteuid().is_root() {
+        assert!(denial.at[0].starts_with("libc.so.6+0x"), "{denial:?}");
+        assert!(denial.at[1].starts_with("memfd:plugin+0x"), "{denial:?}");
+    }
+    arena.end();
+}
+
+/// With a layer left out the next one holds.
+#[test]
+fn without_a_layer_the_next_one_holds() {
+    use croupier_wire::confine::layer::{LANDLOCK, PRIVILEGES, ROOT, SECCOMP};
+    const EACCES: i32 = 13;
+    const ESRCH: i32 = 3;
+    // Without a filter the plugin comes in by its descriptor, for which there must be /proc.
+    let no_filter = SECCOMP | ROOT;
+    let cases: [(u32, &[(&str, i32)]); 4] = [
+        // Landlock, capabilities, limits and namespaces.
+        (
+            no_filter,
+            &[
+                ("open_file", EACCES),
+                ("create_file", EACCES),
+                ("execute", EACCES),
+                ("open_proc", EACCES),
+                ("mount_something", EPERM),
+                ("set_capabilities", EPERM),
+                ("host_name", EPERM),
+                ("raise_limit", EPERM),
+                ("reboot_machine", EPERM),
+                ("kill_parent", ESRCH),
+                ("tgkill_other", ESRCH),
+                ("heap_bomb", ENOMEM),
+            ],
+        ),
+        // Ordinary rights of an own user, capabilities and namespaces.
+        (
+            no_filter | LANDLOCK,
+            &[
+                ("mount_something", EPERM),
+                ("change_root", EPERM),
+                ("host_name", EPERM),
+                ("kill_parent", ESRCH),
+            ],
+        ),
+        // The filter alone is enough for these.
+        (LANDLOCK | ROOT, &[("open_file", ENOENT), ("execute", EPERM), ("tcp_socket", EPERM)]),
+        (
+            LANDLOCK | ROOT | PRIVILEGES,
+            &[("mount_something", EPERM), ("set_capabilities", EPERM), ("new_namespace", EPERM)],
+        ),
+    ];
+    for (without, attacks) in cases {
+        let options = PluginOptions { without_layers: without, ..PluginOptions::default() };
+        let arena = Arena::with(&Attacker::default(), options).unwrap_or_else(|(error, _)| panic!("{error}"));
+        let (_, isolation) = arena.isolation();
+        assert!(isolation.contains("left out on purpose"), "{isolation}");
+        let namespaces = !isolation.contains("user namespace (");
+        for (name, errno) in attacks {
+            if *errno == ESRCH && !namespaces {
+                println!("{name} is not tried: {isolation}");
+                continue;
+            }
+            let outcome = arena.attack(name);
+            assert_eq!(
+                outcome,
+                Outcome::Result(i64::from(-errno)),
+                "{name} without {without:#b}: {isolation}"
+            );
+        }
+        arena.end();
+    }
+    // The control: with neither filter nor Landlock the file is there.
+    let options = PluginOptions { without_layers: no_filter | LANDLOCK, ..PluginOptions::default() };
+    let arena = Arena::with(&Attacker::default(), options).unwrap_or_else(|(error, _)| panic!("{error}"));
+    assert!(matches!(arena.attack("open_file"), Outcome::Result(0..)));
     arena.end();
 }
 

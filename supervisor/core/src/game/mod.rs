@@ -32,7 +32,7 @@ use crate::spec::Spec;
 use crate::views::Counts;
 use timers::{Alarm, Timers};
 pub use view::OutputsError;
-use workers::{Call, CallKind, Worker, WorkerPhase};
+use workers::{Call, CallKind, Expect, Worker, WorkerPhase};
 
 /// Ended sessions whose answers are remembered, so that a repeated last turn still gets its answer.
 const ENDED_REMEMBERED: usize = 4096;
@@ -191,6 +191,18 @@ impl Game {
             Alarm::Deadline(_, request) => waiting.contains(request),
             _ => true,
         });
+    }
+
+    /// Session and number of the turn that a worker plays, when there is no doubt: it has one call to answer, and that is a turn.
+    pub fn playing(&self, worker: WorkerId) -> Option<(SessionId, u64)> {
+        let calls = &self.workers.get(&worker)?.calls;
+        match calls.front().filter(|_| calls.len() == 1)?.what {
+            CallKind::Turn(session, seq) => Some((session, seq)),
+            CallKind::Replay(session, Expect::Outcome { seq, .. } | Expect::Tick { seq, .. }) => {
+                Some((session, seq))
+            }
+            _ => None,
+        }
     }
 
     /// When the next [`Event::Wake`] is due, by the monotonic clock. May be early, never late.
