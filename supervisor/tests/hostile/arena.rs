@@ -64,6 +64,7 @@ pub(crate) struct Attacker {
     pub(crate) permissions: &'static str,
     pub(crate) manifest: &'static str,
     pub(crate) wall: Option<&'static str>,
+    pub(crate) threads: Option<&'static str>,
 }
 
 impl Attacker {
@@ -72,6 +73,7 @@ impl Attacker {
             format!("-D{name}=\"{}\"", text.replace('"', "\\\"").replace('\n', "\\n"))
         };
         let mut flags = vec![quoted("REQUEST", self.permissions), quoted("ISOLATION", self.manifest)];
+        flags.extend(self.threads.map(|threads| quoted("THREADS", threads)));
         flags.extend(self.wall.map(|ms| quoted("WALL", ms)));
         flags.extend(self.constructor.map(|name| format!("-DCTOR={name}")));
         compile("attack.c", &flags, into);
@@ -96,6 +98,12 @@ fn usual() -> &'static (tempfile::TempDir, PathBuf, PathBuf) {
         assert!(built.expect("cc runs").success());
         (dir, hostile, dice)
     })
+}
+
+/// The neighbour and the usual attacker.
+pub(crate) fn usual_files() -> (&'static Path, &'static Path) {
+    let (_, hostile, dice) = usual();
+    (dice, hostile)
 }
 
 /// What was refused, as told.

@@ -31,6 +31,9 @@
 #ifndef REQUEST
 #define REQUEST ""
 #endif
+#ifndef THREADS
+#define THREADS "1"
+#endif
 #ifndef WALL
 #define WALL "1500"
 #endif
@@ -41,7 +44,7 @@ CROUPIER_MANIFEST("manifest = 1\nname = \"hostile\"\nversion = \"1.0.0\"\nauthor
                   "description = \"Attacks\"\nlicense = \"MIT\"\nstate_version = 1\n" ISOLATION
                   "[game]\ntype = \"custom\"\n[players]\nmin = 0\nmax = 4\njoin = \"optional\"\n"
                   "[permissions]\nrequest = [" REQUEST "]\n"
-                  "[limits]\nmemory_mib = 16\nstack_kib = 256\ncpu_ms_per_turn = 60\nturn_wall_ms = " WALL "\nload_wall_ms = 3000\n");
+                  "[limits]\nmemory_mib = 16\nstack_kib = 256\nthreads = " THREADS "\ncpu_ms_per_turn = 60\nturn_wall_ms = " WALL "\nload_wall_ms = 3000\n");
 
 static long result(long value) { return value < 0 ? -errno : value; }
 static long pointer(const void *p) { return p == MAP_FAILED ? -errno : 0; }

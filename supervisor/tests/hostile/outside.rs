@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use croupier::registry::PluginOptions;
+use croupier::{Supervisor, SupervisorConfig};
 use croupier_manifest::manifest::Isolation;
 
-use crate::arena::{Arena, Attacker, Outcome};
+use crate::arena::{Arena, Attacker, Outcome, usual_files, worker};
 
 fn options(isolation: Isolation) -> PluginOptions {
     PluginOptions { isolation: Some(isolation), ..PluginOptions::default() }
@@ -97,6 +98,17 @@ fn levels_are_said_and_a_manifest_can_raise_them_but_not_lower() {
     let attacker = Attacker { manifest: "isolation = \"off\"\n", ..Attacker::default() };
     let (error, _) = Arena::with(&attacker, PluginOptions::default()).err().expect("no plugin may wish that");
     assert!(error.contains("isolation: may be \"standard\" or \"strict\""), "{error}");
+}
+
+#[test]
+fn isolation_off_is_refused_unless_it_was_allowed() {
+    let (_, hostile) = usual_files();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let config = SupervisorConfig::new().worker_binary(worker()).plugin("hostile", options(Isolation::Off));
+    let supervisor = Supervisor::start(config, runtime.handle().clone()).expect("a supervisor");
+    let refused = runtime.block_on(supervisor.load(hostile)).expect_err("nobody allowed it");
+    assert!(refused.text.contains("--allow-isolation-off"), "{refused}");
+    runtime.block_on(supervisor.shutdown());
 }
 
 #[test]
