@@ -42,7 +42,7 @@ pub(crate) fn worker() -> PathBuf {
 fn compile(source: &str, flags: &[String], into: &Path) {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let built = Command::new("cc")
-        .current_dir(here.join("tests/hostile"))
+        .current_dir(here.join("tests/jailed"))
         .args(["-std=gnu11", "-O1", "-w", "-fPIC", "-shared", "-pthread", "-I"])
         .arg(here.join("../plugin-abi/include"))
         .args(["-I", "../../../plugins/dice"])
@@ -275,7 +275,7 @@ pub(crate) fn again_as_ordinary_user(filter: &str) {
     let home = tempfile::tempdir().expect("a directory");
     std::os::unix::fs::chown(home.path(), Some(NOBODY), Some(NOBODY)).expect("root may");
     // Directories on the way may be root's alone; the test program and the worker are copied out of them.
-    let (test, worker_copy) = (home.path().join("deps/hostile"), home.path().join("croupier-worker"));
+    let (test, worker_copy) = (home.path().join("deps/jailed"), home.path().join("croupier-worker"));
     std::fs::create_dir(home.path().join("deps")).expect("a directory");
     std::fs::copy(std::env::current_exe().expect("a path"), &test).expect("copies");
     std::fs::copy(worker(), &worker_copy).expect("copies");

@@ -59,7 +59,7 @@ fn a_live_worker_is_confined_as_it_is_said_to_be() {
     assert_eq!(read("environ").trim_matches('\0'), "");
     // Nothing of the supervisor's memory: not its program, not its libraries.
     let maps = read("maps");
-    assert!(maps.contains("croupier-worker") && !maps.contains("/hostile-"), "{maps}");
+    assert!(maps.contains("croupier-worker") && !maps.contains("/jailed-"), "{maps}");
     let writable_code: Vec<&str> = maps.lines().filter(|line| line.contains("wx")).collect();
     assert!(writable_code.is_empty(), "{writable_code:?}");
     // Two workers are not the same user.
