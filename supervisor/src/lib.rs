@@ -9,6 +9,7 @@
 //!
 //! * [`Supervisor`], [`SupervisorConfig`]: start one in your own process; [`croupier_client::Client::embedded`] talks to it.
 //! * [`game`]: drives one plugin's state machine: events in, actions out.
+//! * [`jail`]: what confines workers, and who decides on the system calls that they are refused.
 //! * [`worker`]: processes, links, frames, deaths.
 //! * [`registry`]: plugin files, verified once and kept sealed.
 //! * [`solo`]: one worker outside any supervisor, for checks and replays.
@@ -28,6 +29,7 @@ pub mod entropy;
 pub mod events;
 pub mod export;
 pub mod game;
+pub mod jail;
 pub mod record;
 pub mod refusals;
 pub mod registry;

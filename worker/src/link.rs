@@ -10,8 +10,8 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,7 +35,7 @@ pub(crate) struct Link {
 }
 
 struct Inbox {
-    socket: Arc<UnixStream>,
+    socket: Arc<File>,
     reader: FrameReader,
     /// Frames that came before a host call's answer and are still to be played.
     stash: VecDeque<(Header, Vec<u8>)>,
@@ -44,7 +44,7 @@ struct Inbox {
 
 /// The sending direction; usable from any thread.
 pub(crate) struct Outbox {
-    socket: Arc<UnixStream>,
+    socket: Arc<File>,
     pending: Mutex<Pending>,
 }
 
@@ -54,8 +54,8 @@ struct Pending {
 }
 
 impl Link {
-    /// On this socket, with the default frame limit until [`Link::set_frame_bytes_max`].
-    pub(crate) fn new(socket: UnixStream) -> Link {
+    /// On this socket (as a file: the jail allows read(2) and write(2), not their sisters for sockets), with the default frame limit until [`Link::set_frame_bytes_max`].
+    pub(crate) fn new(socket: File) -> Link {
         let socket = Arc::new(socket);
         let inbox = Inbox {
             socket: Arc::clone(&socket),
@@ -81,7 +81,7 @@ impl Link {
     /// Gives the socket's first bytes to `receive`, which may take a descriptor off them, and keeps the bytes.
     pub(crate) fn receive_first<T>(
         &self,
-        receive: impl FnOnce(&UnixStream, &mut [u8]) -> Result<(usize, T), Fault>,
+        receive: impl FnOnce(&File, &mut [u8]) -> Result<(usize, T), Fault>,
     ) -> Result<T, Fault> {
         let Inbox { socket, reader, .. } = &mut *self.inbox.borrow_mut();
         let (n, with) = receive(socket, reader.space())?;
@@ -180,7 +180,7 @@ fn accept(
 }
 
 /// Waits until at least one byte has come.
-fn receive(mut socket: &UnixStream, reader: &mut FrameReader) {
+fn receive(mut socket: &File, reader: &mut FrameReader) {
     loop {
         match socket.read(reader.space()) {
             Ok(0) => jail::exit_now(0),

@@ -1,12 +1,12 @@
-//! `croupier-worker`: one process, one plugin, one game.
+//! `croupier-worker`: one process, one plugin, one game. `croupier-worker --zygote` is the process that makes them.
 //!
-//! Started by the supervisor with its end of the link (a stream socket) as descriptor 0, pipes of the supervisor as 1
-//! and 2, no arguments and an empty environment. It does three things, in this order:
+//! Started with a socket as descriptor 0, pipes as 1 and 2, and an empty environment: the link of a fresh worker, or the socket over which the zygote is asked for
+//! workers. A worker does these things, in this order:
 //!
 //! ```text
-//!   jail    nothing of the plugin has run yet        jail/
-//!   load    the sealed memfd that came with Hello    plugin/
-//!   serve   turns, one after the other               serve/
+//!   confine  Confine says how; nothing of the plugin has run yet    jail/
+//!   load     the verified plugin, which the supervisor hands over   plugin/
+//!   serve    turns, one after the other                             serve/
 //! ```
 //!
 //! No async runtime, no threads of its own, no files, no clock. Whatever it needs to remember, the supervisor remembers.
@@ -17,19 +17,33 @@ mod link;
 mod plugin;
 mod serve;
 
+use std::fs::File;
 use std::process::ExitCode;
 
 use crate::fault::Fault;
 use crate::link::Link;
 
+/// Makes the process a zygote.
+const ZYGOTE: &str = "--zygote";
+
 fn main() -> ExitCode {
-    let socket = match jail::enter() {
-        Ok(socket) => socket,
+    match begin() {
+        Ok(socket) => work(socket),
         Err(fault) => {
             eprintln!("croupier-worker: {fault}");
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
-    };
+    }
+}
+
+/// Until there is a link: in a zygote, that is in each of its children.
+fn begin() -> Result<File, Fault> {
+    let socket = jail::descriptors::adopt()?;
+    jail::libraries::preload();
+    if std::env::args().nth(1).as_deref() == Some(ZYGOTE) { jail::zygote::serve(socket) } else { Ok(socket) }
+}
+
+fn work(socket: File) -> ! {
     let link = Link::new(socket);
     match run(&link) {
         Ok(()) => jail::exit_now(0),
@@ -38,7 +52,10 @@ fn main() -> ExitCode {
 }
 
 fn run(link: &Link) -> Result<(), Fault> {
-    let greeting = serve::greeting(link)?;
-    let game = plugin::load(link, &greeting.hello()?, greeting.memfd())?;
+    let confine = serve::confine(link)?;
+    let delivery = jail::enter(&confine)?;
+    let greeting = serve::greeting(link, delivery)?;
+    jail::draw_the_curtain(delivery)?;
+    let game = plugin::load(link, &greeting.hello()?, greeting.source())?;
     serve::serve(link, &greeting, game)
 }

@@ -14,18 +14,26 @@ use serde_json::Value;
 use crate::breach::Breach;
 
 /// A crate and the crates of the workspace that it may depend on. `tests` may depend on all.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("croupier-wire", &[]),
+    ("croupier-notify", &[]),
     ("croupier-abi", &[]),
     ("croupier-sdk", &["croupier-abi"]),
-    ("croupier-worker", &["croupier-wire", "croupier-abi"]),
+    ("croupier-worker", &["croupier-wire", "croupier-abi", "croupier-notify"]),
     ("croupier-fair", &[]),
     ("croupier-core", &["croupier-fair"]),
     ("croupier-manifest", &[]),
     ("croupier-client", &["croupier-wire"]),
     (
         "croupier",
-        &["croupier-core", "croupier-wire", "croupier-client", "croupier-manifest", "croupier-fair"],
+        &[
+            "croupier-core",
+            "croupier-wire",
+            "croupier-notify",
+            "croupier-client",
+            "croupier-manifest",
+            "croupier-fair",
+        ],
     ),
     ("xtask", &[]),
     // Every crate in plugins/.

@@ -1,5 +1,6 @@
 //! How things look to a person: short, aligned, readable at 3 am.
 
+use std::io::IsTerminal as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use croupier_client::{
@@ -142,7 +143,7 @@ pub(crate) fn workers(workers: &[WorkerInfo]) -> Vec<String> {
             duration(worker.age_ms),
             format!("{}.{}", worker.rss_kib / 1024, worker.rss_kib % 1024 * 10 / 1024),
             duration(worker.cpu_ms),
-            worker.isolation.clone(),
+            isolation(&worker.isolation),
         ]);
     }
     table.lines()
@@ -185,6 +186,12 @@ pub(crate) fn audit_head(head: Option<&AuditHead>) -> Vec<String> {
         }
     };
     vec![format!("{:<12}  {text}", "audit log")]
+}
+
+/// What confines a worker; in red, on a terminal, when nothing does.
+fn isolation(text: &str) -> String {
+    let coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    if coloured && text.starts_with("off") { format!("\x1b[31m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 /// An event on one line: time of day (UTC), plugin, what.

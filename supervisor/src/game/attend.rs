@@ -1,13 +1,15 @@
 //! The one task per worker: makes the process, watches its link and its life, ends it when asked, and says why it died.
 //!
 //! ```text
-//!  launch ─▶ hello ─▶ │ readable: pump   writable: flush   killed: look, then kill   late: kill │ ─ ended ─▶ drain ─▶ reap ─▶ cause
+//!  launch ─▶ admit ─▶ hello ─▶ │ readable: pump   writable: flush   killed: look, then kill   late: kill │ ─ ended ─▶ drain ─▶ reap ─▶ cause
 //! ```
 //!
 //! Answers need not wait for this task: any thread may pump.
 
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,19 +21,23 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
+use super::budget::{CpuBudget, TICK, Verdict};
 use super::context::AliveGuard;
 use super::driver::GameDriver;
 use super::slot::Slot;
+use crate::jail::warden::Watch;
+use crate::jail::{AdmitError, Admitted, Warden, admit};
 use crate::registry::BinaryError;
-use crate::worker::cause::{Killed, cause};
-use crate::worker::launcher::{LaunchError, Launched};
+use crate::worker::cause::{self, Killed, cause};
+use crate::worker::launcher::{LaunchError, Launched, Order};
 use crate::worker::link::{Link as _, SocketLink};
 use crate::worker::logs;
 use crate::worker::port::{Flushed, PARTIAL_FRAME_MAX, Port, Received};
 use crate::worker::process::Process;
 use crate::worker::readiness::watch;
+use crate::worker::usage::cpu_time;
 
 /// Longest time that a worker may live on after it closed its link.
 const UNLINKED_MAX: Duration = Duration::from_secs(1);
@@ -47,6 +53,10 @@ enum StartError {
     Launch(#[from] LaunchError),
     #[error(transparent)]
     Binary(#[from] BinaryError),
+    #[error(transparent)]
+    Admit(#[from] AdmitError),
+    #[error("the worker was ended before it had confined itself: {0}")]
+    Killed(ExitStatus),
     #[error("the worker's link could not be set up: {0}")]
     Link(std::io::Error),
     #[error("the thread that makes workers has ended")]
@@ -63,6 +73,7 @@ pub(super) async fn attend(driver: Arc<GameDriver>, slot: Arc<Slot>, alive: Aliv
             let _ = (&mut life.logs).await;
             ended
         }
+        Err(StartError::Killed(status)) => cause(status, None, None),
         Err(error) => Cause::Start(error.to_string()),
     };
     driver.worker_ended(slot.id, cause);
@@ -80,38 +91,105 @@ struct Life {
     logs: tokio::task::JoinHandle<()>,
 }
 
-async fn start(driver: &GameDriver, slot: &Arc<Slot>) -> Result<Life, StartError> {
+async fn start(driver: &Arc<GameDriver>, slot: &Arc<Slot>) -> Result<Life, StartError> {
     let (done, launched) = oneshot::channel();
-    driver.context.launcher.launch(move |result| {
-        // When nobody waits any more, the process must not stay.
-        if let Err(Ok(Launched { mut child, .. })) = done.send(result) {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    });
-    let Launched { child, link, stdout, stderr } = launched.await.map_err(|_| StartError::NoLauncher)??;
-    let process = Process::adopt(child).map_err(StartError::Link)?;
-    slot.set_pid(process.pid());
-    let link = SocketLink::new(link).map_err(StartError::Link)?;
-    say_hello(driver, slot, &link)?;
-    let again = link.poll_fd().try_clone_to_owned().map_err(StartError::Link)?;
-    let readiness = watch(again, Interest::READABLE | Interest::WRITABLE).map_err(StartError::Link)?;
-    slot.port.get_or_init(|| Port::new(Box::new(link), driver.plugin.limits));
+    // When nobody waits any more, what was launched is dropped, and that ends it.
+    driver.context.launcher.launch(Order::new(&driver.plugin.jail), move |result| drop(done.send(result)));
+    let launched = launched.await.map_err(|_| StartError::NoLauncher)??;
+    slot.set_pid(launched.handle.pid());
+    let plan = driver.plugin.jail;
+    let patience = Duration::from_nanos(driver.plugin.spec.load_wall_ns);
+    let admission = move || {
+        let admitted = admit(&launched, &plan, patience);
+        (launched, admitted)
+    };
+    let (launched, admitted) =
+        tokio::task::spawn_blocking(admission).await.map_err(|_| StartError::NoLauncher)?;
+    let Launched { mut handle, link, stdout, stderr, .. } = launched;
+    // Also when it was not admitted: it may have said why.
     let stdout = pipe::Receiver::from_owned_fd(stdout).map_err(StartError::Link)?;
     let stderr = pipe::Receiver::from_owned_fd(stderr).map_err(StartError::Link)?;
     let (dead, died) = oneshot::channel();
     let speaker = slot.clone();
     let logs = tokio::spawn(async move { logs::drain(&speaker.log, stdout, stderr, died).await });
+    if let Err(AdmitError::Ended) = &admitted {
+        let (reaped, status) = oneshot::channel();
+        handle.reap(move |status| reaped.send(status).unwrap_or_default());
+        let status = status.await.map_err(|_| StartError::NoLauncher)?;
+        // How it ended is what counts: a kill from outside is no fault of the plugin's.
+        if status.signal().is_some() {
+            return Err(StartError::Killed(status));
+        }
+    }
+    let admitted = admitted?;
+    driver.tell_isolation(slot, &admitted.isolation);
+    let guarded = guard(driver, slot, admitted)?;
+    let process = Process::adopt(handle).map_err(StartError::Link)?;
+    let link = SocketLink::new(link).map_err(StartError::Link)?;
+    say_hello(driver, slot, &link, guarded)?;
+    let again = link.poll_fd().try_clone_to_owned().map_err(StartError::Link)?;
+    let readiness = watch(again, Interest::READABLE | Interest::WRITABLE).map_err(StartError::Link)?;
+    slot.port.get_or_init(|| Port::new(Box::new(link), driver.plugin.limits));
     Ok(Life { process, readiness, killed: None, dead: Some(dead), logs })
 }
 
-fn say_hello(driver: &GameDriver, slot: &Slot, link: &SocketLink) -> Result<(), StartError> {
+/// How the plugin gets to the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Delivery {
+    /// The warden gives it to the loader.
+    ByWarden,
+    /// Beside Hello: isolation is off.
+    BesideHello,
+}
+
+/// Sets a warden to decide on the worker's system calls.
+fn guard(driver: &Arc<GameDriver>, slot: &Arc<Slot>, admitted: Admitted) -> Result<Delivery, StartError> {
+    let _ = slot.isolation.set(admitted.isolation);
+    let Some(listener) = admitted.listener else { return Ok(Delivery::BesideHello) };
     let plugin = &driver.plugin;
-    let binary = plugin.binary.reopen()?;
+    // Weak, since the warden lives as long as the worker, and the slot knows the warden.
+    let ended = Arc::downgrade(slot);
+    let (game, worker) = (Arc::downgrade(driver), slot.id);
+    let warden = Warden::start(
+        listener,
+        Watch {
+            plugin: plugin.name.clone(),
+            version: plugin.player.version.clone(),
+            worker: slot.id.0,
+            pid: slot.pid(),
+            binary: plugin.binary.reopen()?,
+            denied_calls_max: plugin.jail.denied_calls_max,
+            denials: driver.context.denials.clone(),
+            playing: Box::new(move || game.upgrade()?.playing(worker)),
+            excess: Box::new(move |why| {
+                if let Some(slot) = ended.upgrade() {
+                    slot.kill(KillReason::Protocol(why));
+                }
+            }),
+        },
+    );
+    let _ = slot.warden.set(warden.map_err(StartError::Link)?);
+    Ok(Delivery::ByWarden)
+}
+
+fn say_hello(
+    driver: &GameDriver,
+    slot: &Slot,
+    link: &SocketLink,
+    delivery: Delivery,
+) -> Result<(), StartError> {
+    let plugin = &driver.plugin;
     let mut frame = Vec::new();
     let hello = Hello { permissions: driver.told_permissions(), ..plugin.hello(slot.id.0, 0) };
     hello_frame(&hello, &mut frame).map_err(StartError::Link)?;
-    match link.send_with_fd(&frame, std::os::fd::AsFd::as_fd(&binary)) {
+    let sent = match delivery {
+        Delivery::ByWarden => link.send_first(&frame),
+        Delivery::BesideHello => {
+            let binary = plugin.binary.reopen()?;
+            link.send_with_fd(&frame, std::os::fd::AsFd::as_fd(&binary))
+        }
+    };
+    match sent {
         // It is dead already, and how it ended is what counts: a kill from outside is no fault of the plugin's.
         Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => Ok(()),
         sent => sent.map_err(StartError::Link),
@@ -133,10 +211,10 @@ impl Life {
             }
             tokio::task::yield_now().await;
         }
-        let status = match self.process.reap() {
+        let status = match self.process.reap().await {
             Ok(status) => status,
             Err(error) => {
-                tracing::error!(plugin = driver.plugin.name, worker = slot.id.0, %error, "a worker was reaped by somebody else");
+                tracing::error!(plugin = driver.plugin.name, worker = slot.id.0, %error, "nobody is left who can say how a worker ended");
                 return Cause::External { signal: 0 };
             }
         };
@@ -155,6 +233,9 @@ impl Life {
         let (killed, left) = (slot.killed(), slot.left());
         tokio::pin!(killed, left);
         let mut writing = false;
+        let mut budget = CpuBudget::new(driver.plugin.jail.cpu_per_turn);
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let (due, late) = dues.next(port, slot);
             tokio::select! {
@@ -174,6 +255,12 @@ impl Life {
                     Flushed::Blocked => guard.expect("the runtime's driver lives").clear_ready(),
                 },
                 () = port.wants_write() => writing = true,
+                _ = tick.tick(), if self.killed.is_none() => {
+                    if budget.tick(slot.work(), || cpu_time(self.process.pid())) == Verdict::Spent {
+                        self.killed = Some(Killed::Late(cause::Late::Burning));
+                        self.process.kill();
+                    }
+                }
                 () = tokio::time::sleep_until(due), if self.killed.is_none() => {
                     if let Some(why) = late.reason(load_wall) {
                         slot.kill(why);

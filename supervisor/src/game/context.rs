@@ -13,6 +13,7 @@ use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::crash::Crashes;
 use crate::events::Events;
+use crate::jail::Denials;
 use crate::worker::launcher::Launcher;
 
 /// Shared by all games. Holds no game.
@@ -33,6 +34,8 @@ pub struct Context {
     pub transcripts: Vec<Arc<dyn TranscriptSink>>,
     /// Who answers plugins.
     pub host_calls: HostCalls,
+    /// Where refused system calls are told.
+    pub denials: Arc<dyn Denials>,
     /// Called with each session that has ended.
     pub session_ended: Box<dyn Fn(u64) + Send + Sync>,
     /// Workers whose tasks have not ended.
@@ -60,6 +63,8 @@ pub struct Parts {
     pub transcripts: Vec<Arc<dyn TranscriptSink>>,
     /// Who answers plugins.
     pub host_calls: HostCalls,
+    /// Where refused system calls are told.
+    pub denials: Arc<dyn Denials>,
     /// Called with each session that has ended.
     pub session_ended: Box<dyn Fn(u64) + Send + Sync>,
 }
@@ -67,7 +72,8 @@ pub struct Parts {
 impl Context {
     /// A context with a clock that starts now.
     pub fn new(parts: Parts) -> Context {
-        let Parts { runtime, launcher, audit, crashes, transcripts, host_calls, session_ended } = parts;
+        let Parts { runtime, launcher, audit, crashes, transcripts, host_calls, denials, session_ended } =
+            parts;
         Context {
             runtime,
             clock: Clock::start(),
@@ -77,6 +83,7 @@ impl Context {
             events: Events::default(),
             transcripts,
             host_calls,
+            denials,
             session_ended,
             alive: Alive::default(),
             requests: AtomicU64::new(0),

@@ -8,7 +8,7 @@
 //! answered may come back at once.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, Once, Weak};
 
 use croupier_core::action::{Action, Answered, Output};
 use croupier_core::event::{Cause, Event, LiveSessions, Open, Turn};
@@ -25,6 +25,7 @@ use super::rights::{RevokeError, Rights};
 use super::slot::Slot;
 use crate::crash::writer::Death;
 use crate::events::PushTo;
+use crate::jail::Isolation;
 use crate::registry::Plugin;
 use crate::worker::cause::LastWords;
 
@@ -43,6 +44,8 @@ pub struct GameDriver {
     /// The timer has to wake earlier than it thinks.
     earlier: Notify,
     stopped: watch::Sender<bool>,
+    /// Weaknesses of the isolation are warned of once per game.
+    warned: Once,
 }
 
 impl std::fmt::Debug for GameDriver {
@@ -87,6 +90,7 @@ impl GameDriver {
             inner: Mutex::new(inner),
             earlier: Notify::new(),
             stopped: watch::Sender::new(false),
+            warned: Once::new(),
         });
         driver.context.runtime.spawn(keep_time(driver.clone()));
         driver
@@ -264,6 +268,37 @@ impl GameDriver {
         let inner = crate::lock(&self.inner);
         let pids = inner.slots.values().map(|slot| (slot.id, slot.pid())).filter(|(_, pid)| *pid != 0);
         (inner.game.view(), pids.collect())
+    }
+
+    /// Session and turn that a worker plays, when there is no doubt.
+    pub fn playing(&self, worker: WorkerId) -> Option<(u64, u64)> {
+        crate::lock(&self.inner).game.playing(worker).map(|(session, turn)| (session.0, turn))
+    }
+
+    /// What confines each of its workers, in one line each.
+    pub fn isolations(&self) -> BTreeMap<WorkerId, String> {
+        let inner = crate::lock(&self.inner);
+        let told =
+            |slot: &Arc<Slot>| (slot.id, slot.isolation.get().map(ToString::to_string).unwrap_or_default());
+        inner.slots.values().map(told).collect()
+    }
+
+    /// Says what is missing of a worker's isolation, once.
+    pub(super) fn tell_isolation(&self, slot: &Slot, isolation: &Isolation) {
+        let (plugin, worker) = (self.plugin.name.as_str(), slot.id.0);
+        tracing::debug!(plugin, worker, %isolation, "the worker is confined");
+        let weaker = isolation.weaker();
+        if !weaker.is_empty() {
+            self.warned.call_once(|| {
+                let missing = weaker.join("; ");
+                tracing::warn!(
+                    plugin,
+                    level = isolation.level.as_str(),
+                    missing,
+                    "workers are confined by less than all layers"
+                );
+            });
+        }
     }
 
     /// One session at a glance.

@@ -10,6 +10,7 @@
 //! * `perform`: what each action means.
 //! * `pump`: from a worker's frames to events; any thread may pump.
 //! * `attend`: the one task per worker: start, readiness, deadlines, death.
+//! * `budget`: CPU time of one turn.
 //! * `slot`: one worker as the driver sees it.
 //! * [`rights`]: permissions, and what was revoked since the load.
 //! * `notices`: the core's notices as events for the outside.
@@ -20,6 +21,7 @@
 //! No lock is held across an await. Lock order: a port's input, then the game, then everything else.
 
 mod attend;
+mod budget;
 pub mod context;
 pub mod driver;
 pub mod host_calls;

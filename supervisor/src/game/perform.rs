@@ -12,7 +12,7 @@ use croupier_wire::door;
 use super::attend::attend;
 use super::driver::{Answerer, GameDriver, Inner};
 use super::host_calls::{HostCall, UNSUPPORTED, ask};
-use super::slot::Slot;
+use super::slot::{Call, Slot};
 use super::transcripts::{Opening, Reveal};
 use crate::worker::convert;
 use crate::worker::logs::PluginLog;
@@ -82,6 +82,7 @@ impl GameDriver {
         if matches!(message, ToWorker::Shutdown) {
             slot.leave();
         }
+        slot.sent(if matches!(message, ToWorker::Turn(_)) { Call::Turn } else { Call::Other });
         let (wire, flags) = convert::to_wire(message);
         if let Err(error) = port.put(&wire, flags, call.0) {
             // Inputs are capped well below a frame, so this is a fault of ours; the worker must not wait for a call that never comes.

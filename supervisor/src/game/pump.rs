@@ -9,7 +9,7 @@ use croupier_wire::link::{FaultCode, FromWorker, LINK_VERSION, Limits};
 use croupier_wire::outcome::call_hash;
 
 use super::driver::GameDriver;
-use super::slot::Slot;
+use super::slot::{Call, Slot};
 use crate::worker::convert::{check_call, check_done, check_snapshot, check_text, done_to_core};
 use crate::worker::logs::{Source, one_line};
 use crate::worker::port::Received;
@@ -54,7 +54,7 @@ impl GameDriver {
 fn event(slot: &Slot, limits: &Limits, call: u64, message: FromWorker<'_>) -> Result<Option<Event>, String> {
     let worker = slot.id;
     let answer = |answer| {
-        slot.answered();
+        slot.answered(if matches!(answer, Answer::Done(_)) { Call::Turn } else { Call::Other });
         Ok(Some(Event::Answer { worker, call: CallId(call), answer }))
     };
     match message {

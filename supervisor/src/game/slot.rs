@@ -8,10 +8,31 @@ use croupier_core::ids::WorkerId;
 use croupier_wire::frame::HEADER_BYTES;
 use tokio::sync::watch;
 
+use super::budget::Work;
 use crate::crash::writer::Sample;
+use crate::jail::{Isolation, Warden};
 use crate::worker::cause::LastWords;
 use crate::worker::logs::PluginLog;
 use crate::worker::port::Port;
+
+/// Kinds of calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    Turn,
+    Other,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    sent: AtomicU64,
+    answered: AtomicU64,
+}
+
+impl Tally {
+    fn open(&self) -> bool {
+        self.sent.load(Ordering::Relaxed) > self.answered.load(Ordering::Relaxed)
+    }
+}
 
 /// Shared by the driver, the worker's task and whoever pumps.
 #[derive(Debug)]
@@ -20,6 +41,13 @@ pub(super) struct Slot {
     /// Its frames; not there before the process is.
     pub(super) port: OnceLock<Port>,
     pub(super) log: PluginLog,
+    /// What confines it; not there before it was looked at.
+    pub(super) isolation: OnceLock<Isolation>,
+    /// Decides on its system calls; none with isolation off.
+    pub(super) warden: OnceLock<Warden>,
+    /// Turns and other calls, sent and answered.
+    turns: Tally,
+    others: Tally,
     pid: AtomicU32,
     welcomed: AtomicBool,
     /// The first reason to kill it; later ones do not count.
@@ -38,6 +66,10 @@ impl Slot {
             id,
             port: OnceLock::new(),
             log,
+            isolation: OnceLock::new(),
+            warden: OnceLock::new(),
+            turns: Tally::default(),
+            others: Tally::default(),
             pid: AtomicU32::new(0),
             welcomed: AtomicBool::new(false),
             kill: watch::Sender::new(None),
@@ -97,6 +129,10 @@ impl Slot {
     }
 
     pub(super) fn set_welcomed(&self) {
+        // Before anything else is asked of the plugin.
+        if let Some(warden) = self.warden.get() {
+            warden.run();
+        }
         self.welcomed.store(true, Ordering::Release);
     }
 
@@ -106,9 +142,30 @@ impl Slot {
         self.chatter.fetch_add(bytes, Ordering::Relaxed) + bytes
     }
 
-    /// It answered something.
-    pub(super) fn answered(&self) {
+    /// A call goes out to it.
+    pub(super) fn sent(&self, call: Call) {
+        self.tally(call).sent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A call was answered.
+    pub(super) fn answered(&self, call: Call) {
         self.chatter.store(0, Ordering::Relaxed);
+        self.tally(call).answered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn tally(&self, call: Call) -> &Tally {
+        match call {
+            Call::Turn => &self.turns,
+            Call::Other => &self.others,
+        }
+    }
+
+    /// What it has to do, for its CPU budget: restores and snapshots have the wall deadline alone.
+    pub(super) fn work(&self) -> Work {
+        Work {
+            answered: self.turns.answered.load(Ordering::Relaxed),
+            plays: self.turns.open() && !self.others.open(),
+        }
     }
 
     /// It gave up by itself, saying this.

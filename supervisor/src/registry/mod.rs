@@ -38,6 +38,8 @@ pub use objects::{Objects, ObjectsError};
 pub use options::PluginOptions;
 
 use crate::game::transcripts::Player;
+use crate::jail::Plan;
+use crate::jail::plan::Threads;
 use trust::gate::{Gate, GateError};
 
 /// Longest plugin file, in bytes.
@@ -114,6 +116,8 @@ pub struct Plugin {
     pub spec: Spec,
     /// What its workers must keep to.
     pub limits: Limits,
+    /// What its workers are confined by.
+    pub jail: Plan,
     /// Lines per second that each of its workers may log.
     pub log_lines_per_s: u32,
     /// What it was granted, as the worker is told.
@@ -157,10 +161,14 @@ impl Plugin {
         let granted: Vec<Permission> = grants::granted(&decided).cloned().collect();
         let spec = spec::spec(&file.manifest, file.digest, &granted, &options)?;
         let manifest = file.manifest;
+        let limits = spec::link_limits(&manifest);
+        let threads = if granted.contains(&Permission::Threads) { Threads::Granted } else { Threads::Denied };
+        let jail = Plan::new(&manifest.limits, manifest.isolation, &limits, threads, &options);
         Ok(Plugin {
             name: manifest.name.to_string(),
             path: path.to_owned(),
-            limits: spec::link_limits(&manifest),
+            limits,
+            jail,
             log_lines_per_s: options.log_lines_per_s.unwrap_or(manifest.limits.log_lines_per_s),
             permissions: granted.iter().map(Permission::to_string).collect(),
             decided,

@@ -1,5 +1,6 @@
 //! What the operator says about a plugin. Everything is optional: manifests and defaults say the rest.
 
+use croupier_manifest::manifest::Isolation;
 use serde::Deserialize;
 
 macro_rules! options {
@@ -11,6 +12,9 @@ macro_rules! options {
             /// Settings for the plugin's `init`: the text of a JSON object.
             #[serde(skip)]
             pub settings: Option<String>,
+            /// Bits of [`croupier_wire::confine::layer`] that workers do without: only for tests that show what the other layers hold. No config can say this.
+            #[serde(skip)]
+            pub without_layers: u32,
             /// Permissions that are not granted though the manifest asks for them, as written there.
             pub deny: Vec<String>,
             /// The permissions that are granted, of those that the manifest asks for; all of them when this is not said.
@@ -25,6 +29,7 @@ macro_rules! options {
                 PluginOptions {
                     settings: self.settings.clone().or_else(|| others.settings.clone()),
                     grant: self.grant.clone().or_else(|| others.grant.clone()),
+                    without_layers: self.without_layers | others.without_layers,
                     deny: [self.deny.as_slice(), others.deny.as_slice()].concat(),
                     $($name: self.$name.or(others.$name),)*
                 }
@@ -66,6 +71,22 @@ options! {
     log_lines_per_s: u32,
     /// Period of ticks in milliseconds; 0 for none.
     tick_ms: u32,
+    /// How much workers must be confined, at least; a manifest may demand more.
+    isolation: Isolation,
+    /// Each worker gets an address layout of its own, at the cost of a slower start.
+    fresh_aslr: bool,
+    /// Refused system calls after which a worker is ended; 0 for never.
+    denied_calls_max: u32,
+    /// Memory of a worker in MiB; counts when it is less than the manifest's.
+    memory_mib: u32,
+    /// Stack in KiB; likewise.
+    stack_kib: u32,
+    /// Threads; likewise.
+    threads: u32,
+    /// Descriptors; likewise.
+    open_files: u32,
+    /// CPU time of one turn in milliseconds; likewise.
+    cpu_ms_per_turn: u32,
     /// Idle time-out in milliseconds; 0 for never.
     idle_timeout_ms: u64,
 }

@@ -28,6 +28,7 @@ use crate::doors::{self, Door, Side};
 use crate::record::Recorder;
 use crate::registry::trust::Gate;
 use crate::registry::trust::store::Store;
+use crate::supervisor::config::IsolationOff;
 use crate::supervisor::{Supervisor, SupervisorConfig};
 use crate::transcript::files::{FileTranscripts, Keep};
 use crate::transcript::keys::{self, KeysError};
@@ -42,6 +43,8 @@ pub struct Options {
     pub socket: Option<PathBuf>,
     /// Live traffic is written to this file as a play script.
     pub record: Option<PathBuf>,
+    /// Whether `isolation = "off"` in the config is obeyed.
+    pub isolation_off: IsolationOff,
 }
 
 /// Why a supervisor did not start.
@@ -97,7 +100,7 @@ pub async fn run(options: Options) -> Result<(), ServeError> {
         Some(path) => Config::read(path)?,
         None => Config::default(),
     };
-    if let Some(socket) = options.socket {
+    if let Some(socket) = options.socket.clone() {
         config.traffic_socket = match config.traffic_socket == config.socket.with_file_name("traffic.sock") {
             true => socket.with_file_name("traffic.sock"),
             false => config.traffic_socket,
@@ -109,7 +112,7 @@ pub async fn run(options: Options) -> Result<(), ServeError> {
     let mut stop = signals::Stop::listen().map_err(|error| ServeError::Supervisor(error.to_string()))?;
     let audit = start_audit(&config, options.config.as_deref())?;
     let crashes = start_crashes(&config, &audit)?;
-    let supervisor = start(&config, options.record.as_deref(), (&audit, &crashes))?;
+    let supervisor = start(&config, &options, (&audit, &crashes))?;
     let loading = load_all(&supervisor, &config.plugin_dirs);
     let (doors, haste) = tokio::select! {
         // A plugin that takes its time must not hold up the end.
@@ -186,7 +189,7 @@ fn start_crashes(config: &Config, audit: &Audit) -> Result<Crashes, ServeError> 
 
 fn start(
     config: &Config,
-    record: Option<&Path>,
+    options: &Options,
     (audit, crashes): (&Audit, &Crashes),
 ) -> Result<Supervisor, ServeError> {
     let failed = |path: &Path| {
@@ -195,6 +198,7 @@ fn start(
     };
     std::fs::create_dir_all(&config.state_dir).map_err(failed(&config.state_dir))?;
     let mut parts = SupervisorConfig::new()
+        .isolation_off(options.isolation_off)
         .state_dir(&config.state_dir)
         .traffic_socket(config.traffic_socket.display().to_string())
         .plugin_defaults(config.defaults.clone())
@@ -214,7 +218,7 @@ fn start(
         let files = FileTranscripts::start(&dir, keys, keep).map_err(failed(&dir))?;
         parts = parts.transcripts(Arc::new(files));
     }
-    if let Some(path) = record {
+    if let Some(path) = options.record.as_deref() {
         let recorder =
             Recorder::start(path).map_err(|source| ServeError::Record { path: path.to_owned(), source })?;
         parts = parts.transcripts(Arc::new(recorder));

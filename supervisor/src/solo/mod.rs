@@ -24,6 +24,7 @@ pub use determinism::{DeterminismReport, Difference};
 pub use replay::Replay;
 pub use worker::{HostAnswers, Played, Snapshot, SoloWorker, TurnInput};
 
+use crate::jail::AdmitError;
 use crate::registry::{BinaryError, Plugin, PluginError, PluginOptions};
 use crate::worker::launcher::{LaunchError, Launcher};
 
@@ -33,6 +34,9 @@ pub enum SoloError {
     /// No worker could be made.
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    /// The worker could not be confined as demanded.
+    #[error(transparent)]
+    Admit(#[from] AdmitError),
     /// The file is no plugin.
     #[error(transparent)]
     Plugin(#[from] PluginError),

@@ -3,21 +3,25 @@
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::Child;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use croupier_fair::entry::Verdict;
+use croupier_notify::Listener;
 use croupier_wire::frame::FrameReader;
 use croupier_wire::link::{CallAnswer, FLAG_SNAPSHOT, LINK_VERSION, ToWorker, Turn, decode_from_worker};
 use croupier_wire::outcome::call_hash;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Signal, pidfd_send_signal};
 
 use super::SoloError;
 use super::answer::{Said, own};
 use crate::game::hello_frame;
+use crate::jail::warden::Watch;
+use crate::jail::{TraceDenials, Warden, admit};
 use crate::registry::Plugin;
 use crate::worker::cause::{LastWords, cause};
-use crate::worker::launcher::{Launched, Launcher};
+use crate::worker::launcher::{Handle, Launched, Launcher, Order};
 use crate::worker::link::send_with_fd;
 
 /// How long a worker that closed its link may take to end.
@@ -69,7 +73,9 @@ pub struct SoloWorker {
     plugin: Arc<Plugin>,
     /// Its thread must outlive the process.
     _launcher: Arc<Launcher>,
-    child: Child,
+    handle: Handle,
+    /// Decides on its system calls; none with isolation off.
+    warden: Option<Warden>,
     link: UnixStream,
     reader: FrameReader,
     last_call: u64,
@@ -82,11 +88,23 @@ impl SoloWorker {
         launcher: &Arc<Launcher>,
         shift: u32,
     ) -> Result<SoloWorker, SoloError> {
-        let Launched { child, link, stdout, stderr } = launcher.launch_blocking()?;
+        let launched = launcher.launch_blocking(Order::new(&plugin.jail))?;
+        let patience = Duration::from_nanos(plugin.spec.load_wall_ns);
+        let admitted = admit(&launched, &plugin.jail, patience)?;
+        let Launched { handle, link, stdout, stderr, .. } = launched;
+        let warden = admitted.listener.map(|listener| guard(plugin, &handle, listener)).transpose()?;
         let reader = FrameReader::new(LINK_VERSION, plugin.limits.frame_bytes);
         let (plugin, launcher) = (plugin.clone(), launcher.clone());
-        let mut worker =
-            SoloWorker { plugin, _launcher: launcher, child, link, reader, last_call: 0, welcomed: false };
+        let mut worker = SoloWorker {
+            plugin,
+            _launcher: launcher,
+            handle,
+            warden,
+            link,
+            reader,
+            last_call: 0,
+            welcomed: false,
+        };
         drain(stdout)?;
         drain(stderr)?;
         worker.load(shift)?;
@@ -96,10 +114,15 @@ impl SoloWorker {
     fn load(&mut self, shift: u32) -> Result<(), SoloError> {
         let mut frame = Vec::new();
         hello_frame(&self.plugin.hello(0, shift), &mut frame)?;
-        let binary = self.plugin.binary.reopen()?;
-        send_with_fd(&self.link, &frame, binary.as_fd())?;
+        match self.warden {
+            Some(_) => self.link.write_all(&frame)?,
+            None => send_with_fd(&self.link, &frame, self.plugin.binary.reopen()?.as_fd())?,
+        }
         match self.answer(self.load_wall())? {
-            (0, Said::Welcome) => self.welcomed = true,
+            (0, Said::Welcome) => {
+                self.welcomed = true;
+                self.warden.iter().for_each(Warden::run);
+            }
             (_, other) => return Err(unexpected(&other)),
         }
         let settings = self.plugin.spec.settings.clone();
@@ -238,7 +261,7 @@ impl SoloWorker {
     }
 
     fn late(&mut self, patience: Duration) -> SoloError {
-        let _ = self.child.kill();
+        self.handle.kill();
         SoloError::Late { ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX) }
     }
 
@@ -248,24 +271,46 @@ impl SoloWorker {
             true => LastWords::AfterWelcome(text),
             false => LastWords::BeforeWelcome(text),
         });
-        let due = Instant::now() + END_MAX;
-        while Instant::now() < due {
-            match self.child.try_wait() {
-                Ok(Some(status)) => return SoloError::Died(cause(status, None, words.as_ref())),
-                Ok(None) => std::thread::sleep(Duration::from_millis(1)),
-                Err(error) => return SoloError::Link(error),
+        match ends_within(&self.handle, END_MAX) {
+            Ok(true) => SoloError::Died(cause(self.handle.reap_blocking(), None, words.as_ref())),
+            Ok(false) => {
+                self.handle.kill();
+                SoloError::Protocol("it closed its link and lived on".into())
             }
+            Err(error) => SoloError::Link(error),
         }
-        let _ = self.child.kill();
-        SoloError::Protocol("it closed its link and lived on".into())
     }
 }
 
-impl Drop for SoloWorker {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Whether it ends in this time.
+fn ends_within(handle: &Handle, patience: Duration) -> io::Result<bool> {
+    let patience = Timespec::try_from(patience).map_err(io::Error::other)?;
+    let mut polled = [PollFd::from_borrowed_fd(handle.pidfd(), PollFlags::IN)];
+    Ok(poll(&mut polled, Some(&patience))? > 0)
+}
+
+/// Sets a warden to decide on the worker's system calls.
+fn guard(plugin: &Plugin, handle: &Handle, listener: Listener) -> Result<Warden, SoloError> {
+    let pidfd = handle.pidfd().try_clone_to_owned()?;
+    let name = plugin.name.clone();
+    let excess = move |why: String| {
+        tracing::warn!(plugin = name, why, "a worker is ended");
+        let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+    };
+    Ok(Warden::start(
+        listener,
+        Watch {
+            plugin: plugin.name.clone(),
+            version: plugin.player.version.clone(),
+            worker: 0,
+            pid: handle.pid(),
+            binary: plugin.binary.reopen()?,
+            denied_calls_max: plugin.jail.denied_calls_max,
+            denials: Arc::new(TraceDenials),
+            playing: Box::new(|| None),
+            excess: Box::new(excess),
+        },
+    )?)
 }
 
 fn is_late(error: &io::Error) -> bool {

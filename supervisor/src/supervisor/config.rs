@@ -9,6 +9,7 @@ use crate::audit::Audit;
 use crate::crash::Crashes;
 use crate::game::host_calls::{HostCall, HostCalls};
 use crate::game::transcripts::TranscriptSink;
+use crate::jail::{Denials, TraceDenials};
 use crate::registry::PluginOptions;
 use crate::registry::trust::Gate;
 
@@ -32,6 +33,17 @@ pub struct SupervisorConfig {
     pub(super) audit: Audit,
     pub(super) gate: Option<Arc<Gate>>,
     pub(super) crashes: Crashes,
+    pub(super) denials: Arc<dyn Denials>,
+    pub(super) isolation_off: IsolationOff,
+}
+
+/// Whether plugins may run without any isolation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IsolationOff {
+    /// They may: for debugging.
+    Allowed,
+    /// A plugin for which `isolation = "off"` is configured is not loaded.
+    Refused,
 }
 
 impl Default for SupervisorConfig {
@@ -49,6 +61,8 @@ impl Default for SupervisorConfig {
             audit: Audit::default(),
             gate: None,
             crashes: Crashes::default(),
+            denials: Arc::new(TraceDenials),
+            isolation_off: IsolationOff::Refused,
         }
     }
 }
@@ -145,6 +159,20 @@ impl SupervisorConfig {
     #[must_use]
     pub fn crashes(mut self, crashes: Crashes) -> SupervisorConfig {
         self.crashes = crashes;
+        self
+    }
+
+    /// Takes refused system calls; the log does otherwise.
+    #[must_use]
+    pub fn denials(mut self, denials: Arc<dyn Denials>) -> SupervisorConfig {
+        self.denials = denials;
+        self
+    }
+
+    /// Whether `isolation = "off"` is obeyed; it is refused otherwise.
+    #[must_use]
+    pub fn isolation_off(mut self, off: IsolationOff) -> SupervisorConfig {
+        self.isolation_off = off;
         self
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use croupier_core::Refusal as CoreRefusal;
 use croupier_core::action::Answered;
 use croupier_core::event::LiveSessions;
+use croupier_manifest::manifest::Isolation;
 use croupier_wire::door::{Code, PluginInfo, Refusal};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -17,6 +18,7 @@ use crate::game::GameDriver;
 use crate::refusals::{about, from_core, hint, internal, refusal, shutting_down, unknown_plugin};
 use crate::registry::grants::Standing;
 use crate::registry::{ObjectsError, Plugin, PluginError};
+use crate::supervisor::config::IsolationOff;
 
 /// Why a plugin is not loaded.
 #[derive(Debug, Error)]
@@ -43,6 +45,15 @@ pub enum LoadError {
         wants: String,
         /// The version that is there.
         found: Option<String>,
+    },
+    /// It would not be confined at all.
+    #[error(
+        "isolation = \"off\" is configured for plugin {name}: it could do whatever the supervisor can; take that out of the config, or, to debug it, start with \
+         `croupier serve --allow-isolation-off`"
+    )]
+    IsolationOff {
+        /// The plugin.
+        name: String,
     },
     /// No copy could be kept.
     #[error(transparent)]
@@ -83,7 +94,9 @@ impl LoadError {
                 hint(refusal(Code::BadPlugin, text), "`croupier check FILE` looks at it without running it")
             }
             LoadError::AlreadyLoaded { name, .. } => about(refusal(Code::AlreadyLoaded, text), name, 0),
-            LoadError::Dependency { name, .. } => about(refusal(Code::BadPlugin, text), name, 0),
+            LoadError::Dependency { name, .. } | LoadError::IsolationOff { name } => {
+                about(refusal(Code::BadPlugin, text), name, 0)
+            }
             // The text says what to look at; no fault of ours.
             LoadError::Objects(_) => refusal(Code::Internal, text),
             LoadError::Lost => internal(text),
@@ -117,6 +130,7 @@ impl Shared {
             let plugin = Plugin::load_through(shared.config.gate.as_deref(), &path, |name| {
                 shared.config.options_for(name)
             })?;
+            shared.check_isolation(&plugin)?;
             shared.check_name_and_needs(&plugin)?;
             if let Some(objects) = &shared.objects {
                 objects.keep(plugin.digest(), &plugin.binary.bytes().map_err(PluginError::from)?)?;
@@ -171,6 +185,14 @@ impl Shared {
                 }
             }
         }
+    }
+
+    fn check_isolation(&self, plugin: &Plugin) -> Result<(), LoadError> {
+        let refused = self.config.isolation_off == IsolationOff::Refused;
+        if refused && plugin.jail.level == Isolation::Off {
+            return Err(LoadError::IsolationOff { name: plugin.name.clone() });
+        }
+        Ok(())
     }
 
     fn check_name_and_needs(&self, plugin: &Plugin) -> Result<(), LoadError> {

@@ -144,6 +144,7 @@ impl Supervisor {
             crashes: config.crashes.clone(),
             transcripts: config.transcripts.clone(),
             host_calls: config.host_calls.clone(),
+            denials: config.denials.clone(),
             session_ended: Box::new(move |session| ended.ended(session)),
         });
         let shared = Arc::new_cyclic(|me| Shared {
@@ -266,6 +267,9 @@ impl Supervisor {
                 "killed workers were not reaped in time"
             );
         }
+        // With the zygote, whatever is left of them ends.
+        let shared = self.shared.clone();
+        let _ = tokio::task::spawn_blocking(move || shared.context.launcher.stop()).await;
         self.shared.context.events.end();
         given_up
     }

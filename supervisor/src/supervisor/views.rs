@@ -7,7 +7,6 @@ use croupier_wire::door::{PluginInfo, Refusal, SessionDetail, SessionInfo, Statu
 use super::Shared;
 use crate::game::GameDriver;
 use crate::refusals::unknown_session;
-use crate::worker::usage::isolation;
 
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -91,6 +90,7 @@ impl Shared {
         let mut infos = Vec::new();
         for game in self.games() {
             let (view, pids) = game.view();
+            let mut isolations = game.isolations();
             infos.extend(view.workers.iter().map(|worker| WorkerInfo {
                 worker: worker.worker.0,
                 plugin: game.plugin().name.clone(),
@@ -101,7 +101,7 @@ impl Shared {
                 age_ms: now.saturating_sub(worker.spawned_mono_ns) / NS_PER_MS,
                 rss_kib: 0,
                 cpu_ms: 0,
-                isolation: String::new(),
+                isolation: isolations.remove(&worker.worker).unwrap_or_default(),
             }));
         }
         let pids: Vec<u32> = infos.iter().map(|info| info.pid).filter(|pid| *pid != 0).collect();
@@ -109,7 +109,6 @@ impl Shared {
         for info in &mut infos {
             let used = usage.get(&info.pid).copied().unwrap_or_default();
             (info.rss_kib, info.cpu_ms) = (used.rss_kib, used.cpu_ms);
-            info.isolation = isolation(info.pid);
         }
         infos
     }

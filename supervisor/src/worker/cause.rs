@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use croupier_core::action::KillReason;
 use croupier_core::event::Cause;
+use croupier_wire::confine::EXIT_ABORTED;
 use nix::sys::signal::Signal;
 
 /// Signals that a process raises by its own doing.
@@ -85,6 +86,9 @@ pub fn cause(status: ExitStatus, killed: Option<&Killed>, words: Option<&LastWor
             return Cause::Cpu;
         }
     }
+    if status.code() == Some(EXIT_ABORTED) {
+        return Cause::Fault { signal: Signal::SIGABRT as i32 };
+    }
     if let Some(killed) = killed {
         return match killed {
             Killed::Late(Late::Burning) => Cause::Cpu,
@@ -130,6 +134,7 @@ mod tests {
             (signalled(Signal::SIGSYS), Some(&retired), None, Cause::Fault { signal: 31 }),
             (signalled(Signal::SIGXCPU), None, None, Cause::Cpu),
             (exited(3), None, None, Cause::Exit { code: 3 }),
+            (exited(EXIT_ABORTED), Some(&retired), None, Cause::Fault { signal: 6 }),
             (exited(0), Some(&retired), None, Cause::Asked),
             (kill, Some(&retired), None, Cause::Asked),
             (kill, Some(&protocol), None, Cause::Protocol("babble".into())),

@@ -1,21 +1,41 @@
-//! Makes worker processes: one thread, for as long as the supervisor lives.
+//! Makes worker processes: one thread, which owns the zygote, for as long as the supervisor lives.
 //!
-//! A worker asks the kernel to be killed when its parent ends (`PR_SET_PDEATHSIG`, prctl(2)), and for the kernel a parent is the *thread* that
-//! made the process. So one thread makes them all and ends last: when it ends, every worker ends.
+//! ```text
+//!  launch(order) ─▶ thread ─ link, pipes ─▶ zygote ─ fork ─▶ worker        reap ─▶ thread ─▶ zygote ─▶ how it ended
+//!                     └─ the zygote is dead? its workers are too: start another
+//! ```
 //!
-//! The child gets nothing but its link as standard input and two pipes as standard output and error: no environment, no working
-//! directory, no other descriptor (every one of ours is close-on-exec).
+//! Workers are the zygote's children: it is told when to collect one, so that a worker's pid is its own until then. They get their link and two pipes: no environment, no
+//! other descriptor. What confines them is asked for afterwards: see [`crate::jail`].
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, mpsc};
 use std::thread::JoinHandle;
 
+use croupier_wire::confine::ToZygote;
+use rustix::fs::OFlags;
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use rustix::process::{Signal, pidfd_send_signal};
 use thiserror::Error;
+
+use super::zygote::{Answer, Zygote};
+use crate::jail::Plan;
+use crate::jail::plan::Layout;
+
+/// The first user id of workers' own, when the supervisor may give them one each, and how many there are. Nobody else should have ids in this range.
+pub const WORKER_UID_FIRST: u32 = 100_000;
+/// See [`WORKER_UID_FIRST`].
+pub const WORKER_UIDS: u32 = 60_000;
+/// Bytes that wait in a log pipe before a plugin's output is lost; less where the user's share of pipes is used up (pipe(7)).
+const LOG_PIPE_BYTES: usize = 1 << 20;
+/// The exit status of a worker whose zygote died, as wait(2) packs it: they die together, of KILL.
+const DIED_WITH_ZYGOTE: i32 = 9;
 
 /// The worker binary's file name.
 pub const WORKER_BINARY: &str = "croupier-worker";
@@ -49,26 +69,109 @@ fn list(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
+/// What kind of process is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    namespaces: u32,
+    layout: Layout,
+}
+
+impl Order {
+    /// For a worker that is to be confined like this.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Order {
+        Order { namespaces: plan.namespaces(), layout: plan.layout }
+    }
+}
+
 /// A process that has just been made, with our ends of everything.
 #[derive(Debug)]
 pub struct Launched {
-    /// The process; must be reaped.
-    pub child: Child,
+    /// The process.
+    pub handle: Handle,
     /// Our end of the link.
     pub link: UnixStream,
     /// What the plugin prints.
     pub stdout: OwnedFd,
     /// What the plugin complains.
     pub stderr: OwnedFd,
+    /// Bits of [`croupier_wire::confine::namespace`] that it got.
+    pub namespaces: u32,
+    /// Why it got fewer than asked for.
+    pub why: String,
+    /// The user id that it runs as, if it is its own; 0 otherwise.
+    pub uid: u32,
+}
+
+/// A worker's process, to be signalled and collected. Dropping it ends it.
+#[derive(Debug)]
+pub struct Handle {
+    pid: u32,
+    pidfd: OwnedFd,
+    /// Which zygote's child it is.
+    zygote: u64,
+    jobs: mpsc::Sender<Job>,
+    reaped: bool,
+}
+
+impl Handle {
+    /// Its process id; its own until it is reaped.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The process as a descriptor: readable when it has ended.
+    #[must_use]
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// Ends it. Nothing happens when it has ended already.
+    pub fn kill(&self) {
+        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+    }
+
+    /// Collects it: `done` gets how it ended, on the launcher's thread. Ends it, if it has not ended.
+    pub fn reap(&mut self, done: impl FnOnce(ExitStatus) + Send + 'static) {
+        self.reaped = true;
+        let job = Job::Reap { zygote: self.zygote, pid: self.pid, done: Box::new(done) };
+        if let Err(mpsc::SendError(Job::Reap { done, .. })) = self.jobs.send(job) {
+            done(ExitStatus::from_raw(DIED_WITH_ZYGOTE));
+        }
+    }
+
+    /// As [`Handle::reap`], and waits. Not for async code.
+    pub fn reap_blocking(&mut self) -> ExitStatus {
+        let (done, status) = mpsc::channel();
+        self.reap(move |status| done.send(status).unwrap_or_default());
+        status.recv().unwrap_or_else(|_| ExitStatus::from_raw(DIED_WITH_ZYGOTE))
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.kill();
+            self.reap(drop);
+        }
+    }
 }
 
 type Done = Box<dyn FnOnce(Result<Launched, LaunchError>) + Send>;
+type Reaped = Box<dyn FnOnce(ExitStatus) + Send>;
+
+enum Job {
+    Launch { order: Order, done: Done },
+    Reap { zygote: u64, pid: u32, done: Reaped },
+    Stop,
+}
 
 /// The handle to the thread. Dropping it ends the thread, and with it every worker.
 #[derive(Debug)]
 pub struct Launcher {
-    jobs: Option<mpsc::Sender<Done>>,
-    thread: Option<JoinHandle<()>>,
+    jobs: mpsc::Sender<Job>,
+    thread: Mutex<Option<JoinHandle<()>>>,
     binary: PathBuf,
 }
 
@@ -79,13 +182,13 @@ impl Launcher {
     /// [`LaunchError::NotFound`], [`LaunchError::Thread`].
     pub fn start(binary: Option<&Path>) -> Result<Launcher, LaunchError> {
         let binary = find_binary(binary)?;
-        let (jobs, queue) = mpsc::channel::<Done>();
-        let path = binary.clone();
+        let (jobs, queue) = mpsc::channel();
+        let mut nursery = Nursery { binary: binary.clone(), jobs: jobs.clone(), zygote: None, zygotes: 0 };
         let thread = std::thread::Builder::new()
             .name("launcher".into())
-            .spawn(move || queue.into_iter().for_each(|done| done(launch(&path))))
+            .spawn(move || nursery.work(queue))
             .map_err(|error| LaunchError::Thread(error.to_string()))?;
-        Ok(Launcher { jobs: Some(jobs), thread: Some(thread), binary })
+        Ok(Launcher { jobs, thread: Mutex::new(Some(thread)), binary })
     }
 
     /// The binary that it starts.
@@ -94,9 +197,9 @@ impl Launcher {
     }
 
     /// Asks for a process; `done` is called on the thread and must be quick.
-    pub fn launch(&self, done: impl FnOnce(Result<Launched, LaunchError>) + Send + 'static) {
-        let jobs = self.jobs.as_ref().expect("present until drop");
-        if let Err(mpsc::SendError(done)) = jobs.send(Box::new(done)) {
+    pub fn launch(&self, order: Order, done: impl FnOnce(Result<Launched, LaunchError>) + Send + 'static) {
+        let job = Job::Launch { order, done: Box::new(done) };
+        if let Err(mpsc::SendError(Job::Launch { done, .. })) = self.jobs.send(job) {
             done(Err(LaunchError::Thread("it has ended".into())));
         }
     }
@@ -105,41 +208,134 @@ impl Launcher {
     ///
     /// # Errors
     /// [`LaunchError::Spawn`], [`LaunchError::Thread`].
-    pub fn launch_blocking(&self) -> Result<Launched, LaunchError> {
+    pub fn launch_blocking(&self, order: Order) -> Result<Launched, LaunchError> {
         let (done, result) = mpsc::channel();
-        self.launch(move |launched| {
-            let _ = done.send(launched);
-        });
+        self.launch(order, move |launched| drop(done.send(launched)));
         result.recv().unwrap_or_else(|_| Err(LaunchError::Thread("it has ended".into())))
     }
-}
 
-impl Drop for Launcher {
-    fn drop(&mut self) {
-        drop(self.jobs.take());
-        if let Some(thread) = self.thread.take() {
+    /// Ends the thread, the zygote, and every worker. Nothing can be launched any more.
+    pub fn stop(&self) {
+        let _ = self.jobs.send(Job::Stop);
+        if let Some(thread) = crate::lock(&self.thread).take() {
             let _ = thread.join();
         }
     }
 }
 
-fn launch(binary: &Path) -> Result<Launched, LaunchError> {
-    let spawn = || -> io::Result<Launched> {
-        let (ours, theirs) = UnixStream::pair()?;
-        let mut child = Command::new(binary)
-            .env_clear()
-            .current_dir("/")
-            // A group of its own: an interrupt typed at the supervisor's terminal is not for the workers.
-            .process_group(0)
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let stdout = child.stdout.take().expect("piped").into();
-        let stderr = child.stderr.take().expect("piped").into();
-        Ok(Launched { child, link: ours, stdout, stderr })
-    };
-    spawn().map_err(|source| LaunchError::Spawn { binary: binary.to_owned(), source })
+impl Drop for Launcher {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// What the thread owns.
+struct Nursery {
+    binary: PathBuf,
+    /// Given to each handle.
+    jobs: mpsc::Sender<Job>,
+    zygote: Option<Zygote>,
+    /// How many there were; the number of the current one.
+    zygotes: u64,
+}
+
+impl Nursery {
+    fn work(&mut self, queue: mpsc::Receiver<Job>) {
+        for job in queue {
+            match job {
+                Job::Launch { order, done } => {
+                    let launched = self.launch(order);
+                    done(
+                        launched.map_err(|source| LaunchError::Spawn { binary: self.binary.clone(), source }),
+                    );
+                }
+                Job::Reap { zygote, pid, done } => done(ExitStatus::from_raw(self.reap(zygote, pid))),
+                Job::Stop => return,
+            }
+        }
+    }
+
+    /// The zygote, made anew if there is none.
+    fn zygote(&mut self) -> io::Result<&Zygote> {
+        if self.zygote.is_none() {
+            self.zygotes += 1;
+            self.zygote = Some(Zygote::start(&self.binary)?);
+        }
+        Ok(self.zygote.as_ref().expect("made above"))
+    }
+
+    fn launch(&mut self, order: Order) -> io::Result<Launched> {
+        self.launch_once(order).or_else(|error| {
+            if self.zygote.is_some() || error.kind() == io::ErrorKind::TimedOut {
+                return Err(error);
+            }
+            // It died: of old age, of a KILL. A fresh one may do better.
+            tracing::warn!(%error, "the zygote died, and its workers with it; starting another");
+            self.launch_once(order)
+        })
+    }
+
+    fn launch_once(&mut self, order: Order) -> io::Result<Launched> {
+        let (link, theirs) = UnixStream::pair()?;
+        let (stdout, out) = log_pipe()?;
+        let (stderr, err) = log_pipe()?;
+        let uid = if order.namespaces == 0 { 0 } else { own_uid() };
+        let question =
+            ToZygote::Spawn { namespaces: order.namespaces, uid, fresh: order.layout == Layout::Fresh };
+        match self.zygote()?.ask(&question, &[theirs.as_fd(), out.as_fd(), err.as_fd()]) {
+            Ok(Answer::Spawned { pid, pidfd, namespaces, why }) => {
+                let jobs = self.jobs.clone();
+                let handle = Handle { pid, pidfd, zygote: self.zygotes, jobs, reaped: false };
+                Ok(Launched { handle, link, stdout, stderr, namespaces, why, uid })
+            }
+            Ok(Answer::Failed(error)) => Err(error),
+            Ok(Answer::Reaped { .. }) => {
+                self.zygote = None;
+                Err(io::Error::other("the zygote answered another question"))
+            }
+            Err(error) => {
+                self.zygote = None;
+                Err(error)
+            }
+        }
+    }
+
+    fn reap(&mut self, zygote: u64, pid: u32) -> i32 {
+        let current = self.zygote.as_ref().filter(|_| zygote == self.zygotes);
+        match current.map(|current| current.ask(&ToZygote::Reap { pid }, &[])) {
+            Some(Ok(Answer::Reaped { status })) => return status,
+            Some(Ok(_)) | None => {}
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the zygote died, and its workers with it");
+                self.zygote = None;
+            }
+        }
+        DIED_WITH_ZYGOTE
+    }
+}
+
+/// A pipe: our end, which reads, and the worker's, which never blocks: a plugin cannot wait for its own log.
+fn log_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
+    rustix::fs::fcntl_setfl(&theirs, OFlags::NONBLOCK)?;
+    let _ = fcntl_setpipe_size(&theirs, LOG_PIPE_BYTES);
+    Ok((ours, theirs))
+}
+
+/// A user id for one worker; 0 where we may not give it one.
+fn own_uid() -> u32 {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    if may_change_users() {
+        WORKER_UID_FIRST + GIVEN.fetch_add(1, Ordering::Relaxed) % WORKER_UIDS
+    } else {
+        0
+    }
+}
+
+/// Whether this process has CAP_SETUID and CAP_SETGID (capabilities(7)).
+fn may_change_users() -> bool {
+    let needed = rustix::thread::CapabilitySet::SETUID | rustix::thread::CapabilitySet::SETGID;
+    rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(needed))
 }
 
 /// The worker's binary: the one named, else the one beside this executable (or one directory up, where cargo puts test programs' siblings).

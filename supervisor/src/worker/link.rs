@@ -43,6 +43,15 @@ impl SocketLink {
         Ok(SocketLink { stream })
     }
 
+    /// Sends the first message, when the socket is empty.
+    ///
+    /// # Errors
+    /// When not all bytes went out at once, or the worker is gone.
+    pub fn send_first(&self, bytes: &[u8]) -> io::Result<()> {
+        let sent = (&self.stream).write(bytes)?;
+        if sent == bytes.len() { Ok(()) } else { Err(first_message_cut()) }
+    }
+
     /// Sends `bytes` with a descriptor beside them (`SCM_RIGHTS`, unix(7)). For the first message, when the socket is empty.
     ///
     /// # Errors
@@ -62,12 +71,13 @@ pub(crate) fn send_with_fd(stream: &UnixStream, bytes: &[u8], fd: BorrowedFd<'_>
     }
     let sent = rustix::net::sendmsg(stream, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
     if sent != bytes.len() {
-        return Err(io::Error::new(
-            io::ErrorKind::WriteZero,
-            "the first message did not fit into an empty socket",
-        ));
+        return Err(first_message_cut());
     }
     Ok(())
+}
+
+fn first_message_cut() -> io::Error {
+    io::Error::new(io::ErrorKind::WriteZero, "the first message did not fit into an empty socket")
 }
 
 impl Link for SocketLink {

@@ -1,11 +1,11 @@
 //! Worker processes as seen from the supervisor.
 //!
 //! ```text
-//!  launcher ──spawn──▶ process (pid, pidfd)  ──ends──▶ cause
+//!  launcher ──zygote──▶ process (pid, pidfd)  ──ends──▶ cause
 //!                        │ link: frames        │ logs: the plugin's stdout and stderr
 //! ```
 //!
-//! * [`launcher`]: the one thread that makes processes.
+//! * [`launcher`]: the one thread that makes processes, through the `zygote`.
 //! * [`link`]: what carries the bytes; something that a calling thread can poll itself.
 //! * [`port`]: frames over a link: what waits to go out, what came in half.
 //! * [`convert`]: between the wire's messages and the core's.
@@ -25,3 +25,4 @@ pub mod port;
 pub mod process;
 pub mod readiness;
 pub mod usage;
+mod zygote;

@@ -1,54 +1,44 @@
 //! One worker process, from its start to its reaping.
 //!
 //! ```text
-//!  adopt(child) ──▶ running ──pidfd readable──▶ ended (still a zombie: its pid is its own) ──reap──▶ gone
+//!  adopt(handle) ──▶ running ──pidfd readable──▶ ended (still a zombie: its pid is its own) ──reap──▶ gone
 //! ```
 //!
 //! Signals go through the pidfd, so they can never hit a stranger who got the same number. Not why it died: see [`super::cause`].
 
 use std::io;
-use std::os::fd::OwnedFd;
-use std::process::{Child, ExitStatus};
+use std::process::ExitStatus;
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::sync::oneshot;
 
 use super::cause::{CPU_SAMPLE_GAP, LATE_WATCH_MAX, Late, late};
+use super::launcher::Handle;
 use super::readiness::watch;
 use super::usage::{cpu_time, scheduling};
 
 /// A worker's process. Dropping it unreaped kills and reaps it.
 #[derive(Debug)]
 pub struct Process {
-    child: Child,
-    pidfd: AsyncFd<OwnedFd>,
-    reaped: bool,
+    handle: Handle,
+    pidfd: AsyncFd<std::os::fd::OwnedFd>,
 }
 
 impl Process {
-    /// Watches a child of this process. Within a tokio runtime.
+    /// Watches a worker. Within a tokio runtime.
     ///
     /// # Errors
-    /// When there is no pidfd to be had (descriptors used up); the child is then killed and reaped.
-    pub fn adopt(mut child: Child) -> io::Result<Process> {
-        let adopt = |child: &Child| {
-            let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
-            watch(pidfd, Interest::READABLE)
-        };
-        match adopt(&child) {
-            Ok(pidfd) => Ok(Process { child, pidfd, reaped: false }),
-            Err(error) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                Err(error)
-            }
-        }
+    /// When it cannot be watched (descriptors used up); it is then ended.
+    pub fn adopt(handle: Handle) -> io::Result<Process> {
+        let pidfd = watch(handle.pidfd().try_clone_to_owned()?, Interest::READABLE)?;
+        Ok(Process { handle, pidfd })
     }
 
     /// Its process id; its own until it is reaped.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.handle.pid()
     }
 
     /// Completes when it has ended. Safe to cancel.
@@ -59,7 +49,7 @@ impl Process {
 
     /// Ends it. Nothing happens when it has ended already.
     pub fn kill(&self) {
-        let _ = pidfd_send_signal(self.pidfd.get_ref(), Signal::KILL);
+        self.handle.kill();
     }
 
     /// Looks at its CPU clock for [`CPU_SAMPLE_GAP`], or longer where it wants the CPU and does not get it: what is it doing so late?
@@ -75,24 +65,18 @@ impl Process {
         Late::Waiting
     }
 
-    /// Takes its exit status, after [`Process::ended`].
+    /// Takes its exit status, after [`Process::ended`]. Ends it, if it has not ended.
     ///
     /// # Errors
-    /// When somebody else reaped it, which is a fault of the program around us.
-    pub fn reap(&mut self) -> io::Result<ExitStatus> {
-        // What it has forked must not outlive it. It led a group of its own, whose number is nobody else's until it is reaped.
-        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
-        let status = self.child.wait();
-        self.reaped = true;
-        status
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if !self.reaped {
-            self.kill();
-            let _ = self.reap();
+    /// When the thread that makes workers has ended.
+    pub async fn reap(&mut self) -> io::Result<ExitStatus> {
+        // What it has forked must not outlive it, where no namespace sees to that. It led a group of its own, whose number is nobody else's
+        // until it is reaped.
+        if let Some(group) = i32::try_from(self.pid()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(group, Signal::KILL);
         }
+        let (done, status) = oneshot::channel();
+        self.handle.reap(move |status| done.send(status).unwrap_or_default());
+        status.await.map_err(io::Error::other)
     }
 }

@@ -1,4 +1,4 @@
-//! What the kernel tells of a worker: CPU time, memory, and what confines it. Never what the worker says of itself.
+//! What the kernel tells of a worker: CPU time and memory. Never what the worker says of itself.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -91,54 +91,9 @@ impl Inner {
     }
 }
 
-/// What confines a process, in words, from `/proc/PID/status` (proc_pid_status(5)); `unknown` when it is gone.
-pub fn isolation(pid: u32) -> String {
-    match std::fs::read_to_string(format!("/proc/{pid}/status")) {
-        Ok(status) => isolation_from(&status),
-        Err(_) => "unknown".into(),
-    }
-}
-
-fn isolation_from(status: &str) -> String {
-    let field = |name: &str| {
-        status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map_or("", str::trim)
-    };
-    let seccomp = match field("Seccomp") {
-        "2" => "seccomp filter",
-        "1" => "seccomp strict",
-        _ => "no seccomp",
-    };
-    let privileges = if field("NoNewPrivs") == "1" { "no new privileges" } else { "may gain privileges" };
-    let capabilities = if field("CapEff").trim_start_matches('0').is_empty() {
-        "no capabilities"
-    } else {
-        "has capabilities"
-    };
-    let namespace = if field("NSpid").split_whitespace().count() > 1 {
-        "own pid namespace"
-    } else {
-        "shared pid namespace"
-    };
-    [seccomp, privileges, capabilities, namespace].join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn isolation_is_read_from_status() {
-        let loose = "Name:\tx\nNSpid:\t12\nCapEff:\t000001ffffffffff\nNoNewPrivs:\t0\nSeccomp:\t0\n";
-        assert_eq!(
-            isolation_from(loose),
-            "no seccomp, may gain privileges, has capabilities, shared pid namespace"
-        );
-        let tight = "NSpid:\t12\t1\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n";
-        assert_eq!(
-            isolation_from(tight),
-            "seccomp filter, no new privileges, no capabilities, own pid namespace"
-        );
-    }
 
     #[test]
     fn this_process_uses_cpu_and_memory() {

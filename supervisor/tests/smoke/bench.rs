@@ -117,15 +117,25 @@ impl Bench {
     }
 }
 
-/// Children of this process, dead ones too.
-pub(crate) fn children() -> Vec<String> {
-    let me = std::process::id().to_string();
+/// Processes with one of these parents, dead ones too.
+fn children_of(parents: &[String]) -> Vec<String> {
     let status = |entry: std::fs::DirEntry| std::fs::read_to_string(entry.path().join("stat")).ok();
     let all = std::fs::read_dir("/proc").expect("/proc").flatten().filter_map(status);
     // pid (comm) state ppid …
     let parent =
         |stat: &str| stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1).map(str::to_owned));
-    all.filter(|stat| parent(stat).as_deref() == Some(&me)).collect()
+    let pid = |stat: String| stat.split(' ').next().expect("a pid").to_owned();
+    all.filter(|stat| parent(stat).is_some_and(|parent| parents.contains(&parent))).map(pid).collect()
+}
+
+/// Children of this process, dead ones too: the zygote, if there is one.
+pub(crate) fn children() -> Vec<String> {
+    children_of(&[std::process::id().to_string()])
+}
+
+/// Children of the zygote, dead ones too.
+pub(crate) fn workers() -> Vec<String> {
+    children_of(&children())
 }
 
 static ALONE: Mutex<()> = Mutex::new(());

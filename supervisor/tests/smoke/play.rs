@@ -8,7 +8,7 @@ use croupier_client::{Code, LiveSessions, OpenOptions, Player, Push, SessionId};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::bench::{alone, children, dice, root, start, worker};
+use crate::bench::{alone, children, dice, root, start, worker, workers};
 
 #[test]
 fn a_table_is_played_from_load_to_unload() {
@@ -41,7 +41,7 @@ fn a_table_is_played_from_load_to_unload() {
     let none = client.session(SessionId(99)).close().expect_err("no such session");
     assert_eq!(none.code(), Some(Code::UnknownSession), "{none}");
     client.unload("dice", LiveSessions::Refuse).expect("unloads");
-    assert_eq!(children(), Vec::<String>::new());
+    assert_eq!(workers(), Vec::<String>::new());
     let gone = client.open("dice", "{}", OpenOptions::default()).err().expect("unloaded");
     assert_eq!(gone.code(), Some(Code::UnknownPlugin), "{gone}");
     bench.end();
@@ -129,7 +129,7 @@ fn loading_and_unloading_again_and_again_leaks_neither_descriptors_nor_threads()
         let table = bench.client.open("dice", "{}", OpenOptions::default()).expect("opens");
         table.act(Player(0), r#"{"roll":true}"#).expect("rolls");
         bench.client.unload("dice", LiveSessions::Close).expect("unloads");
-        assert!(children().is_empty());
+        assert!(workers().is_empty());
     };
     // The runtime makes its blocking threads when they are first needed.
     (0..10).for_each(|_| cycle());

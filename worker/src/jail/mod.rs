@@ -1,75 +1,119 @@
 //! The jail: what confines this process before any of the plugin's code runs (ELF constructors are plugin code).
 //!
-//! **It confines next to nothing yet.** There is descriptor hygiene, so that the plugin finds no descriptors but the ones meant for this worker; the worker
-//! dies with the thread that started it; and it writes no core files. There are *no* resource limits, namespaces, dropped capabilities, Landlock or
-//! system call filter: a plugin may do all that the supervisor's user may do. Each of those becomes a step of [`enter`].
+//! ```text
+//!  zygote (exec'd once, one thread)  preload libraries ─▶ fork into namespaces ─▶ descriptors ─┐
+//!  a fresh worker                    descriptors ─▶ preload libraries ──────────────────────────┴─▶ enter ─▶ load the plugin
+//! ```
 //!
-//! What the steps do is checked from outside: after the plugin is loaded, nothing that this process says is evidence.
-#![allow(unsafe_code)] // descriptors by number, and leaving without destructors
+//! [`enter`] is the list of all layers. A layer that fails ends the worker, but for those that a kernel may lack (the empty root, Landlock): they are reported as
+//! missing, and whether that is enough is the supervisor's decision. What the steps did is checked from outside before the plugin is handed over; after that,
+//! nothing that this process says is evidence.
+//!
+//! * [`descriptors`]: the link, two pipes, `/dev/null`, and nothing else.
+//! * [`libraries`]: what plugins may need is loaded while there still are files.
+//! * [`root`], [`limits`], [`privileges`], [`landlock`], [`seccomp`]: the layers. [`bpf`] and [`calls`] are the filter.
+//! * [`zygote`], [`fork`]: how workers are made.
+#![allow(unsafe_code)] // this is where the kernel is talked to
 
-use std::fs::File;
+mod bpf;
+mod calls;
+pub(crate) mod descriptors;
+mod fork;
+mod landlock;
+pub(crate) mod libraries;
+mod limits;
+mod privileges;
+mod root;
+mod seccomp;
+mod signals;
+pub(crate) mod zygote;
+
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::net::UnixStream;
 
-use nix::sys::prctl;
-use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::Signal;
+use croupier_wire::confine::{Confine, Confined, layer};
+use croupier_wire::link::LINK_VERSION;
 
 use crate::fault::Fault;
 
-/// Where the link is after [`enter`]; 0 is `/dev/null`, 1 and 2 are the supervisor's pipes, and there is nothing else.
-const LINK_FD: RawFd = 3;
+/// The path that the loader asks for. There is no such file: the supervisor answers with the verified plugin.
+pub(crate) const PLUGIN_PATH: &str = "/croupier/plugin.so";
 
-/// Enters the jail, step by step; gives the link.
-///
-/// To be called once, first, while the process has one thread.
-pub(crate) fn enter() -> Result<UnixStream, Fault> {
-    step("die with the supervisor", die_with_parent())?;
-    step("write no core files", no_core_files())?;
-    let link = step("move the link off descriptor 0", move_link())?;
-    step("close inherited descriptors", close_above(LINK_FD))?;
-    Ok(UnixStream::from(link))
+/// How the plugin reaches a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// The supervisor answers the loader's `openat` of [`PLUGIN_PATH`].
+    Notified,
+    /// A descriptor beside Hello: there is no filter.
+    BesideHello,
+}
+
+/// Enters the jail, layer by layer, and says so to the supervisor. To be called once, while the process has one thread.
+pub(crate) fn enter(confine: &Confine) -> Result<Delivery, Fault> {
+    if confine.version != LINK_VERSION {
+        return Err(Fault::Unexpected { message: "Confine of another version", when: "before Hello" });
+    }
+    let asks = |layer: u32| confine.layers & layer != 0;
+    let mut confined = Confined { layers: 0, landlock_abi: 0, landlock_whole: false };
+
+    step("die with the parent", privileges::die_with_parent())?;
+    step("write no core files", limits::no_core_files())?;
+    signals::default_faults();
+    if std::process::id() == 1 {
+        signals::name_aborts();
+    }
+    if asks(layer::ROOT) && may_lack("an empty root", root::empty()) {
+        confined.layers |= layer::ROOT;
+    }
+    if asks(layer::RLIMITS) {
+        step("set resource limits", limits::apply(&confine.rlimits))?;
+        confined.layers |= layer::RLIMITS;
+    }
+    if asks(layer::PRIVILEGES) {
+        step("give up privileges", privileges::drop_all())?;
+        step("die with the parent, still", privileges::die_with_parent())?;
+        confined.layers |= layer::PRIVILEGES;
+    }
+    if asks(layer::LANDLOCK) {
+        let landlock = landlock::restrict()?;
+        (confined.landlock_abi, confined.landlock_whole) = (landlock.abi, landlock.whole);
+        confined.layers |= if landlock.abi > 0 { layer::LANDLOCK } else { 0 };
+    }
+    if !asks(layer::SECCOMP) {
+        step("say what confines it", descriptors::say(&confined, None))?;
+        return Ok(Delivery::BesideHello);
+    }
+    let filter = calls::filter(confine.threads);
+    step("open the hand-over", descriptors::open_hand_over())?;
+    let listener = step("install the system call filter", seccomp::install(&filter))?;
+    confined.layers |= layer::SECCOMP;
+    step("hand the filter's listener over", descriptors::say(&confined, Some(listener)))?;
+    Ok(Delivery::Notified)
+}
+
+/// From now on no other process of the same user may look into this one. After Hello, since until then the supervisor looks.
+/// Without a filter somebody wants to debug it.
+pub(crate) fn draw_the_curtain(delivery: Delivery) -> Result<(), Fault> {
+    match delivery {
+        Delivery::Notified => step("close /proc to others", privileges::undumpable()),
+        Delivery::BesideHello => Ok(()),
+    }
 }
 
 fn step<T>(step: &'static str, result: io::Result<T>) -> Result<T, Fault> {
     result.map_err(|source| Fault::Jail { step, source })
 }
 
-/// Kills this process when the *thread* that started it ends (prctl(2), PR_SET_PDEATHSIG): the spawner must live as long as
-/// its workers. A parent that died before this line is noticed as the end of the link.
-fn die_with_parent() -> io::Result<()> {
-    Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)
-}
-
-/// A core file would hold other people's cards, and seeds of running turns.
-fn no_core_files() -> io::Result<()> {
-    Ok(setrlimit(Resource::RLIMIT_CORE, 0, 0)?)
-}
-
-/// Descriptor 0 becomes `/dev/null`, so that a plugin that reads its standard input does not read the link.
-fn move_link() -> io::Result<OwnedFd> {
-    // SAFETY: dup3 takes plain numbers. Whatever an untidy parent left open at LINK_FD is closed by it; nothing in this
-    // process owns a descriptor yet, since this runs first.
-    if unsafe { libc::dup3(0, LINK_FD, libc::O_CLOEXEC) } < 0 {
-        return Err(io::Error::last_os_error());
+/// A layer that not every kernel gives: said to whoever reads the log, and left to the supervisor.
+fn may_lack(what: &str, result: io::Result<()>) -> bool {
+    if let Err(error) = &result {
+        eprintln!("croupier-worker: {what} could not be made: {error}");
     }
-    // SAFETY: dup3 has just made LINK_FD, and nobody else in this process knows of it.
-    let link = unsafe { OwnedFd::from_raw_fd(LINK_FD) };
-    let null = File::options().read(true).write(true).open("/dev/null")?;
-    debug_assert!(null.as_raw_fd() > LINK_FD, "0, 1, 2 and the link are open");
-    nix::unistd::dup2_stdin(&null)?;
-    Ok(link)
+    result.is_ok()
 }
 
-/// Closes whatever an untidy parent let through.
-fn close_above(last: RawFd) -> io::Result<()> {
-    let first = libc::c_uint::try_from(last + 1).expect("descriptors are not negative");
-    // SAFETY: nothing in this process owns a descriptor above the link: this runs right after `move_link`, which closed its own.
-    if unsafe { libc::close_range(first, libc::c_uint::MAX, 0) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
+/// A raw result of the kernel as an [`io::Result`].
+fn check(result: libc::c_long) -> io::Result<libc::c_long> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
 /// Ends the process at once: no exit handlers, no destructors (they are plugin code, and may hang).

@@ -1,7 +1,7 @@
 //! Loads a plugin: from a sealed memfd to checked functions.
 //!
 //! ```text
-//!   seals ─▶ (shift the address layout) ─▶ dlopen ─▶ symbol ─▶ structs ─▶ descriptor = manifest ─▶ abi_stable layout
+//!   (seals) ─▶ (shift the address layout) ─▶ dlopen ─▶ symbol ─▶ structs ─▶ descriptor = manifest ─▶ abi_stable layout
 //! ```
 //!
 //! The plugin's structs are copied once, as far as their `struct_size` goes, into zeroed locals, and only the copies are looked at.
@@ -19,6 +19,7 @@ use croupier_wire::link::Hello;
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
 use crate::fault::Fault;
+use crate::jail;
 use crate::link::Link;
 use crate::plugin::desk::Rules;
 use crate::plugin::game::Game;
@@ -74,13 +75,27 @@ pub(crate) struct Facts {
     pub(crate) layout_checked: bool,
 }
 
-/// Loads the plugin that came with Hello.
-pub(crate) fn load(link: &Link, hello: &Hello<'_>, memfd: &OwnedFd) -> Result<Game, Fault> {
+/// Where the plugin's bytes come from.
+pub(crate) enum Source {
+    /// The supervisor answers the loader when it opens [`jail::PLUGIN_PATH`].
+    Notified,
+    /// A sealed memfd that came beside Hello.
+    Memfd(OwnedFd),
+}
+
+/// Loads the plugin.
+pub(crate) fn load(link: &Link, hello: &Hello<'_>, source: &Source) -> Result<Game, Fault> {
     let rules = Rules::new(hello)?;
-    check_seals(memfd)?;
+    let path = match source {
+        Source::Notified => jail::PLUGIN_PATH.to_owned(),
+        Source::Memfd(memfd) => {
+            check_seals(memfd)?;
+            format!("/proc/self/fd/{}", memfd.as_raw_fd())
+        }
+    };
     shift_layout(hello.layout_shift_pages)?;
-    let stdio = Stdio::new()?;
-    let library = open(memfd)?;
+    let stdio = Stdio::new();
+    let library = open(&path)?;
     let plugin = find_plugin(library)?;
     // SAFETY: the pointer is not NULL and aligned, as `copy` checks, and leads to the plugin's own constants, says whoever exported the symbol.
     let descriptor = unsafe { copy("the descriptor", plugin.descriptor) }?;
@@ -93,14 +108,13 @@ pub(crate) fn load(link: &Link, hello: &Hello<'_>, memfd: &OwnedFd) -> Result<Ga
 }
 
 /// Opens the library and never closes it: pointers into it are everywhere.
-fn open(memfd: &OwnedFd) -> Result<&'static Library, Fault> {
-    let path = format!("/proc/self/fd/{}", memfd.as_raw_fd());
+fn open(path: &str) -> Result<&'static Library, Fault> {
     // SAFETY: this runs the plugin's constructors. They are as trusted as the rest of the plugin, and the jail is in place. It is
     // the only dlopen of this process, so no old library is found by the same path.
-    let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_LOCAL) };
+    let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) };
     match library {
         Ok(library) => Ok(Box::leak(Box::new(library))),
-        Err(error) => Err(Fault::Dlopen(reason(&error).replace(&path, "the plugin"))),
+        Err(error) => Err(Fault::Dlopen(reason(&error).replace(path, "the plugin"))),
     }
 }
 

@@ -1,9 +1,9 @@
-//! Takes the plugin's descriptor off the first message, and checks that nobody can change what is behind it.
+//! Where there is no filter: takes the plugin's descriptor off the first message, and checks that nobody can change what is behind it.
 #![allow(unsafe_code)] // descriptors arrive as bare numbers
 
+use std::fs::File;
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::net::UnixStream;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -16,7 +16,7 @@ use crate::jail;
 const DESCRIPTORS_MAX: usize = 8;
 
 /// Receives the first bytes of the link into `space` and the one descriptor beside them.
-pub(crate) fn receive(socket: &UnixStream, space: &mut [u8]) -> Result<(usize, OwnedFd), Fault> {
+pub(crate) fn receive(socket: &File, space: &mut [u8]) -> Result<(usize, OwnedFd), Fault> {
     let (n, mut descriptors) = loop {
         match receive_any(socket, space) {
             Ok((0, _)) => jail::exit_now(0),
@@ -32,7 +32,7 @@ pub(crate) fn receive(socket: &UnixStream, space: &mut [u8]) -> Result<(usize, O
     }
 }
 
-fn receive_any(socket: &UnixStream, space: &mut [u8]) -> nix::Result<(usize, Vec<OwnedFd>)> {
+fn receive_any(socket: &File, space: &mut [u8]) -> nix::Result<(usize, Vec<OwnedFd>)> {
     let mut control = nix::cmsg_space!([RawFd; DESCRIPTORS_MAX]);
     let mut parts = [IoSliceMut::new(space)];
     let message =

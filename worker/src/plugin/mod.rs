@@ -26,5 +26,5 @@ mod stdio;
 
 pub(crate) use desk::Played;
 pub(crate) use game::{Game, Refused};
-pub(crate) use load::load;
+pub(crate) use load::{Source, load};
 pub(crate) use memfd::receive;

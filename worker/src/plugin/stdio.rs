@@ -5,11 +5,9 @@
 //! its own which is empty after every whole line.
 #![allow(unsafe_code)] // C's stdio
 
-use std::fs::File;
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{BorrowedFd, RawFd};
 
-use crate::fault::Fault;
+use crate::jail::descriptors::PIPES;
 
 unsafe extern "C" {
     /// C's standard output (stdio(3)).
@@ -25,28 +23,20 @@ pub(crate) enum Output {
     Hidden,
 }
 
+/// `/dev/null`, by the jail's arrangement.
+const NULL: RawFd = 0;
+
 /// The places that descriptors 1 and 2 can lead to.
 pub(crate) struct Stdio {
     now: Output,
-    null: OwnedFd,
-    out: OwnedFd,
-    err: OwnedFd,
 }
 
 impl Stdio {
-    /// Remembers the pipes, and makes C's standard output line-buffered, so that a crash loses no whole line.
-    pub(crate) fn new() -> Result<Stdio, Fault> {
+    /// Makes C's standard output line-buffered, so that a crash loses no whole line.
+    pub(crate) fn new() -> Stdio {
         // SAFETY: libc owns `stdout` and nothing has been written to it yet, as setvbuf(3) demands: the plugin is not loaded.
         unsafe { libc::setvbuf(stdout, std::ptr::null_mut(), libc::_IOLBF, 0) };
-        let open = || -> io::Result<Stdio> {
-            Ok(Stdio {
-                now: Output::Shown,
-                null: File::options().write(true).open("/dev/null")?.into(),
-                out: io::stdout().as_fd().try_clone_to_owned()?,
-                err: io::stderr().as_fd().try_clone_to_owned()?,
-            })
-        };
-        open().map_err(|source| Fault::Jail { step: "remember the log pipes", source })
+        Stdio { now: Output::Shown }
     }
 
     /// Leads 1 and 2 to the pipes or to nowhere. Costs nothing when nothing changes.
@@ -56,9 +46,11 @@ impl Stdio {
         }
         flush();
         let (out, err) = match output {
-            Output::Shown => (&self.out, &self.err),
-            Output::Hidden => (&self.null, &self.null),
+            Output::Shown => (PIPES[0], PIPES[1]),
+            Output::Hidden => (NULL, NULL),
         };
+        // SAFETY: the jail has opened these three, and nothing of ours closes them. A plugin that does gets an error from dup2, and no log.
+        let (out, err) = unsafe { (BorrowedFd::borrow_raw(out), BorrowedFd::borrow_raw(err)) };
         // dup2 between open descriptors fails only while another thread opens the same number (dup(2), EBUSY). The worst that follows is
         // a log line too many or too few.
         let _ = nix::unistd::dup2_stdout(out);

@@ -1,27 +1,37 @@
-//! The first message: Hello, with the plugin's descriptor beside it.
+//! The first messages: Confine, which this process obeys, and Hello, which says what to load.
 
-use std::os::fd::OwnedFd;
-
+use croupier_wire::confine::Confine;
 use croupier_wire::frame::Header;
 use croupier_wire::link::{Hello, ToWorker, decode_to_worker};
 
 use crate::fault::Fault;
+use crate::jail::Delivery;
 use crate::link::Link;
-use crate::plugin;
+use crate::plugin::{self, Source};
 
-/// Hello, as the bytes that it came in, and the descriptor.
+/// Hello, as the bytes that it came in, and where the plugin is.
 pub(crate) struct Greeting {
     header: Header,
     body: Vec<u8>,
-    memfd: OwnedFd,
+    source: Source,
 }
 
-/// Waits for Hello and the plugin's descriptor, and takes over the link's limits.
-pub(crate) fn greeting(link: &Link) -> Result<Greeting, Fault> {
-    let memfd = link.receive_first(plugin::receive)?;
+/// Waits to be told how this process is to confine itself.
+pub(crate) fn confine(link: &Link) -> Result<Confine, Fault> {
     let mut body = Vec::new();
     let header = link.next_frame(&mut body)?;
-    let greeting = Greeting { header, body, memfd };
+    Ok(Confine::decode(&header, &body)?)
+}
+
+/// Waits for Hello, and takes over the link's limits.
+pub(crate) fn greeting(link: &Link, delivery: Delivery) -> Result<Greeting, Fault> {
+    let source = match delivery {
+        Delivery::Notified => Source::Notified,
+        Delivery::BesideHello => Source::Memfd(link.receive_first(plugin::receive)?),
+    };
+    let mut body = Vec::new();
+    let header = link.next_frame(&mut body)?;
+    let greeting = Greeting { header, body, source };
     link.set_frame_bytes_max(greeting.hello()?.limits.frame_bytes);
     Ok(greeting)
 }
@@ -36,8 +46,8 @@ impl Greeting {
     }
 
     /// The plugin.
-    pub(crate) fn memfd(&self) -> &OwnedFd {
-        &self.memfd
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
     }
 
     /// The call that Hello made.

@@ -20,7 +20,7 @@ use crate::fault::Fault;
 use crate::link::Link;
 use crate::plugin::{Game, Played, Refused};
 
-pub(crate) use greeting::{Greeting, greeting};
+pub(crate) use greeting::{Greeting, confine, greeting};
 
 /// Whether there is more to serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use croupier_wire::confine::{Confine, Confined, Rlimits};
 use croupier_wire::frame::FrameReader;
 use croupier_wire::link::*;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -91,7 +92,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A process that waits for Hello.
+    /// A process that confined itself by nothing, and waits for Hello with the plugin beside it: here it is about loading and serving, not about the jail.
     pub fn start() -> Worker {
         Worker::start_by(Command::new(env!("CARGO_BIN_EXE_croupier-worker")).env_clear())
     }
@@ -109,7 +110,28 @@ impl Worker {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the worker starts");
-        Worker { child, link: ours, reader: FrameReader::new(LINK_VERSION, FRAME_BYTES_MAX), next_id: 1 }
+        let reader = FrameReader::new(LINK_VERSION, FRAME_BYTES_MAX);
+        let mut worker = Worker { child, link: ours, reader, next_id: 1 };
+        worker.confine_by_nothing();
+        worker
+    }
+
+    fn confine_by_nothing(&mut self) {
+        let rlimits = Rlimits { data_bytes: 0, address_bytes: 0, stack_bytes: 0, open_files: 0, threads: 0 };
+        let mut frame = Vec::new();
+        Confine { version: LINK_VERSION, layers: 0, rlimits, threads: true }.put(&mut frame).expect("fits");
+        self.link.write_all(&frame).expect("the worker listens");
+        loop {
+            if let Some((header, body)) = self.reader.next().expect("frames") {
+                let confined = Confined::decode(&header, body).expect("Confined");
+                assert_eq!(confined.layers, 0);
+                return;
+            }
+            match self.link.read(self.reader.space()) {
+                Ok(0) | Err(_) => panic!("the worker ended before it confined itself"),
+                Ok(n) => self.reader.filled(n),
+            }
+        }
     }
 
     /// One that was given this plugin and has said Welcome (or failed to).

@@ -42,7 +42,7 @@ use ending::Ended;
 use timers::{Alarm, Timers};
 use trust::Trust;
 pub use view::OutputsError;
-use workers::{Call, CallKind, Worker, WorkerPhase};
+use workers::{Call, CallKind, Expect, Worker, WorkerPhase};
 
 /// One plugin's sessions and workers.
 #[derive(Debug)]
@@ -199,6 +199,18 @@ impl Game {
             Alarm::Worker(worker) => workers.contains_key(worker),
             Alarm::Respawn => true,
         });
+    }
+
+    /// Session and number of the turn that a worker plays, when there is no doubt: it has one call to answer, and that is a turn.
+    pub fn playing(&self, worker: WorkerId) -> Option<(SessionId, u64)> {
+        let calls = &self.workers.get(&worker)?.calls;
+        match calls.front().filter(|_| calls.len() == 1)?.what {
+            CallKind::Turn(session, seq) => Some((session, seq)),
+            CallKind::Replay(session, Expect::Outcome { seq, .. } | Expect::Tick { seq, .. }) => {
+                Some((session, seq))
+            }
+            _ => None,
+        }
     }
 
     /// When the next [`Event::Wake`] is due, by the monotonic clock. May be early, never late.

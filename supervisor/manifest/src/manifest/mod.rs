@@ -9,6 +9,7 @@
 
 mod depth;
 mod error;
+mod isolation;
 pub mod limits;
 pub mod ratio;
 mod rules;
@@ -21,6 +22,7 @@ use serde::Deserialize;
 
 pub use depth::DEPTH_MAX;
 pub use error::ManifestError;
+pub use isolation::Isolation;
 pub use limits::Limits;
 pub use ratio::Ratio;
 pub use words::{BetName, Permission, PluginName, Topic};
@@ -75,6 +77,9 @@ pub struct Manifest {
     /// What payloads are.
     #[serde(default)]
     pub payload: Payload,
+    /// How much its workers must be confined, at least; without it the operator decides alone.
+    #[serde(default)]
+    pub isolation: Option<Isolation>,
     /// What game it is.
     pub game: Game,
     /// How many play.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{
     AUTHOR_BYTES_MAX, AUTHORS_MAX, BETS_MAX, DEPENDENCIES_MAX, DESCRIPTION_BYTES_MAX, GameType,
-    IDLE_TIMEOUT_MS_MAX, LICENSE_BYTES_MAX, Manifest, ManifestError, PARAMETERS_MAX, PERMISSIONS_MAX,
-    PLAYERS_MAX, Permission, TICK_MS_MAX, limits,
+    IDLE_TIMEOUT_MS_MAX, Isolation, LICENSE_BYTES_MAX, Manifest, ManifestError, PARAMETERS_MAX,
+    PERMISSIONS_MAX, PLAYERS_MAX, Permission, TICK_MS_MAX, limits,
 };
 
 /// Longest version, in bytes; semver itself has no limit.
@@ -47,6 +47,12 @@ fn about(manifest: &Manifest) -> Result<(), ManifestError> {
     let spdx = |c: char| c.is_ascii_alphanumeric() || " .+-()".contains(c);
     if !manifest.license.chars().all(spdx) {
         return Err(broken("license", "must be an SPDX expression such as \"MIT OR Apache-2.0\""));
+    }
+    if manifest.isolation == Some(Isolation::Off) {
+        return Err(broken(
+            "isolation",
+            "may be \"standard\" or \"strict\"; \"off\" is for the operator to say",
+        ));
     }
     if manifest.state_version == 0 {
         return Err(broken("state_version", "must be 1 or more"));

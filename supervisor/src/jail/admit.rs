@@ -1,0 +1,156 @@
+//! The talk with a new worker before Hello: it is told how to confine itself, says what it did, and is looked at from outside. Only then does it get a plugin.
+//!
+//! Blocking: a matter of a few milliseconds, on a thread that may block.
+
+use std::io::{self, IoSliceMut, Write as _};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use croupier_notify::Listener;
+use croupier_wire::confine::{CONFINE_FRAME_BYTES_MAX, Confine, Confined, layer};
+use croupier_wire::frame::{FrameReader, Header, Kind};
+use croupier_wire::link::{FromWorker, LINK_VERSION, decode_from_worker};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
+use thiserror::Error;
+
+use super::outside::{Facts, examine};
+use super::plan::{Plan, Threads};
+use super::value::Isolation;
+use crate::game::fault_text;
+use crate::worker::launcher::Launched;
+
+/// Why a worker is not given its plugin.
+#[derive(Debug, Error)]
+pub enum AdmitError {
+    /// It ended before it was confined.
+    #[error("the worker ended before it had confined itself; what it said is in the log")]
+    Ended,
+    /// It could not confine itself.
+    #[error("{0}")]
+    Fault(String),
+    /// It is confined by less than is demanded.
+    #[error(
+        "isolation = \"{level}\" is demanded, and this system gives a worker less: {}; mend that, or lower `isolation` in the config if the plugin's manifest allows it",
+        missing.join("; ")
+    )]
+    Less {
+        /// What is demanded.
+        level: &'static str,
+        /// What is missing, and how to get it.
+        missing: Vec<String>,
+    },
+    /// It took too long.
+    #[error("the worker did not confine itself within {ms} ms")]
+    Late {
+        /// The limit.
+        ms: u128,
+    },
+    /// It made no sense.
+    #[error("the worker's first message: {0}; install croupier and croupier-worker from one release")]
+    Protocol(String),
+    /// The link.
+    #[error("the worker's link: {0}")]
+    Link(#[from] io::Error),
+}
+
+/// A worker that is confined enough.
+#[derive(Debug)]
+pub struct Admitted {
+    /// What confines it.
+    pub isolation: Isolation,
+    /// Where the calls arrive that its filter passes on; none with isolation off.
+    pub listener: Option<Listener>,
+}
+
+/// Has a worker confine itself, and checks it.
+///
+/// # Errors
+/// [`AdmitError`]; the worker is to be ended then.
+pub fn admit(launched: &Launched, plan: &Plan, patience: Duration) -> Result<Admitted, AdmitError> {
+    let layers = plan.layers(launched.namespaces);
+    let mut rlimits = plan.rlimits;
+    if launched.namespaces == 0 {
+        // It would count every process of this user.
+        rlimits.threads = 0;
+    }
+    let threads = plan.threads == Threads::Granted;
+    let mut frame = Vec::new();
+    Confine { version: LINK_VERSION, layers, rlimits, threads }.put(&mut frame).map_err(io::Error::other)?;
+    (&launched.link).write_all(&frame).map_err(|_| AdmitError::Ended)?;
+    let (header, body, descriptor) = hear(&launched.link, patience)?;
+    let confined = understand(&header, &body)?;
+    let listener = match (confined.layers & layer::SECCOMP != 0, descriptor) {
+        (true, Some(listener)) => Some(Listener::from(listener)),
+        (false, None) => None,
+        _ => return Err(AdmitError::Protocol("a filter and its listener do not come together".into())),
+    };
+    let isolation = examine(&Facts {
+        pid: launched.handle.pid(),
+        plan,
+        namespaces: launched.namespaces,
+        why: &launched.why,
+        uid: launched.uid,
+        confined: &confined,
+    });
+    let missing = isolation.missing();
+    // A test that leaves a layer out knows what it does.
+    if missing.is_empty() || plan.without != 0 {
+        Ok(Admitted { isolation, listener })
+    } else {
+        Err(AdmitError::Less { level: plan.level.as_str(), missing })
+    }
+}
+
+fn understand(header: &Header, body: &[u8]) -> Result<Confined, AdmitError> {
+    if header.kind == Kind::Error
+        && let Ok(FromWorker::Fault { code, text }) = decode_from_worker(header, body)
+    {
+        return Err(AdmitError::Fault(fault_text(code, text)));
+    }
+    Confined::decode(header, body).map_err(|error| AdmitError::Protocol(error.to_string()))
+}
+
+/// One frame, and the descriptor beside it.
+fn hear(link: &UnixStream, patience: Duration) -> Result<(Header, Vec<u8>, Option<OwnedFd>), AdmitError> {
+    let due = Instant::now() + patience;
+    let mut reader = FrameReader::new(LINK_VERSION, CONFINE_FRAME_BYTES_MAX);
+    let mut descriptor = None;
+    loop {
+        if let Some((header, body)) =
+            reader.next().map_err(|error| AdmitError::Protocol(error.to_string()))?
+        {
+            let heard = (header, body.to_vec(), descriptor);
+            link.set_read_timeout(None)?;
+            return if reader.is_partial() {
+                Err(AdmitError::Protocol("something follows it".into()))
+            } else {
+                Ok(heard)
+            };
+        }
+        let left = due.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(AdmitError::Late { ms: patience.as_millis() });
+        }
+        link.set_read_timeout(Some(left))?;
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut parts = [IoSliceMut::new(reader.space())];
+        let read = match rustix::net::recvmsg(link, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            Ok(message) => message.bytes,
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => continue,
+            Err(rustix::io::Errno::CONNRESET) => 0,
+            Err(error) => return Err(AdmitError::Link(error.into())),
+        };
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+                descriptors.for_each(|received| descriptor = Some(received));
+            }
+        }
+        if read == 0 {
+            return Err(AdmitError::Ended);
+        }
+        reader.filled(read);
+    }
+}

@@ -1,0 +1,164 @@
+//! One thread per worker, which decides on the system calls that its filter passes on, from before the plugin is there until the worker has ended.
+//!
+//! ```text
+//!  Loading ── run ──▶ Running       no way back
+//! ```
+//!
+//! A thread and not a task: it must answer while the runtime is busy, and for workers that have no runtime around them.
+
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use croupier_notify::{Call, Listener};
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::decide::{Decision, EPERM, Loading, refuse};
+use super::denial::{Consequence, Denial, Denials};
+use super::locate::locate;
+use super::names;
+
+/// Stack of a warden, in bytes: it has little to do.
+const STACK_BYTES: usize = 128 << 10;
+
+/// Whom a warden watches, and whom it tells.
+pub struct Watch {
+    /// The plugin.
+    pub plugin: String,
+    /// Its version.
+    pub version: String,
+    /// The worker.
+    pub worker: u64,
+    /// Its process.
+    pub pid: u32,
+    /// The verified plugin: read-only, with an offset of its own.
+    pub binary: OwnedFd,
+    /// Refused calls after which [`Watch::excess`] is called; 0 for never.
+    pub denied_calls_max: u32,
+    /// Where refused calls are told.
+    pub denials: Arc<dyn Denials>,
+    /// Session and turn that the worker plays, as far as known.
+    pub playing: Box<dyn Fn() -> Option<(u64, u64)> + Send>,
+    /// Ends the worker, for this reason.
+    pub excess: Box<dyn Fn(String) + Send>,
+}
+
+/// The handle to a warden's thread, which ends with the worker.
+#[derive(Debug, Clone)]
+pub struct Warden {
+    running: Arc<AtomicBool>,
+}
+
+impl Warden {
+    /// Starts watching.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub fn start(listener: Listener, watch: Watch) -> io::Result<Warden> {
+        let running = Arc::new(AtomicBool::new(false));
+        let warden = Warden { running: running.clone() };
+        let post = Post { listener, watch, running, loading: Loading::default(), denied: 0 };
+        std::thread::Builder::new()
+            .name("warden".into())
+            .stack_size(STACK_BYTES)
+            .spawn(move || post.stand())?;
+        Ok(warden)
+    }
+
+    /// The plugin is loaded: from now on everything is refused, for good.
+    pub fn run(&self) {
+        self.running.store(true, Ordering::Release);
+    }
+}
+
+struct Post {
+    listener: Listener,
+    watch: Watch,
+    running: Arc<AtomicBool>,
+    loading: Loading,
+    denied: u64,
+}
+
+impl Post {
+    /// Until nobody is left whom the filter confines.
+    fn stand(mut self) {
+        loop {
+            let mut polled = [PollFd::new(&self.listener, PollFlags::IN)];
+            match poll(&mut polled, None) {
+                Ok(_) => {}
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(_) => return,
+            }
+            let seen = polled[0].revents();
+            if seen.contains(PollFlags::IN) {
+                match self.listener.receive() {
+                    Ok(Some(call)) => self.meet(&call),
+                    Ok(None) => {}
+                    Err(error) => return self.give_up(&error),
+                }
+            } else if seen.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+                return;
+            }
+        }
+    }
+
+    fn meet(&mut self, call: &Call) {
+        let decision =
+            if self.running.load(Ordering::Acquire) { refuse(call) } else { self.loading.decide(call) };
+        let done = match decision {
+            Decision::Resume => self.listener.resume(call),
+            Decision::GivePlugin => match self.listener.give_fd(call, self.watch.binary.as_fd()) {
+                Ok(number) => {
+                    number.into_iter().for_each(|number| self.loading.given(number));
+                    Ok(())
+                }
+                Err(error) => {
+                    tracing::error!(plugin = self.watch.plugin, worker = self.watch.worker, %error, "a worker could not be given its plugin");
+                    self.listener.refuse(call, EPERM)
+                }
+            },
+            Decision::Refuse(errno) => return self.deny(call, errno),
+        };
+        if let Err(error) = done {
+            self.give_up(&error);
+        }
+    }
+
+    fn deny(&mut self, call: &Call, errno: i32) {
+        self.denied += 1;
+        let max = self.watch.denied_calls_max;
+        let fatal = max > 0 && self.denied >= u64::from(max);
+        let denial = Denial {
+            plugin: self.watch.plugin.clone(),
+            version: self.watch.version.clone(),
+            worker: self.watch.worker,
+            playing: (self.watch.playing)(),
+            call: names::name(call),
+            arch: names::arch(call),
+            args: call.args,
+            at: locate(self.watch.pid, call),
+            count: self.denied,
+            consequence: if fatal { Consequence::Fatal } else { Consequence::Refused(errno) },
+        };
+        if max == 0 || self.denied <= u64::from(max) {
+            self.watch.denials.denied(&denial);
+        }
+        if fatal {
+            // It is not answered: the caller waits for the signal that ends it.
+            (self.watch.excess)(format!(
+                "it made {} system calls that its jail refuses, the last one {}",
+                self.denied, denial.call
+            ));
+            return;
+        }
+        if let Err(error) = self.listener.refuse(call, errno) {
+            self.give_up(&error);
+        }
+    }
+
+    /// Without a warden the worker would hang at its next call.
+    fn give_up(&self, error: &io::Error) {
+        (self.watch.excess)(format!("its system calls cannot be decided on any more: {error}"));
+    }
+}

@@ -1,0 +1,301 @@
+//! A supervisor with the attacker and a neighbour in it.
+#![allow(clippy::print_stdout, reason = "tests say why they skip")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use croupier::events::{PushTo, Turns};
+use croupier::jail::{Denial, Denials};
+use croupier::registry::PluginOptions;
+use croupier::supervisor::config::IsolationOff;
+use croupier::{Supervisor, SupervisorConfig};
+use croupier_client::blocking::Client;
+use croupier_client::{OpenOptions, Player};
+use croupier_wire::door::{Push, What};
+use tokio::runtime::Runtime;
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn target_dir() -> PathBuf {
+    let exe = std::env::current_exe().expect("a path");
+    exe.parent().and_then(Path::parent).expect("two directories up").to_owned()
+}
+
+/// The worker's binary, built if this test was built without it.
+pub(crate) fn worker() -> PathBuf {
+    let worker = target_dir().join("croupier-worker");
+    if !worker.is_file() {
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "-p", "croupier-worker", "--manifest-path"])
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))
+            .arg("--target-dir")
+            .arg(target_dir().parent().expect("a target directory"))
+            .status();
+        assert!(built.expect("cargo runs").success(), "cargo builds the worker");
+    }
+    worker
+}
+
+fn compile(source: &str, flags: &[String], into: &Path) {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let built = Command::new("cc")
+        .current_dir(here.join("tests/jailed"))
+        .args(["-std=gnu11", "-O1", "-w", "-fPIC", "-shared", "-pthread", "-I"])
+        .arg(here.join("../plugin-abi/include"))
+        .args(["-I", "../../../plugins/dice"])
+        .args(flags)
+        .arg("-o")
+        .arg(into)
+        .arg(source)
+        .output();
+    match built {
+        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
+        Err(error) => panic!("the attacks are in C, and `cc` cannot be started: {error}"),
+    }
+}
+
+/// How the attacker is built.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Attacker {
+    pub(crate) constructor: Option<&'static str>,
+    pub(crate) permissions: &'static str,
+    pub(crate) manifest: &'static str,
+    pub(crate) wall: Option<&'static str>,
+    pub(crate) threads: Option<&'static str>,
+}
+
+impl Attacker {
+    fn build(&self, into: &Path) {
+        let quoted = |name: &str, text: &str| {
+            format!("-D{name}=\"{}\"", text.replace('"', "\\\"").replace('\n', "\\n"))
+        };
+        let mut flags = vec![quoted("REQUEST", self.permissions), quoted("ISOLATION", self.manifest)];
+        flags.extend(self.threads.map(|threads| quoted("THREADS", threads)));
+        flags.extend(self.wall.map(|ms| quoted("WALL", ms)));
+        flags.extend(self.constructor.map(|name| format!("-DCTOR={name}")));
+        compile("attack.c", &flags, into);
+    }
+}
+
+/// Plugins that most cases use, built once.
+fn usual() -> &'static (tempfile::TempDir, PathBuf, PathBuf) {
+    static BUILT: OnceLock<(tempfile::TempDir, PathBuf, PathBuf)> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (hostile, dice) = (dir.path().join("libhostile.so"), dir.path().join("libdice.so"));
+        Attacker::default().build(&hostile);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/dice");
+        // The manifest is included by a path relative to where the compiler runs.
+        let built = Command::new("cc")
+            .current_dir(root)
+            .args(["-std=c99", "-O2", "-fPIC", "-shared", "-I", "../../plugin-abi/include", "-I", ".", "-o"])
+            .arg(&dice)
+            .arg("dice.c")
+            .status();
+        assert!(built.expect("cc runs").success());
+        (dir, hostile, dice)
+    })
+}
+
+/// The neighbour and the usual attacker.
+pub(crate) fn usual_files() -> (&'static Path, &'static Path) {
+    let (_, hostile, dice) = usual();
+    (dice, hostile)
+}
+
+/// What was refused, as told.
+#[derive(Default)]
+pub(crate) struct Told(Mutex<Vec<Denial>>);
+
+impl Denials for Told {
+    fn denied(&self, denial: &Denial) {
+        self.0.lock().expect("no panic").push(denial.clone());
+    }
+}
+
+struct Events(Arc<Mutex<Vec<String>>>);
+
+impl PushTo for Events {
+    fn push(&self, push: Push) {
+        if let Push::Event(event) = push
+            && let What::WorkerDied { cause, .. } = event.what
+        {
+            self.0.lock().expect("no panic").push(cause);
+        }
+    }
+
+    fn is_abandoned(&self) -> bool {
+        false
+    }
+}
+
+/// A supervisor with the attacker and the neighbour.
+pub(crate) struct Arena {
+    pub(crate) client: Client,
+    pub(crate) supervisor: Supervisor,
+    told: Arc<Told>,
+    causes: Arc<Mutex<Vec<String>>>,
+    runtime: Runtime,
+    neighbour: Option<croupier_client::blocking::Session>,
+    _dir: tempfile::TempDir,
+}
+
+/// What came of an attack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The plugin's own result.
+    Result(i64),
+    /// Its caller was refused: the text.
+    Refused(String),
+}
+
+impl Arena {
+    /// With the usual attacker.
+    pub(crate) fn usual(options: PluginOptions) -> Arena {
+        Arena::with(&Attacker::default(), options).expect("the attacker loads")
+    }
+
+    /// With this one. The error is why it was not loaded.
+    pub(crate) fn with(attacker: &Attacker, options: PluginOptions) -> Result<Arena, (String, Vec<Denial>)> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (_, hostile, dice) = usual();
+        let special = dir.path().join("libhostile.so");
+        let hostile = if *attacker == Attacker::default() {
+            hostile
+        } else {
+            attacker.build(&special);
+            &special
+        };
+        // What workers say before they end is there when a test fails.
+        let _ = tracing_subscriber::fmt().with_test_writer().try_init();
+        let told = Arc::new(Told::default());
+        let runtime = Runtime::new().expect("a runtime");
+        let config = SupervisorConfig::new()
+            .worker_binary(worker())
+            .denials(told.clone())
+            .isolation_off(IsolationOff::Allowed)
+            .plugin("hostile", options);
+        let supervisor = Supervisor::start(config, runtime.handle().clone()).expect("a supervisor");
+        let causes = Arc::new(Mutex::new(Vec::new()));
+        supervisor.follow_events(Box::new(Events(causes.clone())), Turns::Left).expect("room");
+        let client = Client::embedded(supervisor.backend());
+        client.load(dice.to_str().expect("UTF-8")).expect("the neighbour loads");
+        let neighbour = client.open("dice", "{}", OpenOptions::default()).expect("the neighbour opens");
+        let loaded = client.load(hostile.to_str().expect("UTF-8"));
+        let neighbour = Some(neighbour);
+        let arena = Arena { client, supervisor, told, causes, runtime, neighbour, _dir: dir };
+        match loaded {
+            Ok(_) => Ok(arena),
+            Err(error) => {
+                let denied = arena.denied();
+                arena.end();
+                Err((error.to_string(), denied))
+            }
+        }
+    }
+
+    /// Has the attacker do it, in a turn.
+    pub(crate) fn attack(&self, name: &str) -> Outcome {
+        let session = self.client.open("hostile", "{}", OpenOptions::default()).expect("opens");
+        match session.act(Player(1), format!("\"{name}\"")) {
+            Ok(done) => {
+                let text = String::from_utf8(done.reply.to_vec()).expect("UTF-8");
+                Outcome::Result(text.parse().expect("a number"))
+            }
+            Err(error) => Outcome::Refused(format!("{:?}: {error}", error.code())),
+        }
+    }
+
+    /// What was refused so far.
+    pub(crate) fn denied(&self) -> Vec<Denial> {
+        self.told.0.lock().expect("no panic").clone()
+    }
+
+    /// Why the attacker's workers died so far, at least one.
+    pub(crate) fn causes(&self) -> Vec<String> {
+        let due = Instant::now() + PATIENCE;
+        loop {
+            let causes = self.causes.lock().expect("no panic").clone();
+            if !causes.is_empty() || Instant::now() > due {
+                return causes;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The same, without waiting for one.
+    pub(crate) fn causes_so_far(&self) -> Vec<String> {
+        self.causes.lock().expect("no panic").clone()
+    }
+
+    /// What confines the attacker's worker, and its pid.
+    pub(crate) fn isolation(&self) -> (u32, String) {
+        let workers = self.client.workers().expect("workers");
+        let worker = workers.into_iter().find(|worker| worker.plugin == "hostile").expect("the attacker's");
+        (worker.pid, worker.isolation)
+    }
+
+    /// Ends it all; the neighbour must have served without noticing.
+    pub(crate) fn end(mut self) {
+        let neighbour = self.neighbour.take().expect("until here");
+        for _ in 0..3 {
+            neighbour.act(Player(0), r#"{"roll":true}"#).expect("the neighbour serves on");
+        }
+        let infos = self.client.plugins(Some("dice")).expect("plugins");
+        assert_eq!((infos[0].workers_lost, infos[0].poison), (0, 0), "the neighbour's worker lives");
+        drop(neighbour);
+        self.runtime.block_on(self.supervisor.shutdown());
+    }
+}
+
+impl Arena {
+    /// Ends it all; the neighbour may have been restarted, but must serve.
+    pub(crate) fn end_without_looking(mut self) {
+        let neighbour = self.neighbour.take().expect("until here");
+        neighbour.act(Player(0), r#"{"roll":true}"#).expect("the neighbour serves on");
+        drop(neighbour);
+        self.runtime.block_on(self.supervisor.shutdown());
+    }
+}
+
+/// The tests that are run again as an ordinary user.
+pub(crate) const ORDINARY: &str = "CROUPIER_TEST_ORDINARY";
+
+/// Runs this test program's other tests once more as an ordinary user, if we are root.
+pub(crate) fn again_as_ordinary_user(filter: &str) {
+    use std::os::unix::process::CommandExt as _;
+    const NOBODY: u32 = 65_534;
+    if std::env::var_os(ORDINARY).is_some() || !nix::unistd::geteuid().is_root() {
+        println!("SKIPPED: this user is an ordinary one already");
+        return;
+    }
+    let home = tempfile::tempdir().expect("a directory");
+    std::os::unix::fs::chown(home.path(), Some(NOBODY), Some(NOBODY)).expect("root may");
+    // Directories on the way may be root's alone; the test program and the worker are copied out of them.
+    let (test, worker_copy) = (home.path().join("deps/jailed"), home.path().join("croupier-worker"));
+    std::fs::create_dir(home.path().join("deps")).expect("a directory");
+    std::fs::copy(std::env::current_exe().expect("a path"), &test).expect("copies");
+    std::fs::copy(worker(), &worker_copy).expect("copies");
+    let run = Command::new(&test)
+        .args([filter, "--test-threads=2"])
+        .env(ORDINARY, "1")
+        .env("TMPDIR", home.path())
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output();
+    match run {
+        Ok(output) => {
+            let text = format!(
+                "{}{}",
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            );
+            assert!(output.status.success(), "as an ordinary user:\n{text}");
+            assert!(text.contains("test result: ok") && !text.contains("0 passed"), "{text}");
+        }
+        Err(error) => println!("SKIPPED: the tests cannot be started as another user: {error}"),
+    }
+}

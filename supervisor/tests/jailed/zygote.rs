@@ -1,0 +1,31 @@
+//! The zygote's death is survived.
+
+use croupier::registry::PluginOptions;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::arena::{Arena, Outcome};
+
+fn parent_of(pid: u32) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+    let rest = stat.rsplit_once(") ").expect("a name").1;
+    rest.split(' ').nth(1).expect("a parent").parse().expect("a number")
+}
+
+#[test]
+fn when_the_zygote_dies_workers_die_and_are_replaced_by_another_ones() {
+    let arena = Arena::usual(PluginOptions::default());
+    let (worker, _) = arena.isolation();
+    let zygote = parent_of(worker);
+    assert_ne!(zygote, std::process::id(), "workers are the zygote's children");
+    assert_eq!(parent_of(zygote), std::process::id());
+    kill(Pid::from_raw(zygote as i32), Signal::SIGKILL).expect("our child's child");
+    assert!(!arena.causes().is_empty(), "its workers are gone");
+    // A turn goes through, in a worker of another zygote.
+    assert_eq!(arena.attack("open_file"), Outcome::Result(-2));
+    let (again, _) = arena.isolation();
+    assert_ne!((parent_of(again), again), (zygote, worker));
+    assert!(arena.causes().iter().all(|cause| cause.contains("signal 9")), "{:?}", arena.causes());
+    // The neighbour's worker died too, which is nobody's fault; it is not held against it, and not looked at as in other tests.
+    arena.end_without_looking();
+}

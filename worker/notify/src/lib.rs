@@ -1,0 +1,148 @@
+//! The supervisor's end of a worker's system call filter: safe wrappers around seccomp user notification (seccomp_unotify(2)).
+//!
+//! ```text
+//!  worker: call that the filter does not know ─▶ stops ─▶ Listener::receive ─▶ decide ─┬─ refuse(errno)
+//!                                                                                    ├─ resume   (the kernel makes the call after all)
+//!                                                                                    └─ give_fd  (an `openat` is answered with a descriptor of ours)
+//! ```
+//!
+//! A crate of its own because three `ioctl`s need `unsafe`, and the supervisor has none. It decides nothing. Whoever decides looks at numbers alone: what an argument
+//! points to belongs to the worker, which can change it after it was looked at.
+#![allow(unsafe_code)] // three ioctls
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// `AUDIT_ARCH_X86_64` (linux/audit.h).
+pub const ARCH_X86_64: u32 = 0xc000_003e;
+/// `AUDIT_ARCH_I386`: a 64-bit process gets there by `int 0x80`.
+pub const ARCH_I386: u32 = 0x4000_0003;
+/// Set in the number of an x32 call.
+pub const X32_BIT: u32 = 0x4000_0000;
+
+/// A call that waits for a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// Names this very call.
+    pub id: u64,
+    /// The calling thread, as numbered in the pid namespace of whoever reads.
+    pub thread: u32,
+    /// `AUDIT_ARCH_*`.
+    pub arch: u32,
+    /// The call's number.
+    pub number: u32,
+    /// Where in the process the call was made.
+    pub ip: u64,
+    /// Its arguments, unlooked at.
+    pub args: [u64; 6],
+}
+
+/// A filter's listener. Readable when a call waits; hung up when nobody is left whom the filter confines.
+#[derive(Debug)]
+pub struct Listener {
+    fd: OwnedFd,
+}
+
+impl From<OwnedFd> for Listener {
+    fn from(fd: OwnedFd) -> Listener {
+        Listener { fd }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Listener {
+    /// Takes a call. To be called when the listener is readable, by one reader; it blocks otherwise. `None` when the caller has died meanwhile.
+    ///
+    /// # Errors
+    /// When the descriptor is no listener.
+    pub fn receive(&self) -> io::Result<Option<Call>> {
+        // The kernel refuses a buffer that is not zero.
+        let mut raw = MaybeUninit::<libc::seccomp_notif>::zeroed();
+        // SAFETY: the kernel writes at most the size that is encoded in the request, which is that of `seccomp_notif`, into memory of ours.
+        let result =
+            unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, raw.as_mut_ptr()) };
+        if result < 0 {
+            return gone(io::Error::last_os_error()).map(|()| None);
+        }
+        // SAFETY: integers only, for which all zeros and whatever the kernel wrote are values.
+        let raw = unsafe { raw.assume_init() };
+        let libc::seccomp_notif { id, pid, data, .. } = raw;
+        let (number, arch) = (data.nr.cast_unsigned(), data.arch);
+        Ok(Some(Call { id, thread: pid, arch, number, ip: data.instruction_pointer, args: data.args }))
+    }
+
+    /// The call fails with this error number.
+    ///
+    /// # Errors
+    /// When the descriptor is no listener. A caller that has died is no error.
+    pub fn refuse(&self, call: &Call, errno: i32) -> io::Result<()> {
+        self.respond(&libc::seccomp_notif_resp { id: call.id, val: 0, error: -errno, flags: 0 })
+    }
+
+    /// The kernel makes the call after all. Only for calls whose arguments are all numbers.
+    ///
+    /// # Errors
+    /// As [`Listener::refuse`].
+    pub fn resume(&self, call: &Call) -> io::Result<()> {
+        let flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32;
+        self.respond(&libc::seccomp_notif_resp { id: call.id, val: 0, error: 0, flags })
+    }
+
+    /// The call returns a new descriptor in the caller's table, close-on-exec, for the same open file as `fd`. Its number, or `None` when the caller has died.
+    ///
+    /// # Errors
+    /// When the caller's table is full, or the descriptor is no listener.
+    pub fn give_fd(&self, call: &Call, fd: BorrowedFd<'_>) -> io::Result<Option<u32>> {
+        let request = libc::seccomp_notif_addfd {
+            id: call.id,
+            // Adding the descriptor and answering the call are one step: no moment in between in which the call could be interrupted and made again.
+            flags: libc::SECCOMP_ADDFD_FLAG_SEND as u32,
+            srcfd: fd.as_raw_fd().cast_unsigned(),
+            newfd: 0,
+            newfd_flags: libc::O_CLOEXEC.cast_unsigned(),
+        };
+        // SAFETY: the kernel reads a `seccomp_notif_addfd` of ours; `fd` is open for as long as it is borrowed.
+        let result =
+            unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw const request) };
+        if result < 0 {
+            return gone(io::Error::last_os_error()).map(|()| None);
+        }
+        Ok(Some(result.cast_unsigned()))
+    }
+
+    fn respond(&self, response: &libc::seccomp_notif_resp) -> io::Result<()> {
+        let response: *const libc::seccomp_notif_resp = response;
+        // SAFETY: the kernel reads a `seccomp_notif_resp` of ours.
+        let result = unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, response) };
+        if result < 0 { gone(io::Error::last_os_error()) } else { Ok(()) }
+    }
+}
+
+/// The caller has died, or a signal came first: nothing to be done.
+fn gone(error: io::Error) -> io::Result<()> {
+    match error.raw_os_error() {
+        Some(libc::ENOENT | libc::EINTR) => Ok(()),
+        _ => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_listener_is_said_to_be_none() {
+        let listener = Listener::from(OwnedFd::from(std::fs::File::open("/dev/null").unwrap()));
+        assert!(listener.receive().is_err());
+        let call = Call { id: 1, thread: 1, arch: ARCH_X86_64, number: 0, ip: 0, args: [0; 6] };
+        assert!(listener.refuse(&call, libc::EPERM).is_err());
+        assert!(listener.resume(&call).is_err());
+        assert!(listener.give_fd(&call, listener.as_fd()).is_err());
+    }
+}

@@ -1,0 +1,205 @@
+//! A filter program (seccomp(2), "struct seccomp_data") from rules: a call is allowed when all checks of its rule pass, and goes to the supervisor otherwise.
+//!
+//! Classic BPF jumps forward only, by at most 255. Each rule is a block that always ends in a return, so the call's number stays loaded from one rule to the next.
+
+use libc::sock_filter;
+
+/// `AUDIT_ARCH_X86_64` (linux/audit.h).
+const ARCH: u32 = 0xc000_003e;
+/// Numbers from here on are x32 calls.
+const X32: u32 = 0x4000_0000;
+/// Offsets in `struct seccomp_data`.
+const NUMBER_AT: u32 = 0;
+const ARCH_AT: u32 = 4;
+const ARGS_AT: u32 = 16;
+
+/// What is asked of one argument; its low 32 bits are looked at, as the kernel does with descriptors, signals, protections and flags.
+#[derive(Debug, Clone)]
+pub(super) enum Check {
+    /// It is one of these.
+    In(u32, Vec<u32>),
+    /// It is none of these.
+    NotIn(u32, Vec<u32>),
+    /// It has none of these bits.
+    Without(u32, u32),
+}
+
+/// What becomes of a call.
+#[derive(Debug, Clone)]
+pub(super) enum Verdict {
+    /// Made when all of these pass.
+    AllowIf(Vec<Check>),
+    /// Fails with this error, without asking anybody.
+    Errno(u32),
+}
+
+/// A call's number, and what becomes of it.
+pub(super) type Rule = (libc::c_long, Verdict);
+
+/// The whole program. Other architectures, x32, and whatever has no rule go to the supervisor.
+pub(super) fn program(rules: &[Rule]) -> Vec<sock_filter> {
+    let mut program = vec![
+        load(ARCH_AT),
+        jump(libc::BPF_JEQ, ARCH, 1, 0),
+        give(libc::SECCOMP_RET_USER_NOTIF),
+        load(NUMBER_AT),
+        jump(libc::BPF_JGE, X32, 0, 1),
+        give(libc::SECCOMP_RET_USER_NOTIF),
+    ];
+    for (number, verdict) in rules {
+        let block = block(verdict);
+        let number = u32::try_from(*number).expect("numbers of calls are small");
+        program.push(jump(libc::BPF_JEQ, number, 0, length(&block)));
+        program.extend(block);
+    }
+    program.push(give(libc::SECCOMP_RET_USER_NOTIF));
+    program
+}
+
+fn block(verdict: &Verdict) -> Vec<sock_filter> {
+    let mut block = Vec::new();
+    match verdict {
+        Verdict::Errno(errno) => block.push(give(libc::SECCOMP_RET_ERRNO | errno)),
+        Verdict::AllowIf(checks) => {
+            checks.iter().for_each(|check| block.extend(self::check(check)));
+            block.push(give(libc::SECCOMP_RET_ALLOW));
+        }
+    }
+    block
+}
+
+/// Goes on after its last instruction when the check passes, and returns otherwise.
+fn check(check: &Check) -> Vec<sock_filter> {
+    let refuse = give(libc::SECCOMP_RET_USER_NOTIF);
+    match check {
+        Check::In(arg, values) => {
+            let mut code = vec![load(ARGS_AT + 8 * arg)];
+            // Over the comparisons that are left, and over the refusal.
+            code.extend(
+                values
+                    .iter()
+                    .enumerate()
+                    .map(|(i, value)| jump(libc::BPF_JEQ, *value, left(values, i) + 1, 0)),
+            );
+            code.push(refuse);
+            code
+        }
+        Check::NotIn(arg, values) => {
+            let mut code = vec![load(ARGS_AT + 8 * arg)];
+            // Over the comparisons that are left, and over the way out, to the refusal.
+            code.extend(
+                values
+                    .iter()
+                    .enumerate()
+                    .map(|(i, value)| jump(libc::BPF_JEQ, *value, left(values, i) + 1, 0)),
+            );
+            code.push(jump(libc::BPF_JA, 1, 0, 0));
+            code.push(refuse);
+            code
+        }
+        Check::Without(arg, bits) => {
+            vec![load(ARGS_AT + 8 * arg), jump(libc::BPF_JSET, *bits, 0, 1), refuse]
+        }
+    }
+}
+
+fn left(values: &[u32], at: usize) -> u8 {
+    u8::try_from(values.len() - 1 - at).expect("lists of values are short")
+}
+
+fn length(block: &[sock_filter]) -> u8 {
+    u8::try_from(block.len()).expect("blocks are short")
+}
+
+fn load(at: u32) -> sock_filter {
+    instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, at, 0, 0)
+}
+
+fn jump(how: u32, value: u32, yes: u8, no: u8) -> sock_filter {
+    instruction(libc::BPF_JMP | how | libc::BPF_K, value, yes, no)
+}
+
+fn give(action: u32) -> sock_filter {
+    instruction(libc::BPF_RET | libc::BPF_K, action, 0, 0)
+}
+
+fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
+    sock_filter { code: u16::try_from(code).expect("codes have 16 bits"), jt, jf, k }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs a program as the kernel does.
+    fn run(program: &[sock_filter], arch: u32, number: u32, args: [u32; 6]) -> u32 {
+        let (mut at, mut a) = (0, 0);
+        loop {
+            let sock_filter { code, jt, jf, k } = program[at];
+            at += 1;
+            let code = u32::from(code);
+            if code == libc::BPF_LD | libc::BPF_W | libc::BPF_ABS {
+                a = match k {
+                    NUMBER_AT => number,
+                    ARCH_AT => arch,
+                    k => args[(k - ARGS_AT) as usize / 8],
+                };
+            } else if code == libc::BPF_RET | libc::BPF_K {
+                return k;
+            } else {
+                let yes = match code & 0xf0 {
+                    libc::BPF_JA => {
+                        at += k as usize;
+                        continue;
+                    }
+                    libc::BPF_JEQ => a == k,
+                    libc::BPF_JGE => a >= k,
+                    libc::BPF_JSET => a & k != 0,
+                    other => panic!("{other:#x}"),
+                };
+                at += usize::from(if yes { jt } else { jf });
+            }
+        }
+    }
+
+    const ASK: u32 = libc::SECCOMP_RET_USER_NOTIF;
+    const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
+
+    fn of(program: &[sock_filter], number: u32, args: [u32; 6]) -> u32 {
+        run(program, ARCH, number, args)
+    }
+
+    #[test]
+    fn rules_decide_by_number_and_arguments() {
+        let rules = [
+            (7, Verdict::AllowIf(vec![])),
+            (8, Verdict::AllowIf(vec![Check::In(0, vec![1, 2, 3])])),
+            (9, Verdict::AllowIf(vec![Check::Without(2, 4), Check::Without(3, 1)])),
+            (10, Verdict::AllowIf(vec![Check::NotIn(1, vec![4, 5])])),
+            (11, Verdict::Errno(25)),
+        ];
+        let program = program(&rules);
+        assert_eq!(of(&program, 7, [0; 6]), ALLOW);
+        assert_eq!(
+            (0..5).map(|fd| of(&program, 8, [fd, 0, 0, 0, 0, 0]) == ALLOW).collect::<Vec<_>>(),
+            [false, true, true, true, false]
+        );
+        assert_eq!(of(&program, 9, [0, 0, 3, 2, 0, 0]), ALLOW);
+        assert_eq!(of(&program, 9, [0, 0, 5, 2, 0, 0]), ASK);
+        assert_eq!(of(&program, 9, [0, 0, 3, 3, 0, 0]), ASK);
+        assert_eq!(
+            (3..7).map(|value| of(&program, 10, [0, value, 0, 0, 0, 0]) == ALLOW).collect::<Vec<_>>(),
+            [true, false, false, true]
+        );
+        assert_eq!(of(&program, 11, [0; 6]), libc::SECCOMP_RET_ERRNO | 25);
+        assert_eq!(of(&program, 12, [0; 6]), ASK);
+    }
+
+    #[test]
+    fn other_architectures_and_x32_are_never_allowed() {
+        let program = program(&[(7, Verdict::AllowIf(vec![]))]);
+        assert_eq!(run(&program, 0x4000_0003, 7, [0; 6]), ASK);
+        assert_eq!(of(&program, 7 | X32, [0; 6]), ASK);
+        assert_eq!(of(&program, u32::MAX, [0; 6]), ASK);
+    }
+}

@@ -1,0 +1,150 @@
+//! The zygote: makes workers by forking itself. Executed afresh by the supervisor, it has loaded what workers need, has one thread, and holds nothing but its socket.
+//!
+//! ```text
+//!  supervisor ── Spawn(namespaces, uid) + link, stdout, stderr ──▶ fork ──▶ Spawned + pidfd        in the child: serve returns, and it goes on as a worker
+//!             ── Reap(pid) ──────────────────────────────────────▶ waitpid ─▶ Reaped(status)
+//!             ── (end of the socket) ────────────────────────────▶ exit, and with it every worker
+//! ```
+//!
+//! A worker stays a zombie, and its pid its own, until the supervisor asks how it ended. One question at a time; it trusts the supervisor, and never reads what a worker says.
+#![allow(unsafe_code)] // descriptors arrive as bare numbers
+
+use std::fs::File;
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+
+use croupier_wire::confine::{CONFINE_FRAME_BYTES_MAX, FromZygote, ToZygote};
+use croupier_wire::frame::FrameReader;
+use croupier_wire::link::LINK_VERSION;
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::unistd::Pid;
+
+use super::fork::{Forked, Plan, Tools, fork};
+use super::{exit_now, step};
+use crate::fault::Fault;
+
+/// Descriptors beside a Spawn: link, standard output, standard error.
+pub(super) const WORKER_DESCRIPTORS: usize = 3;
+
+/// What has been asked.
+struct Question {
+    ask: ToZygote,
+    descriptors: Vec<OwnedFd>,
+}
+
+/// Serves until the socket ends. Returns in each worker, with its link.
+pub(crate) fn serve(socket: File) -> Result<File, Fault> {
+    let tools = step("prepare for forking", Tools::new())?;
+    loop {
+        let Some(Question { ask, descriptors }) = step("read the supervisor's socket", receive(&socket))?
+        else {
+            exit_now(0)
+        };
+        match ask {
+            ToZygote::Spawn { namespaces, uid, fresh } => {
+                let Ok(descriptors) = <[OwnedFd; WORKER_DESCRIPTORS]>::try_from(descriptors) else {
+                    return Err(Fault::Unexpected {
+                        message: "Spawn",
+                        when: "without its three descriptors",
+                    });
+                };
+                let plan = Plan { namespaces, uid, fresh };
+                match fork(&tools, &plan, &descriptors) {
+                    Ok(Forked::Worker(link)) => {
+                        // In the worker their descriptors are closed already, and the numbers are others'.
+                        std::mem::forget((socket, tools, descriptors));
+                        return Ok(link);
+                    }
+                    Ok(Forked::Parent { pid, pidfd, namespaces, why }) => {
+                        let spawned =
+                            FromZygote::Spawned { pid: pid.as_raw().cast_unsigned(), namespaces, why: &why };
+                        answer(&socket, &spawned, Some(&pidfd))?;
+                    }
+                    Err((step, error)) => fail(&socket, step, error.raw_os_error().unwrap_or(libc::EIO))?,
+                }
+            }
+            ToZygote::Reap { pid } => match reap(pid) {
+                Ok(status) => answer(&socket, &FromZygote::Reaped { status }, None)?,
+                Err(errno) => fail(&socket, "wait for the worker", errno as i32)?,
+            },
+        }
+    }
+}
+
+fn fail(socket: &File, step: &str, errno: i32) -> Result<(), Fault> {
+    answer(socket, &FromZygote::Failed { step, errno }, None)
+}
+
+/// Ends a worker, if it has not ended, and takes its status.
+fn reap(pid: u32) -> Result<i32, Errno> {
+    let pid = Pid::from_raw(pid.cast_signed());
+    // A child of ours that nobody else reaps: the number is its own until the wait.
+    let _ = kill(pid, Signal::SIGKILL);
+    let mut status = 0;
+    loop {
+        // SAFETY: waitpid writes one int, which is here.
+        let waited = unsafe { libc::waitpid(pid.as_raw(), &raw mut status, libc::__WALL) };
+        match Errno::result(waited) {
+            Ok(_) => return Ok(status),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// The next question; none at the end of the socket.
+fn receive(socket: &File) -> std::io::Result<Option<Question>> {
+    let mut reader = FrameReader::new(LINK_VERSION, CONFINE_FRAME_BYTES_MAX);
+    let mut control = nix::cmsg_space!([RawFd; WORKER_DESCRIPTORS]);
+    let mut descriptors = Vec::new();
+    let read = {
+        let mut parts = [IoSliceMut::new(reader.space())];
+        let message = loop {
+            match recvmsg::<()>(
+                socket.as_raw_fd(),
+                &mut parts,
+                Some(&mut control),
+                MsgFlags::MSG_CMSG_CLOEXEC,
+            ) {
+                Err(Errno::EINTR) => {}
+                other => break other?,
+            }
+        };
+        for control in message.cmsgs()? {
+            if let ControlMessageOwned::ScmRights(numbers) = control {
+                // SAFETY: the kernel has just made these descriptors for this process (unix(7), SCM_RIGHTS); nobody else owns them.
+                descriptors.extend(numbers.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+            }
+        }
+        message.bytes
+    };
+    if read == 0 {
+        return Ok(None);
+    }
+    reader.filled(read);
+    match reader.next().map_err(std::io::Error::other)? {
+        Some((header, body)) => {
+            let ask = ToZygote::decode(&header, body).map_err(std::io::Error::other)?;
+            Ok(Some(Question { ask, descriptors }))
+        }
+        None => Err(std::io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+fn answer(socket: &File, answer: &FromZygote<'_>, pidfd: Option<&OwnedFd>) -> Result<(), Fault> {
+    let mut frame = Vec::new();
+    answer.put(&mut frame)?;
+    let descriptors: Vec<RawFd> = pidfd.map(|pidfd| pidfd.as_raw_fd()).into_iter().collect();
+    let rights = [ControlMessage::ScmRights(&descriptors)];
+    let rights = if descriptors.is_empty() { &rights[..0] } else { &rights[..] };
+    let sent =
+        sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(&frame)], rights, MsgFlags::MSG_NOSIGNAL, None);
+    match sent {
+        Ok(_) => Ok(()),
+        // Nobody is there to hear it.
+        Err(Errno::EPIPE | Errno::ECONNRESET) => exit_now(0),
+        Err(error) => step("answer the supervisor", Err(error.into())),
+    }
+}
