@@ -52,7 +52,7 @@ pub use client::Client;
 pub use error::ClientError;
 pub use ids::{ClientId, Player, SessionId};
 pub use options::{ConnectOptions, Reconnect, TurnOptions, default_control_socket};
-pub use pushes::{PushSink, Pushes};
+pub use pushes::{PushBudget, PushSink, Pushes};
 pub use session::{Opened, Session};
 pub use slot::{Pending, ReplySlot};
 pub use window::WINDOW;

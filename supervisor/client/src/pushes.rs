@@ -1,20 +1,64 @@
 //! What comes without being asked for each time: [`PushSink`] is the side that gives, [`Pushes`] the side that takes.
 //!
-//! The queue between them is bounded. When it is full the newest pushes are dropped and counted, and the taker reads [`Push::Lagged`] at the
-//! place where they are missing: a slow follower never holds up a session.
+//! The queue between them is bounded, and so are the bytes of all queues that share a [`PushBudget`]. When there is no room the newest pushes are
+//! dropped and counted, and the taker reads [`Push::Lagged`] at the place where they are missing: a slow follower never holds up a session.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use croupier_wire::door::Push;
+use croupier_wire::door::{OutputTo, Push};
 use futures_core::Stream;
 
 use crate::backend::wait_until;
 use crate::watched::Watched;
 use crate::{Backend, ClientError, Wait};
+
+/// Bytes that a push takes beside its payload, about.
+const PUSH_BYTES: usize = 128;
+
+/// Bytes that the queues of several followers may hold together.
+#[derive(Debug)]
+pub struct PushBudget {
+    max: usize,
+    used: AtomicUsize,
+}
+
+impl PushBudget {
+    /// This many bytes.
+    pub fn new(max: usize) -> Arc<PushBudget> {
+        Arc::new(PushBudget { max, used: AtomicUsize::new(0) })
+    }
+
+    /// Bytes that wait in the queues now.
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let more = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.max);
+        self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Bytes that a push holds, about.
+fn weight(push: &Push) -> usize {
+    match push {
+        Push::Output(output) => {
+            let topic = if let OutputTo::Topic(topic) = &output.to { topic.len() } else { 0 };
+            PUSH_BYTES + output.bytes.len() + topic
+        }
+        Push::Event(event) => PUSH_BYTES + event.plugin.len(),
+        Push::Lagged { .. } | Push::End => PUSH_BYTES,
+    }
+}
 
 struct Queue {
     state: Watched<State>,
@@ -23,6 +67,7 @@ struct Queue {
 struct State {
     queued: VecDeque<Push>,
     capacity: usize,
+    budget: Option<Arc<PushBudget>>,
     /// Dropped since the last [`Push::Lagged`] went into the queue.
     lost: u64,
     end: End,
@@ -48,7 +93,10 @@ impl State {
         }
         // Room for the push, and for the word that some are missing before it.
         let needed = 1 + usize::from(self.lost > 0);
-        if self.queued.len() + needed > self.capacity {
+        let bytes = weight(&push) + PUSH_BYTES * (needed - 1);
+        if self.queued.len() + needed > self.capacity
+            || self.budget.as_ref().is_some_and(|budget| !budget.take(bytes))
+        {
             self.lost += 1;
             return;
         }
@@ -58,6 +106,14 @@ impl State {
         self.queued.push_back(push);
     }
 
+    /// Forgets what nobody takes any more.
+    fn clear(&mut self) {
+        let queued = std::mem::take(&mut self.queued);
+        if let Some(budget) = &self.budget {
+            budget.give_back(queued.iter().map(weight).sum());
+        }
+    }
+
     fn ready(&self) -> bool {
         !self.queued.is_empty() || self.lost > 0 || !matches!(self.end, End::Open)
     }
@@ -65,6 +121,9 @@ impl State {
     /// `None`: nothing yet. `Some(None)`: nothing ever.
     fn take(&mut self) -> Option<Option<Result<Push, ClientError>>> {
         if let Some(push) = self.queued.pop_front() {
+            if let Some(budget) = &self.budget {
+                budget.give_back(weight(&push));
+            }
             return Some(Some(Ok(push)));
         }
         if self.lost > 0 {
@@ -104,8 +163,25 @@ pub struct PushSink {
 impl PushSink {
     /// A sink that holds at most `capacity` pushes (at least 2), and the taking side of it.
     pub fn new(capacity: usize, backend: Arc<dyn Backend>) -> (PushSink, Pushes) {
+        PushSink::make(capacity, None, backend)
+    }
+
+    /// As [`PushSink::new`], within a budget of bytes that other sinks share.
+    pub fn within(
+        budget: &Arc<PushBudget>,
+        capacity: usize,
+        backend: Arc<dyn Backend>,
+    ) -> (PushSink, Pushes) {
+        PushSink::make(capacity, Some(budget.clone()), backend)
+    }
+
+    fn make(
+        capacity: usize,
+        budget: Option<Arc<PushBudget>>,
+        backend: Arc<dyn Backend>,
+    ) -> (PushSink, Pushes) {
         let capacity = capacity.max(2);
-        let state = State { queued: VecDeque::new(), capacity, lost: 0, end: End::Open };
+        let state = State { queued: VecDeque::new(), capacity, budget, lost: 0, end: End::Open };
         let queue = Arc::new(Queue { state: Watched::new(state) });
         (PushSink { queue: queue.clone() }, Pushes { queue, backend })
     }
@@ -178,6 +254,16 @@ impl Pushes {
     }
 }
 
+impl Drop for Pushes {
+    /// What waits is given up at once, not only when the giving side notices.
+    fn drop(&mut self) {
+        self.queue.state.with(|state| {
+            state.end = End::Given;
+            state.clear();
+        });
+    }
+}
+
 impl Stream for Pushes {
     type Item = Result<Push, ClientError>;
 
@@ -229,6 +315,26 @@ mod tests {
         sink.push(output(8));
         let rest: Vec<String> = (0..5).map(|_| text(pushes.wait_next())).collect();
         assert_eq!(rest, ["3", "lagged 3", "7", "end", "none"]);
+    }
+
+    #[test]
+    fn queues_share_a_budget_and_give_back_what_they_took() {
+        let budget = PushBudget::new(2 * PUSH_BYTES);
+        let (first, mut taker) = PushSink::within(&budget, 10, Arc::new(Nobody));
+        let (second, other) = PushSink::within(&budget, 10, Arc::new(Nobody));
+        first.push(output(1));
+        second.push(output(2));
+        first.push(output(3)); // no room in the budget
+        assert_eq!(budget.used(), 2 * PUSH_BYTES);
+        assert_eq!(text(taker.wait_next()), "1");
+        drop(other);
+        assert_eq!(budget.used(), 0);
+        second.push(output(4)); // nobody takes any more
+        assert_eq!(budget.used(), 0);
+        first.push(output(5));
+        let rest: Vec<String> = (0..2).map(|_| text(taker.wait_next())).collect();
+        assert_eq!(rest, ["lagged 1", "5"]);
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use crate::ids::{ClientId, RequestId};
 
 /// Opens whose answers are remembered, over all clients.
 pub const OPENS_REMEMBERED: usize = 16_384;
+/// Bytes of replies that are remembered of all of them.
+const OPENS_BYTES_MAX: usize = 64 << 20;
 
 type Key = (ClientId, u64);
 
@@ -16,7 +18,9 @@ type Key = (ClientId, u64);
 #[derive(Debug, Default)]
 pub struct OpenKeys {
     entries: HashMap<Key, Entry>,
-    finished: VecDeque<Key>,
+    /// The oldest first, with the bytes of their replies.
+    finished: VecDeque<(Key, usize)>,
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -63,14 +67,29 @@ impl OpenKeys {
         let Some(Entry::Running { body, waiters }) = self.entries.remove(&key) else { return Vec::new() };
         if let Some(answer) = answer {
             self.entries.insert(key, Entry::Finished { body, answer: answer.clone() });
-            self.finished.push_back(key);
-            if self.finished.len() > OPENS_REMEMBERED
-                && let Some(old) = self.finished.pop_front()
-            {
-                self.entries.remove(&old);
-            }
+            let bytes = reply_bytes(answer);
+            self.finished.push_back((key, bytes));
+            self.bytes += bytes;
+            self.forget_oldest();
         }
         waiters
+    }
+
+    fn forget_oldest(&mut self) {
+        while self.finished.len() > OPENS_REMEMBERED
+            || (self.bytes > OPENS_BYTES_MAX && self.finished.len() > 1)
+        {
+            let Some((old, bytes)) = self.finished.pop_front() else { break };
+            self.entries.remove(&old);
+            self.bytes -= bytes;
+        }
+    }
+}
+
+fn reply_bytes(answer: &Answered) -> usize {
+    match answer {
+        Answered::Ok => 0,
+        Answered::Opened { done, .. } | Answered::Done(done) => done.reply.len(),
     }
 }
 
@@ -107,5 +126,12 @@ mod tests {
             keys.finish(CLIENT, seq, Some(&Answered::Ok));
         }
         assert_eq!(keys.entries.len(), OPENS_REMEMBERED);
+        let reply = crate::ids::Payload::from(vec![0; 1 << 20]);
+        let big = Answered::Done(crate::action::Done { seq: 1, now_ns: 0, reply, retries: 0 });
+        for seq in 0..100 {
+            keys.begin(ClientId(8), seq, seq, RequestId(seq));
+            keys.finish(ClientId(8), seq, Some(&big));
+        }
+        assert!(keys.entries.len() <= 64 && keys.entries.len() == keys.finished.len());
     }
 }

@@ -159,6 +159,8 @@ impl Common {
         let options = ConnectOptions {
             program: program(),
             reconnect: Reconnect { attempts: 6, ..Reconnect::default() },
+            // As long as the supervisor is configured to send: exports of large sessions.
+            frame_bytes_max: croupier_wire::frame::FRAME_BYTES_CEILING,
             ..ConnectOptions::default()
         };
         Ok(Client::connect_with(self.socket(), options)?)

@@ -11,6 +11,7 @@ use croupier_fair::seal::AuditorPublic;
 use croupier_wire::frame::{FRAME_BYTES_CEILING, FRAME_BYTES_DEFAULT};
 use serde::Deserialize;
 use thiserror::Error;
+use tracing_subscriber::EnvFilter;
 
 use crate::registry::PluginOptions;
 
@@ -185,7 +186,8 @@ impl Config {
     /// # Errors
     /// What is wrong, and where.
     pub fn parse(text: &str, base: &Path) -> Result<Config, (String, String)> {
-        let reader = toml::Deserializer::parse(text).map_err(|error| (String::new(), error.to_string()))?;
+        let reader = toml::Deserializer::parse(text)
+            .map_err(|error| (place(text, error.span()), error.message().to_owned()))?;
         let file: File = serde_path_to_error::deserialize(reader)
             .map_err(|error| (error.path().to_string(), error.inner().message().to_owned()))?;
         finish(file, base)
@@ -218,6 +220,10 @@ fn finish(file: File, base: &Path) -> Result<Config, (String, String)> {
             Some(text.parse().map_err(|error| ("transcripts.auditor_key".to_owned(), format!("{error}")))?)
         }
     };
+    settings::check("defaults", &file.defaults)?;
+    EnvFilter::try_new(&file.log.filter).map_err(|error| {
+        ("log.filter".to_owned(), format!("{error}; write it as in \"info,croupier=debug\""))
+    })?;
     let plugins = file
         .plugins
         .into_iter()
@@ -240,6 +246,14 @@ fn finish(file: File, base: &Path) -> Result<Config, (String, String)> {
         defaults: file.defaults,
         plugins,
     })
+}
+
+/// Where a text is no TOML, for a person with an editor.
+fn place(text: &str, span: Option<std::ops::Range<usize>>) -> String {
+    let before = text.get(..span.map_or(0, |span| span.start)).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
+    format!("line {line}, column {column}")
 }
 
 /// An octal mode of permission bits.
@@ -309,6 +323,17 @@ mod tests {
         assert!(wrong("[transcripts]\nauditor_key = \"zz\"").starts_with("transcripts.auditor_key"));
         assert!(wrong("[plugins.holdem]\nqueue_max = \"many\"").starts_with("plugins.holdem.queue_max"));
         assert!(wrong("[plugins.holdem.settings]\nrake = 0.05").starts_with("plugins.holdem.settings.rake"));
+        assert!(wrong("[log]\nfilter = \"croupier=loud\"").starts_with("log.filter"));
+        assert!(wrong("[defaults]\nflights_max = 0").starts_with("defaults.flights_max: 0 would"));
+        assert!(wrong("[defaults]\ndeny = [\"send\", \"emmit:x\"]").starts_with("defaults.deny[1]"));
+        assert!(wrong("[plugins.Craps]\nqueue_max = 1").starts_with("plugins.Craps"));
+        assert!(wrong("[plugins.craps]\nqueue = 1").starts_with("plugins.craps.queue: unknown"));
+        assert!(wrong("[plugins.craps.settings]\nat = 2020-01-01").starts_with("plugins.craps.settings.at"));
+        assert!(wrong("[plugins]\ncraps = 1").starts_with("plugins.craps"));
+        assert!(wrong("[transcripts]\nkeep_mib = -1").starts_with("transcripts.keep_mib"));
+        assert!(wrong("plugin_dirs = [\"a\", 7]").starts_with("plugin_dirs[1]"));
+        assert!(wrong("frame_bytes_max = 99999999999").starts_with("frame_bytes_max"));
+        assert!(wrong("socket = \"a\"\nx = ").starts_with("line 2, column 5: "));
         assert!(wrong("socket = \"a\"\ntraffic_socket = \"a\"").starts_with("traffic_socket"));
     }
 }

@@ -1,5 +1,6 @@
 //! One plugin's table in the config: its options, and the settings that its `init` gets as JSON.
 
+use croupier_manifest::manifest::{Permission, PluginName};
 use serde_json::{Map, Value};
 
 use crate::registry::PluginOptions;
@@ -7,15 +8,47 @@ use crate::registry::PluginOptions;
 /// Takes `[plugins.NAME]` apart. The error is the key's path, and what is wrong with it.
 pub(super) fn options(name: &str, mut table: toml::Table) -> Result<PluginOptions, (String, String)> {
     let at = format!("plugins.{name}");
+    PluginName::try_from(name.to_owned()).map_err(|why| (at.clone(), why))?;
     let settings = match table.remove("settings") {
         None => None,
         Some(toml::Value::Table(settings)) => Some(object(&format!("{at}.settings"), settings)?.to_string()),
         Some(_) => return Err((format!("{at}.settings"), "must be a table".to_owned())),
     };
-    let mut options: PluginOptions = serde_path_to_error::deserialize(toml::Value::Table(table))
-        .map_err(|error| (format!("{at}.{}", error.path()), error.inner().message().to_owned()))?;
+    let mut options: PluginOptions =
+        serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
+            let path = error.path().to_string();
+            let path = if path == "." { at.clone() } else { format!("{at}.{path}") };
+            (path, error.inner().message().to_owned())
+        })?;
+    check(&at, &options)?;
     options.settings = settings;
     Ok(options)
+}
+
+/// Checks what the types do not say.
+pub(super) fn check(at: &str, options: &PluginOptions) -> Result<(), (String, String)> {
+    for (index, denied) in options.deny.iter().enumerate() {
+        Permission::try_from(denied.clone()).map_err(|why| (format!("{at}.deny[{index}]"), why))?;
+    }
+    let PluginOptions {
+        queue_max, window_calls, flights_max, sessions_max, clients_max, snapshot_turns, ..
+    } = options;
+    let zeros = [
+        ("queue_max", *queue_max == Some(0)),
+        ("window_calls", *window_calls == Some(0)),
+        ("flights_max", *flights_max == Some(0)),
+        ("sessions_max", *sessions_max == Some(0)),
+        ("clients_max", *clients_max == Some(0)),
+        ("snapshot_turns", *snapshot_turns == Some(0)),
+        ("turn_wall_ms", options.turn_wall_ms == Some(0)),
+        ("load_wall_ms", options.load_wall_ms == Some(0)),
+    ];
+    match zeros.iter().find(|(_, is_zero)| *is_zero) {
+        Some((key, _)) => {
+            Err((format!("{at}.{key}"), "0 would let nothing happen at all: 1 is the least".to_owned()))
+        }
+        None => Ok(()),
+    }
 }
 
 fn object(at: &str, table: toml::Table) -> Result<Value, (String, String)> {

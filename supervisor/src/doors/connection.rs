@@ -11,7 +11,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use croupier_client::{Backend, ClientError, Pending, PushSink, Pushes, ReplySlot};
+use croupier_client::{Backend, ClientError, Pending, PushBudget, PushSink, Pushes, ReplySlot};
 use croupier_wire::door::{
     self, Code, DOOR_VERSION, OUTSTANDING_PER_CONNECTION_MAX, Push, Refusal, Reply, Request, Verb,
 };
@@ -20,18 +20,28 @@ use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Door, Side};
 
 /// Pause after a failed accept: descriptors may be short for a moment.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// A whole frame must arrive within this time.
-const FRAME_DEADLINE: Duration = Duration::from_secs(10);
+/// A whole frame must arrive within this time; so must the hello, from the moment of the connection.
+pub const FRAME_DEADLINE: Duration = Duration::from_secs(10);
 /// A client must take what it is sent within this time.
-const WRITE_DEADLINE: Duration = Duration::from_secs(30);
+pub const WRITE_DEADLINE: Duration = Duration::from_secs(30);
+/// Longest time for telling a client that there is no room for it: its socket is empty, so it takes none.
+const TURN_AWAY_MAX: Duration = Duration::from_millis(100);
+/// Longest first frame: it holds a name and two numbers.
+const HELLO_BYTES_MAX: u32 = 16 << 10;
+/// Bytes of requests that are under way for one connection; beyond, nothing more is read until one is answered.
+const OUTSTANDING_BYTES_MAX: usize = 32 << 20;
+/// Requests that are taken in one go; then it is other connections' turn.
+const REQUESTS_PER_ROUND: usize = 128;
 /// Pushes that wait for a slow follower; beyond, they are dropped and counted.
 const PUSHES_MAX: usize = 4096;
+/// Bytes of pushes that wait on one connection, over all that it follows; likewise.
+const PUSH_BYTES_MAX: usize = 16 << 20;
 /// Bytes of replies that are gathered before they are written.
 const BATCH_BYTES: usize = 256 << 10;
 /// Sessions and event streams that one connection may follow.
@@ -63,8 +73,10 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, door: Door) {
     };
     if let Err(broken) = connection.run().await {
         tracing::debug!(%broken, "a connection ended");
-        if let Broken::Nonsense(text) = broken {
-            connection.last_words(text).await;
+        match broken {
+            Broken::Nonsense(text) => connection.last_words(text).await,
+            Broken::Slow => connection.last_words(Broken::Slow.to_string()).await,
+            Broken::Io(_) | Broken::Stuck => {}
         }
     }
 }
@@ -78,77 +90,72 @@ struct Connection<S> {
     partial_since: Option<Instant>,
 }
 
-/// What is going on for one client.
-struct Calls<P, F> {
-    backend: Arc<dyn Backend>,
-    pending: P,
-    follows: F,
-    follow_count: HashMap<u64, ()>,
-}
-
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn run(&mut self) -> Result<(), Broken> {
         let Some(client_id) = self.greet().await? else { return Ok(()) };
-        let mut calls = Calls {
-            backend: self.door.reception.backend(client_id),
-            pending: FuturesUnordered::new(),
-            follows: FuturesUnordered::new(),
-            follow_count: HashMap::new(),
-        };
+        let mut calls = Calls::new(self.door.reception.backend(client_id));
+        let mut pending = FuturesUnordered::new();
+        let mut follows = FuturesUnordered::new();
         loop {
-            // Take in whatever is whole already, as far as there is room for more requests.
-            while calls.pending.len() < OUTSTANDING_PER_CONNECTION_MAX {
-                let Some((call_id, request)) = self.next_request()? else { break };
-                match calls.begin(call_id, request, self.door.side) {
-                    Ok(Begun { pending, pushes }) => {
-                        calls.pending.push(answer_of(call_id, pending));
-                        calls.follows.extend(pushes.map(|pushes| push_of(call_id, pushes)));
-                    }
+            // Each round gives everybody a turn: what has come in, what is answered, what is pushed. So nothing below can starve.
+            let mut taken = 0;
+            while taken < REQUESTS_PER_ROUND && calls.have_room() {
+                let Some((call_id, bytes, request)) = self.next_request()? else { break };
+                taken += 1;
+                match calls.begin(call_id, bytes, request, self.door.side)? {
+                    Ok(answer) => pending.push(answer_of(call_id, bytes, answer)),
                     Err(refusal) => self.reply(call_id, Reply::Refused(*refusal)),
                 }
             }
             while self.out.len() < BATCH_BYTES
-                && let Some(Some((call_id, reply))) = calls.pending.next().now_or_never()
+                && let Some(Some((call_id, bytes, reply))) = pending.next().now_or_never()
             {
-                calls.answered(call_id, &reply);
+                let followed = calls.answered(call_id, bytes, &reply);
+                follows.extend(followed.map(|pushes| push_of(call_id, pushes)));
                 self.reply(call_id, reply);
             }
-            self.flush().await?;
-            let room = calls.pending.len() < OUTSTANDING_PER_CONNECTION_MAX;
-            let deadline = self.frame_deadline();
-            tokio::select! {
-                biased;
-                Some((call_id, reply)) = calls.pending.next(), if !calls.pending.is_empty() => {
-                    calls.answered(call_id, &reply);
-                    self.reply(call_id, reply);
-                }
-                Some((call_id, push, pushes)) = calls.follows.next(), if !calls.follows.is_empty() => {
-                    if !calls.follow_count.contains_key(&call_id) {
-                        continue;
-                    }
-                    self.push(call_id, &push);
-                    if push == Push::End {
-                        calls.follow_count.remove(&call_id);
-                    } else {
-                        calls.follows.push(push_of(call_id, pushes));
-                    }
-                }
-                read = self.input.read(self.reader.space()), if room => {
-                    let n = read?;
-                    if n == 0 {
-                        return Ok(());
-                    }
-                    self.reader.filled(n);
-                }
-                () = tokio::time::sleep_until(deadline), if self.partial_since.is_some() => {
-                    return Err(Broken::Slow);
-                }
+            while self.out.len() < BATCH_BYTES
+                && let Some(Some((call_id, push, pushes))) = follows.next().now_or_never()
+            {
+                let rest = self.push(&mut calls, call_id, &push, pushes);
+                follows.extend(rest.map(|pushes| push_of(call_id, pushes)));
             }
+            self.flush().await?;
+            if taken == REQUESTS_PER_ROUND {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let deadline = self.frame_deadline();
+            // Nothing here is written, and nothing is lost when another branch is faster.
+            tokio::select! {
+                            biased;
+                            read = self.input.read(self.reader.space()), if calls.have_room() => {
+                                let n = read?;
+                                if n == 0 {
+                                    return Ok(());
+                                }
+                                self.reader.filled(n);
+                            }
+                            Some((call_id, bytes, reply)) = pending.next(), if !pending.is_empty() => {
+                                let followed = calls.answered(call_id, bytes, &reply);
+            follows.extend(followed.map(|pushes| push_of(call_id, pushes)));
+                                self.reply(call_id, reply);
+                            }
+                            Some((call_id, push, pushes)) = follows.next(), if !follows.is_empty() => {
+                                let rest = self.push(&mut calls, call_id, &push, pushes);
+            follows.extend(rest.map(|pushes| push_of(call_id, pushes)));
+                            }
+                            () = tokio::time::sleep_until(deadline), if self.partial_since.is_some() => {
+                                return Err(Broken::Slow);
+                            }
+                        }
         }
     }
 
     /// Reads the client's hello and says the server's. `None` when the client went before.
     async fn greet(&mut self) -> Result<Option<u64>, Broken> {
+        let due = Instant::now() + FRAME_DEADLINE;
+        self.reader.set_frame_bytes_max(HELLO_BYTES_MAX.min(self.door.frame_bytes_max));
         let hello = loop {
             match self.reader.next() {
                 Ok(Some((header, body))) => {
@@ -158,12 +165,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok(None) => {}
                 Err(error) => return Err(Broken::Nonsense(error.to_string())),
             }
-            let read = timeout(FRAME_DEADLINE, self.input.read(self.reader.space()));
+            let read = timeout_at(due, self.input.read(self.reader.space()));
             match read.await.map_err(|_| Broken::Slow)?? {
                 0 => return Ok(None),
                 n => self.reader.filled(n),
             }
         };
+        self.reader.set_frame_bytes_max(self.door.frame_bytes_max);
         if hello.version != DOOR_VERSION {
             let text = format!(
                 "the client speaks version {} and this supervisor {DOOR_VERSION}: update the older one",
@@ -179,8 +187,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(Some(hello.client_id))
     }
 
-    /// The next whole request in the buffer.
-    fn next_request(&mut self) -> Result<Option<(u64, Request)>, Broken> {
+    /// The next whole request in the buffer, with its call id and its length in bytes.
+    fn next_request(&mut self) -> Result<Option<(u64, usize, Request)>, Broken> {
         let next = match self.reader.next() {
             Ok(Some((header, body))) => {
                 if header.call_id == 0 {
@@ -188,7 +196,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 let request = door::decode_request(&header, body)
                     .map_err(|error| Broken::Nonsense(format!("a request makes no sense: {error}")))?;
-                Some((header.call_id, request))
+                Some((header.call_id, header.len as usize, request))
             }
             Ok(None) => None,
             Err(error) => return Err(Broken::Nonsense(error.to_string())),
@@ -213,18 +221,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    fn push(&mut self, call_id: u64, push: &Push) {
+    /// Puts a push into the outgoing bytes. Gives the rest of them back, unless this was the last.
+    fn push(&mut self, calls: &mut Calls, call_id: u64, push: &Push, pushes: Pushes) -> Option<Pushes> {
         if door::put_push(&mut self.out, call_id, push, self.door.frame_bytes_max).is_err() {
             let _ =
                 door::put_push(&mut self.out, call_id, &Push::Lagged { lost: 1 }, self.door.frame_bytes_max);
         }
+        if *push == Push::End {
+            calls.follows.remove(&call_id);
+            return None;
+        }
+        Some(pushes)
     }
 
     async fn flush(&mut self) -> Result<(), Broken> {
         if self.out.is_empty() {
             return Ok(());
         }
+        let since = Instant::now();
         timeout(WRITE_DEADLINE, self.output.write_all(&self.out)).await.map_err(|_| Broken::Stuck)??;
+        if let Some(partial_since) = &mut self.partial_since {
+            // Nothing was read meanwhile, so the rest of the frame is not late.
+            *partial_since += since.elapsed();
+        }
         self.out.clear();
         self.out.shrink_to(BATCH_BYTES);
         Ok(())
@@ -239,47 +258,112 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
-/// A request that is under way.
-struct Begun {
-    pending: Pending,
-    pushes: Option<Pushes>,
+/// What is going on for one client.
+struct Calls {
+    backend: Arc<dyn Backend>,
+    /// Requests that are not answered.
+    outstanding: usize,
+    /// Their bytes.
+    outstanding_bytes: usize,
+    /// What is followed, by call id.
+    follows: HashMap<u64, Follow>,
+    budget: Arc<PushBudget>,
 }
 
-impl<P, F> Calls<P, F> {
-    /// A follow that was refused is none: nothing is pushed for it, not even its end.
-    fn answered(&mut self, call_id: u64, reply: &Reply) {
-        if matches!(reply, Reply::Refused(_)) {
-            self.follow_count.remove(&call_id);
+/// How far following has come.
+enum Follow {
+    /// Not answered. What comes waits here: a follow that is refused is none, and nothing is pushed for it, not even its end.
+    Asked(Pushes),
+    /// Answered; what comes is pushed.
+    Going,
+}
+
+impl Calls {
+    fn new(backend: Arc<dyn Backend>) -> Calls {
+        Calls {
+            backend,
+            outstanding: 0,
+            outstanding_bytes: 0,
+            follows: HashMap::new(),
+            budget: PushBudget::new(PUSH_BYTES_MAX),
         }
     }
 
-    fn begin(&mut self, call_id: u64, request: Request, side: Side) -> Result<Begun, Box<Refusal>> {
+    /// Whether another request may be read.
+    fn have_room(&self) -> bool {
+        self.outstanding < OUTSTANDING_PER_CONNECTION_MAX && self.outstanding_bytes < OUTSTANDING_BYTES_MAX
+    }
+
+    /// Starts a request. What is refused here is answered at once.
+    fn begin(
+        &mut self,
+        call_id: u64,
+        bytes: usize,
+        request: Request,
+        side: Side,
+    ) -> Result<Result<Pending, Box<Refusal>>, Broken> {
         let (slot, pending) = ReplySlot::new(self.backend.clone());
-        let pushes = match &request {
+        match &request {
             Request::Control(_) if side == Side::Traffic => {
                 let text = "the traffic socket takes sessions and turns alone".to_owned();
-                return Err(Box::new(refusal(Code::NotAllowed, text, "use the control socket")));
+                return Ok(Err(Box::new(refusal(Code::NotAllowed, text, "use the control socket"))));
             }
             Request::Follow { .. } | Request::Control(Verb::Events { .. }) => {
-                if self.follow_count.len() >= FOLLOWS_MAX {
-                    let text = format!("this connection follows {FOLLOWS_MAX} streams already");
-                    return Err(Box::new(refusal(Code::TooBig, text, "use another connection")));
+                if self.follows.contains_key(&call_id) {
+                    // Nobody could tell whose pushes are whose.
+                    let text = format!("call id {call_id} is used for following already: take another one");
+                    return Err(Broken::Nonsense(text));
                 }
-                self.follow_count.insert(call_id, ());
-                let (sink, pushes) = PushSink::new(PUSHES_MAX, self.backend.clone());
+                if self.follows.len() >= FOLLOWS_MAX {
+                    let text = format!("this connection follows {FOLLOWS_MAX} streams already");
+                    return Ok(Err(Box::new(refusal(Code::TooBig, text, "use another connection"))));
+                }
+                let (sink, pushes) = PushSink::within(&self.budget, PUSHES_MAX, self.backend.clone());
+                self.follows.insert(call_id, Follow::Asked(pushes));
                 self.backend.follow(request, slot, sink);
-                Some(pushes)
+            }
+            _ => self.backend.submit(request, slot),
+        }
+        self.outstanding += 1;
+        self.outstanding_bytes += bytes;
+        Ok(Ok(pending))
+    }
+
+    /// A request has its answer. Gives what is to be pushed from now on, when it was a follow.
+    fn answered(&mut self, call_id: u64, bytes: usize, reply: &Reply) -> Option<Pushes> {
+        self.outstanding -= 1;
+        self.outstanding_bytes -= bytes;
+        if !matches!(self.follows.get(&call_id), Some(Follow::Asked(_))) {
+            return None;
+        }
+        match reply {
+            Reply::Following { .. } | Reply::Control(_) => {
+                match self.follows.insert(call_id, Follow::Going) {
+                    Some(Follow::Asked(pushes)) => Some(pushes),
+                    _ => None,
+                }
             }
             _ => {
-                self.backend.submit(request, slot);
+                self.follows.remove(&call_id);
                 None
             }
-        };
-        Ok(Begun { pending, pushes })
+        }
     }
 }
 
-async fn answer_of(call_id: u64, pending: Pending) -> (u64, Reply) {
+/// Tells a client that there is no room for it. It may try again.
+pub async fn turn_away<S: AsyncWrite + Unpin>(mut stream: S, door: &Door) {
+    let text =
+        format!("the supervisor has its maximum of {} connections on this socket", door.connections_max);
+    let reply = Reply::Refused(refusal(Code::Busy, text, "close some, or try again later"));
+    let mut frame = Vec::new();
+    if door::put_reply(&mut frame, 0, &reply, door.frame_bytes_max).is_ok() {
+        let _ = timeout(TURN_AWAY_MAX, stream.write_all(&frame)).await;
+        let _ = timeout(TURN_AWAY_MAX, stream.shutdown()).await;
+    }
+}
+
+async fn answer_of(call_id: u64, bytes: usize, pending: Pending) -> (u64, usize, Reply) {
     let reply = match pending.await {
         Ok(reply) => reply,
         Err(ClientError::Refused(refusal)) => Reply::Refused(refusal),
@@ -288,7 +372,7 @@ async fn answer_of(call_id: u64, pending: Pending) -> (u64, Reply) {
             Reply::Refused(refusal(Code::ShuttingDown, format!("the request was dropped: {error}"), hint))
         }
     };
-    (call_id, reply)
+    (call_id, bytes, reply)
 }
 
 async fn push_of(call_id: u64, mut pushes: Pushes) -> (u64, Push, Pushes) {

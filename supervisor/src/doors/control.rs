@@ -27,15 +27,17 @@ pub fn listen(path: &Path, door: Door) -> Result<JoinHandle<()>, PathError> {
 
 async fn accept(listener: Listener, door: Door) {
     loop {
-        let Ok(room) = door.room.clone().acquire_owned().await else { return };
         match listener.accept().await {
-            Ok(stream) if may_control(&stream) => {
-                let door = door.clone();
-                tokio::spawn(async move {
-                    connection::serve(stream, door).await;
-                    drop(room);
-                });
-            }
+            Ok(stream) if may_control(&stream) => match door.room.clone().try_acquire_owned() {
+                Ok(room) => {
+                    let door = door.clone();
+                    tokio::spawn(async move {
+                        connection::serve(stream, door).await;
+                        drop(room);
+                    });
+                }
+                Err(_) => connection::turn_away(stream, &door).await,
+            },
             Ok(_) => tracing::warn!("refused a connection of another user on the control socket"),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection on the control socket");

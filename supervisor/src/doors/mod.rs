@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 
 use crate::supervisor::Supervisor;
 
-/// Connections at a time, on one door.
+/// Connections at a time, on one door; fewer where the system gives fewer descriptors.
 pub const CONNECTIONS_MAX: usize = 4096;
 
 /// Gives each client that comes in a backend of its own, with the client's id.
@@ -52,6 +52,8 @@ pub struct Door {
     pub traffic_socket: Option<PathBuf>,
     /// Longest frame, header included.
     pub frame_bytes_max: u32,
+    /// Most connections at a time.
+    pub connections_max: usize,
     /// Room for connections.
     pub room: Arc<Semaphore>,
 }

@@ -1,7 +1,7 @@
-//! Taking a socket's path: a stale one is removed, a live one never.
+//! Taking a socket's path: a stale one is removed, a live one never, and none in a directory where others could put theirs in its place.
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,11 @@ use thiserror::Error;
 
 /// Longest path of a Unix socket, in bytes (`sockaddr_un` in unix(7), less the final NUL).
 pub const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// Permission bits that let others than the owner put files into a directory.
+const OTHERS_WRITE: u32 = 0o022;
+/// The bit of directories like `/tmp`, where everybody may put files.
+const EVERYBODY_WRITES: u32 = 0o002;
 
 /// Why a socket's path cannot be had.
 #[derive(Debug, Error)]
@@ -35,6 +40,18 @@ pub enum PathError {
         /// Its length.
         len: usize,
     },
+    /// Somebody else may have made the directory, or may change what is in it.
+    #[error(
+        "the socket {path} would be in {directory}, which {why}: remove that, or choose another path in the config"
+    )]
+    Unsafe {
+        /// The path.
+        path: PathBuf,
+        /// The directory in question.
+        directory: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// The system refused.
     #[error("cannot {doing} {path}: {source}")]
     Io {
@@ -47,7 +64,7 @@ pub enum PathError {
     },
 }
 
-/// Makes sure that a socket can be bound at `path`: its directory is there (made with mode 0700 if not), and nobody listens on it.
+/// Makes sure that a socket can be bound at `path`: its directory is there (made with mode 0700 if not) and nobody else's, and nobody listens on it.
 ///
 /// # Errors
 /// See [`PathError`].
@@ -65,6 +82,7 @@ pub fn claim(path: &Path) -> Result<(), PathError> {
             .mode(0o700)
             .create(parent)
             .map_err(|source| io("make the directory of", source))?;
+        check_directory(path, parent)?;
     }
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -81,6 +99,35 @@ pub fn claim(path: &Path) -> Result<(), PathError> {
         }
         Err(error) => Err(io("connect to", error)),
     }
+}
+
+/// In a directory where everybody may write, such as `/tmp`, somebody else may have been there first: what is in it must be ours (or root's), a
+/// real directory, and writable for nobody else. Whoever owns the directory of a socket can put a socket of his own in its place.
+fn check_directory(path: &Path, directory: &Path) -> Result<(), PathError> {
+    let io = |doing, source| PathError::Io { doing, path: path.to_owned(), source };
+    let absolute = std::path::absolute(directory).map_err(|source| io("find", source))?;
+    let mut steps: Vec<&Path> = absolute.ancestors().collect();
+    steps.reverse();
+    let me = rustix::process::geteuid().as_raw();
+    for (above, step) in steps.iter().zip(steps.iter().skip(1)) {
+        let above = std::fs::metadata(above).map_err(|source| io("look at the directory of", source))?;
+        if above.mode() & EVERYBODY_WRITES == 0 {
+            continue;
+        }
+        let found =
+            std::fs::symlink_metadata(step).map_err(|source| io("look at the directory of", source))?;
+        let why = if !found.is_dir() {
+            "is a symbolic link in a directory where everybody may write"
+        } else if found.uid() != me && found.uid() != 0 {
+            "belongs to another user"
+        } else if found.mode() & OTHERS_WRITE != 0 {
+            "others may write to"
+        } else {
+            continue;
+        };
+        return Err(PathError::Unsafe { path: path.to_owned(), directory: step.to_path_buf(), why });
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -102,5 +149,37 @@ mod tests {
         assert!(matches!(claim(&path), Err(PathError::NoSocket { .. })));
         let long = dir.path().join("x".repeat(200));
         assert!(matches!(claim(&long), Err(PathError::TooLong { .. })));
+    }
+
+    #[test]
+    fn a_directory_that_others_may_change_is_refused() {
+        use std::os::unix::fs::{PermissionsExt, chown, symlink};
+        let mode = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap()
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let shared = dir.path().join("tmp");
+        std::fs::create_dir(&shared).unwrap();
+        mode(&shared, 0o1777);
+        let socket = shared.join("croupier/control.sock");
+        // Made by us: mode 0700.
+        claim(&socket).unwrap();
+        assert_eq!(std::fs::metadata(shared.join("croupier")).unwrap().mode() & 0o777, 0o700);
+        claim(&socket).unwrap();
+        // The socket itself may be there: nobody else can remove it.
+        claim(&shared.join("control.sock")).unwrap();
+        mode(&shared.join("croupier"), 0o777);
+        let refused = claim(&socket).unwrap_err().to_string();
+        assert!(refused.contains("others may write"), "{refused}");
+        mode(&shared.join("croupier"), 0o700);
+        symlink(shared.join("croupier"), shared.join("link")).unwrap();
+        let refused = claim(&shared.join("link/control.sock")).unwrap_err().to_string();
+        assert!(refused.contains("symbolic link"), "{refused}");
+        // Only root can give a directory away.
+        if rustix::process::geteuid().is_root() {
+            chown(shared.join("croupier"), Some(12345), None).unwrap();
+            let refused = claim(&socket).unwrap_err().to_string();
+            assert!(refused.contains("another user"), "{refused}");
+        }
     }
 }

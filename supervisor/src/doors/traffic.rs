@@ -24,15 +24,17 @@ pub fn listen(path: &Path, mode: u32, door: Door) -> Result<JoinHandle<()>, Path
 
 async fn accept(listener: UnixListener, door: Door) {
     loop {
-        let Ok(room) = door.room.clone().acquire_owned().await else { return };
         match listener.accept().await {
-            Ok((stream, _)) => {
-                let door = door.clone();
-                tokio::spawn(async move {
-                    connection::serve(stream, door).await;
-                    drop(room);
-                });
-            }
+            Ok((stream, _)) => match door.room.clone().try_acquire_owned() {
+                Ok(room) => {
+                    let door = door.clone();
+                    tokio::spawn(async move {
+                        connection::serve(stream, door).await;
+                        drop(room);
+                    });
+                }
+                Err(_) => connection::turn_away(stream, &door).await,
+            },
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection on the traffic socket");
                 tokio::time::sleep(connection::ACCEPT_PAUSE).await;

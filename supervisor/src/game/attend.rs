@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::budget::{CpuBudget, TICK, Verdict};
+use super::context::AliveGuard;
 use super::driver::GameDriver;
 use super::slot::Slot;
 use crate::jail::warden::Watch;
@@ -42,8 +43,8 @@ use crate::worker::usage::cpu_time;
 const UNLINKED_MAX: Duration = Duration::from_secs(1);
 /// Added to the time for loading when a worker shuts down: the core's own deadline comes first.
 const LEAVING_SLACK: Duration = Duration::from_secs(1);
-/// Receives of what a dead worker left behind; a socket holds far less.
-const LAST_RECEIVES_MAX: usize = 1024;
+/// Receives of what a dead worker left behind, 1 MiB each at most; a socket holds far less, but a child of the worker may go on to write.
+const LAST_RECEIVES_MAX: usize = 16;
 
 /// Why a worker did not come to life.
 #[derive(Debug, Error)]
@@ -63,8 +64,7 @@ enum StartError {
 }
 
 /// A worker's life from beginning to end.
-pub(super) async fn attend(driver: Arc<GameDriver>, slot: Arc<Slot>) {
-    let alive = driver.context.alive.enter();
+pub(super) async fn attend(driver: Arc<GameDriver>, slot: Arc<Slot>, alive: AliveGuard) {
     let cause = match start(&driver, &slot).await {
         Ok(mut life) => {
             let ended = life.live(&driver, &slot).await;
@@ -208,6 +208,7 @@ impl Life {
             if driver.pump(slot) != Received::More {
                 break;
             }
+            tokio::task::yield_now().await;
         }
         let status = match self.process.reap().await {
             Ok(status) => status,
@@ -243,7 +244,8 @@ impl Life {
                     dues.leaving = Some(Instant::now() + load_wall + LEAVING_SLACK);
                 }
                 guard = self.readiness.readable(), if dues.unlinked.is_none() => match driver.pump(slot) {
-                    Received::More => {}
+                    // A flood: other tasks have their turn all the same.
+                    Received::More => tokio::task::yield_now().await,
                     Received::Drained => guard.expect("the runtime's driver lives").clear_ready(),
                     Received::Ended | Received::Broken(_) => dues.unlinked = Some(Instant::now() + UNLINKED_MAX),
                 },

@@ -182,10 +182,19 @@ impl GameDriver {
 
     /// Opens a session. `open.request` is fresh from [`Context::request`].
     pub fn open(&self, open: Open, reveal_public: Publicity, answerer: Answerer) {
-        if reveal_public == Publicity::Public {
-            crate::lock(&self.inner).reveal_public.insert(open.session);
+        if reveal_public == Publicity::AsTheGame {
+            return self.ask(open.request, Event::Open(open), answerer);
         }
-        self.ask(open.request, Event::Open(open), answerer);
+        let (session, me) = (open.session, self.me.clone());
+        crate::lock(&self.inner).reveal_public.insert(session);
+        let forgetting = move |result: Result<Answered, Refusal>| {
+            // One that never came to be has no end that would forget it.
+            if let (Err(_), Some(me)) = (&result, me.upgrade()) {
+                crate::lock(&me.inner).reveal_public.remove(&session);
+            }
+            answerer(result);
+        };
+        self.ask(open.request, Event::Open(open), Box::new(forgetting));
     }
 
     /// Plays a turn. `turn.request` is fresh from [`Context::request`].

@@ -5,6 +5,7 @@ use croupier_core::ids::WorkerId;
 use croupier_wire::door::{Event, Push, What};
 
 use super::driver::{GameDriver, Inner};
+use crate::worker::logs::one_line;
 
 impl GameDriver {
     /// Tells whoever listens that something happened.
@@ -87,6 +88,9 @@ impl GameDriver {
             Notice::Down { reason } => tracing::error!(plugin, reason, "the plugin's workers do not come up"),
             Notice::WorkerReady { worker } => tracing::info!(plugin, worker = worker.0, "worker serves"),
             Notice::WorkerDied { worker, cause, turns, restores } => {
+                // What a plugin says may be part of it.
+                let cause = cause.to_string();
+                let cause = one_line(&cause);
                 tracing::warn!(plugin, worker = worker.0, %cause, turns, restores, "worker died");
             }
             Notice::SessionHeld { session, reason } => {

@@ -123,7 +123,9 @@ impl GameDriver {
         }
         if let Some(me) = self.me.upgrade() {
             for slot in after.spawns {
-                self.context.runtime.spawn(attend(me.clone(), slot));
+                // Counted from here on, so that a shutdown waits for it although its task has not run yet.
+                let alive = self.context.alive.enter();
+                self.context.runtime.spawn(attend(me.clone(), slot, alive));
             }
             for (key, name, args) in after.asks {
                 me.clone().host_call(key, &name, args);

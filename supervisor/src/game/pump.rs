@@ -11,8 +11,14 @@ use croupier_wire::outcome::call_hash;
 use super::driver::GameDriver;
 use super::slot::{Call, Slot};
 use crate::worker::convert::{check_call, check_done, check_snapshot, check_text, done_to_core};
-use crate::worker::logs::Source;
+use crate::worker::logs::{Source, one_line};
 use crate::worker::port::Received;
+
+/// Longest text of a worker's last words, in characters.
+const FAULT_TEXT_CHARS_MAX: usize = 1000;
+/// Bytes of log lines that a worker may send between two answers, headers included. Lines over the plugin's rate are thrown away and cost it
+/// nothing; this much at once is no log any more.
+const CHATTER_BYTES_MAX: u64 = 64 << 20;
 
 impl GameDriver {
     /// Takes what a worker has said, without blocking. For a thread that waits for an answer of this worker.
@@ -53,6 +59,9 @@ fn event(slot: &Slot, limits: &Limits, call: u64, message: FromWorker<'_>) -> Re
     };
     match message {
         FromWorker::Log { level, text } => {
+            if slot.chatted(text.len()) > CHATTER_BYTES_MAX {
+                return Err(format!("it logged more than {} MiB without answering", CHATTER_BYTES_MAX >> 20));
+            }
             slot.log.line(Source::Log(level), text);
             Ok(None)
         }
@@ -76,7 +85,7 @@ fn event(slot: &Slot, limits: &Limits, call: u64, message: FromWorker<'_>) -> Re
             answer(Answer::Snapshot(Payload::from(snapshot)))
         }
         FromWorker::HostCall { index, name, args } => {
-            check_call(name, args, limits).map_err(|over| over.to_string())?;
+            check_call(index, name, args, limits).map_err(|over| over.to_string())?;
             Ok(Some(Event::HostCall {
                 worker,
                 call: CallId(call),
@@ -112,6 +121,6 @@ pub(crate) fn fault_text(code: FaultCode, text: &str) -> String {
         FaultCode::Protocol => "the worker did not understand a frame",
         FaultCode::Setup => "the worker could not set itself up",
     };
-    let text: String = text.chars().take(1000).collect();
-    if text.is_empty() { what.to_owned() } else { format!("{what}: {text}") }
+    let text: String = text.chars().take(FAULT_TEXT_CHARS_MAX).collect();
+    if text.is_empty() { what.to_owned() } else { format!("{what}: {}", one_line(&text)) }
 }

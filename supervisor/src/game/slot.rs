@@ -5,6 +5,7 @@ use std::sync::{Mutex, OnceLock};
 
 use croupier_core::action::KillReason;
 use croupier_core::ids::WorkerId;
+use croupier_wire::frame::HEADER_BYTES;
 use tokio::sync::watch;
 
 use super::budget::Work;
@@ -52,6 +53,8 @@ pub(super) struct Slot {
     kill: watch::Sender<Option<KillReason>>,
     leaving: watch::Sender<bool>,
     words: Mutex<Option<LastWords>>,
+    /// Bytes of log lines since it last answered something.
+    chatter: AtomicU64,
 }
 
 impl Slot {
@@ -69,6 +72,7 @@ impl Slot {
             kill: watch::Sender::new(None),
             leaving: watch::Sender::new(false),
             words: Mutex::new(None),
+            chatter: AtomicU64::new(0),
         }
     }
 
@@ -136,6 +140,7 @@ impl Slot {
     /// A call was answered.
     pub(super) fn answered(&self, call: Call) {
         self.tally(call).answered.fetch_add(1, Ordering::Relaxed);
+        self.chatter.store(0, Ordering::Relaxed);
     }
 
     fn tally(&self, call: Call) -> &Tally {
@@ -151,6 +156,12 @@ impl Slot {
             answered: self.turns.answered.load(Ordering::Relaxed),
             plays: self.turns.open() && !self.others.open(),
         }
+    }
+
+    /// It said a log line of so many bytes. Says how many bytes it has logged since its last answer, a header for each line included.
+    pub(super) fn chatted(&self, bytes: usize) -> u64 {
+        let bytes = (bytes + HEADER_BYTES) as u64;
+        self.chatter.fetch_add(bytes, Ordering::Relaxed) + bytes
     }
 
     /// It gave up by itself, saying this.

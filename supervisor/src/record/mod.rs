@@ -4,11 +4,13 @@
 //! written with the error that it is expected to get. Ticks are the supervisor's own and are not written. A plugin that deals from the
 //! session's seed plays other cards the next time: then only the inputs are the same.
 //!
-//! The format is described in docs/PLAY.md. A slow disk holds up nobody: lines that find no room are counted, and the file says so at its end.
+//! The format is described in docs/PLAY.md. A slow disk holds up nobody: lines that find no room are counted, and the log says so at the end.
+//! The file is for its owner alone: it holds profiles and what players did.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -41,7 +43,7 @@ impl Recorder {
     /// # Errors
     /// When the file cannot be made.
     pub fn start(path: &Path) -> io::Result<Recorder> {
-        let file = File::create(path)?;
+        let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
         let (lines, inbox) = sync_channel(WAITING_MAX);
         let dropped = Arc::new(AtomicU64::new(0));
         let thread = std::thread::Builder::new().name("record".to_owned()).spawn(move || {
@@ -70,7 +72,10 @@ impl Drop for Recorder {
         }
         let dropped = self.dropped.load(Ordering::Relaxed);
         if dropped > 0 {
-            tracing::warn!(dropped, "the disk was too slow: lines are missing in the recording");
+            tracing::warn!(
+                dropped,
+                "lines are missing in the recording: the disk was too slow or full, or a script cannot say them"
+            );
         }
     }
 }

@@ -8,6 +8,7 @@ use croupier_wire::frame::{FRAME_BYTES_CEILING, FRAME_BYTES_DEFAULT};
 use croupier_wire::link::Limits;
 
 use super::{PluginError, PluginOptions};
+use crate::clock::ms_to_ns;
 
 const NS_PER_MS: u64 = 1_000_000;
 /// Deepest nesting of a plugin's settings.
@@ -59,9 +60,7 @@ pub(super) fn spec(
         snapshots: SnapshotPolicy {
             turns: options.snapshot_turns.unwrap_or(defaults.snapshots.turns).max(1),
             bytes: options.snapshot_journal_bytes.unwrap_or(defaults.snapshots.bytes),
-            age_ns: options
-                .snapshot_age_ms
-                .map_or(defaults.snapshots.age_ns, |ms| ms.saturating_mul(NS_PER_MS)),
+            age_ns: options.snapshot_age_ms.map_or(defaults.snapshots.age_ns, ms_to_ns),
         },
         outputs_kept: options.outputs_kept.unwrap_or(defaults.outputs_kept),
         clients_max: options.clients_max.unwrap_or(defaults.clients_max),
@@ -69,7 +68,7 @@ pub(super) fn spec(
         catch_up_ticks: options.catch_up_ticks.unwrap_or(defaults.catch_up_ticks),
         poison_max: options.poison_max.unwrap_or(defaults.poison_max),
         tick_ns: u64::from(tick_ms) * NS_PER_MS,
-        idle_ns: idle_ms.saturating_mul(NS_PER_MS),
+        idle_ns: ms_to_ns(idle_ms),
         ..defaults
     })
 }

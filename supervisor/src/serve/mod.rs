@@ -1,29 +1,33 @@
 //! `croupier serve`: a supervisor with its doors, from a config to the last worker's end.
 //!
 //! ```text
-//!  config ─▶ logs ─▶ keys, transcripts ─▶ supervisor ─▶ plugins of plugin_dirs ─▶ doors ─▶ ready ─▶ (TERM, INT, QUIT, verb) ─▶ stop
+//!  config ─▶ logs ─▶ lock, keys, transcripts ─▶ supervisor ─▶ plugins of plugin_dirs ─▶ doors ─▶ ready ─▶ (TERM, INT, QUIT, verb) ─▶ stop
 //! ```
 //!
 //! A plugin that cannot be loaded is reported and left out; everything else that is wrong ends the start, before a socket is opened.
 
+mod descriptors;
 mod logging;
 mod signals;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use signals::Haste;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, ConfigError, Write};
 use crate::doors::path::PathError;
-use crate::doors::{self, CONNECTIONS_MAX, Door, Side};
+use crate::doors::{self, Door, Side};
 use crate::record::Recorder;
 use crate::supervisor::config::IsolationOff;
 use crate::supervisor::{Supervisor, SupervisorConfig};
 use crate::transcript::files::{FileTranscripts, Keep};
 use crate::transcript::keys::{self, KeysError};
+use crate::worker::logs::one_line;
 
 /// How `serve` was called.
 #[derive(Debug, Clone)]
@@ -97,26 +101,47 @@ pub async fn run(options: Options) -> Result<(), ServeError> {
     }
     logging::start(&config.log)?;
     // Before anything is started, so that a signal that comes early is not lost.
-    let stop = signals::Stop::listen().map_err(|error| ServeError::Supervisor(error.to_string()))?;
+    let mut stop = signals::Stop::listen().map_err(|error| ServeError::Supervisor(error.to_string()))?;
     let supervisor = start(&config, options.record.as_deref(), options.isolation_off)?;
-    load_all(&supervisor, &config.plugin_dirs).await;
-    let doors = open_doors(&config, &supervisor)?;
-    tracing::info!(
-        socket = %config.socket.display(),
-        traffic_socket = %config.traffic_socket.display(),
-        state_dir = %config.state_dir.display(),
-        "ready"
-    );
-    stop.wait(&supervisor).await;
-    for door in doors {
-        door.abort();
+    let loading = load_all(&supervisor, &config.plugin_dirs);
+    let (doors, haste) = tokio::select! {
+        // A plugin that takes its time must not hold up the end.
+        haste = stop.wait(&supervisor) => (None, haste),
+        () = loading => {
+            let doors = open_doors(&config, &supervisor)?;
+            tracing::info!(
+                socket = %config.socket.display(),
+                traffic_socket = %config.traffic_socket.display(),
+                state_dir = %config.state_dir.display(),
+                "ready"
+            );
+            (Some(doors), stop.wait(&supervisor).await)
+        }
+    };
+    if let Some(doors) = doors {
+        doors.iter().for_each(JoinHandle::abort);
+        for path in [&config.socket, &config.traffic_socket] {
+            let _ = std::fs::remove_file(path);
+        }
     }
-    for path in [&config.socket, &config.traffic_socket] {
-        let _ = std::fs::remove_file(path);
-    }
-    let given_up = supervisor.shutdown().await;
+    let given_up = shut_down(&supervisor, haste, &mut stop).await;
     tracing::info!(given_up, "stopped");
     Ok(())
+}
+
+/// Ends the supervisor; a second signal makes it quick.
+async fn shut_down(supervisor: &Supervisor, haste: Haste, stop: &mut signals::Stop) -> usize {
+    let ending = async {
+        match haste {
+            Haste::Grace => supervisor.shutdown().await,
+            Haste::None => supervisor.shutdown_within(Duration::MAX).await,
+            Haste::Fast => supervisor.shutdown_within(signals::FAST).await,
+        }
+    };
+    tokio::select! {
+        given_up = ending => given_up,
+        () = stop.again() => supervisor.shutdown_within(Duration::ZERO).await,
+    }
 }
 
 fn start(
@@ -124,8 +149,11 @@ fn start(
     record: Option<&Path>,
     isolation_off: IsolationOff,
 ) -> Result<Supervisor, ServeError> {
-    let state = |source| ServeError::StateDir { path: config.state_dir.clone(), source };
-    std::fs::create_dir_all(&config.state_dir).map_err(state)?;
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        |source| ServeError::StateDir { path, source }
+    };
+    std::fs::create_dir_all(&config.state_dir).map_err(failed(&config.state_dir))?;
     let mut parts = SupervisorConfig::new()
         .isolation_off(isolation_off)
         .state_dir(&config.state_dir)
@@ -140,8 +168,8 @@ fn start(
     if config.transcripts.write == Write::All {
         let keys = keys::load(&config.state_dir.join("keys"), config.transcripts.auditor)?;
         let keep = Keep { bytes_max: config.transcripts.keep_bytes };
-        let files =
-            FileTranscripts::start(&config.state_dir.join("transcripts"), keys, keep).map_err(state)?;
+        let dir = config.state_dir.join("transcripts");
+        let files = FileTranscripts::start(&dir, keys, keep).map_err(failed(&dir))?;
         parts = parts.transcripts(Arc::new(files));
     }
     if let Some(path) = record {
@@ -157,18 +185,23 @@ fn start(
 async fn load_all(supervisor: &Supervisor, dirs: &[PathBuf]) {
     for (path, loaded) in supervisor.load_dirs(dirs).await {
         if let Err(refusal) = loaded {
+            // A manifest's words may be part of it.
+            let refusal = refusal.to_string();
+            let refusal = one_line(&refusal);
             tracing::error!(path = %path.display(), %refusal, "cannot load the plugin; going on without it");
         }
     }
 }
 
 fn open_doors(config: &Config, supervisor: &Supervisor) -> Result<[JoinHandle<()>; 2], ServeError> {
+    let connections_max = descriptors::connections_max();
     let door = |side| Door {
         reception: Arc::new(supervisor.clone()),
         side,
         traffic_socket: Some(config.traffic_socket.clone()),
         frame_bytes_max: config.frame_bytes_max,
-        room: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+        connections_max,
+        room: Arc::new(Semaphore::new(connections_max)),
     };
     let traffic = doors::traffic::listen(&config.traffic_socket, config.traffic_mode, door(Side::Traffic))?;
     match doors::control::listen(&config.socket, door(Side::Control)) {

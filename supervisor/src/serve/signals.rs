@@ -1,11 +1,33 @@
 //! What makes `serve` stop: TERM, INT and QUIT, or the operators' verb.
 //!
-//! All three end it in order: nothing new is taken, turns in flight are finished, workers are ended. INT and a second signal do not wait for
-//! turns. (Parking sessions over a planned stop belongs to the durable journal.)
+//! | | |
+//! | --- | --- |
+//! | TERM, the verb | nothing new is taken, turns in flight are finished, sessions are closed, workers are ended; within the grace |
+//! | QUIT | the same, however long it takes |
+//! | INT | the same, but nobody is waited for longer than [`FAST`] |
+//! | any second signal | nobody is waited for any more: workers are killed |
+//!
+//! (Parking sessions over a planned stop belongs to the durable journal.)
+
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::supervisor::Supervisor;
+
+/// How long a fast stop waits for turns in flight.
+pub(super) const FAST: Duration = Duration::from_secs(1);
+
+/// How much time there is for stopping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Haste {
+    /// The supervisor's own grace.
+    Grace,
+    /// No deadline.
+    None,
+    /// [`FAST`].
+    Fast,
+}
 
 /// Listens for the signals.
 pub(super) struct Stop {
@@ -27,14 +49,25 @@ impl Stop {
         })
     }
 
-    /// Waits until somebody wants it to stop. The supervisor ends its sessions' turns itself, in its shutdown.
-    pub(super) async fn wait(mut self, supervisor: &Supervisor) {
-        let why = tokio::select! {
-            _ = self.term.recv() => "TERM",
-            _ = self.int.recv() => "INT",
-            _ = self.quit.recv() => "QUIT",
-            () = supervisor.shutdown_requested() => "the operators' verb",
+    /// Waits until somebody wants it to stop. Safe to cancel: a signal is not lost.
+    pub(super) async fn wait(&mut self, supervisor: &Supervisor) -> Haste {
+        let (why, haste) = tokio::select! {
+            _ = self.term.recv() => ("TERM", Haste::Grace),
+            _ = self.int.recv() => ("INT", Haste::Fast),
+            _ = self.quit.recv() => ("QUIT", Haste::None),
+            () = supervisor.shutdown_requested() => ("the operators' verb", Haste::Grace),
         };
         tracing::info!(why, "stopping: finishing turns in flight, taking nothing new");
+        haste
+    }
+
+    /// Waits for one more signal: somebody has lost patience.
+    pub(super) async fn again(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+            _ = self.quit.recv() => {}
+        }
+        tracing::info!("a second signal: stopping without waiting for turns");
     }
 }

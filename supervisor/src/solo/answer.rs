@@ -45,7 +45,7 @@ pub(super) fn own(message: &FromWorker<'_>, limits: &Limits) -> Result<Said, Sol
             Said::Snapshot(snapshot.to_vec())
         }
         FromWorker::HostCall { index, name, args } => {
-            check_call(name, args, limits).map_err(over)?;
+            check_call(*index, name, args, limits).map_err(over)?;
             Said::HostCall { index: *index, name: (*name).to_owned(), args: args.to_vec() }
         }
         FromWorker::Log { level, text } => Said::Log { level: *level, text: (*text).to_owned() },

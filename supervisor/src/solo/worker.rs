@@ -241,13 +241,14 @@ impl SoloWorker {
     fn receive(&mut self, due: Instant, patience: Duration) -> Result<(u64, Said), SoloError> {
         let protocol = |error: &dyn std::fmt::Display| SoloError::Protocol(error.to_string());
         loop {
-            if let Some((header, body)) = self.reader.next().map_err(|error| protocol(&error))? {
-                let message = decode_from_worker(&header, body).map_err(|error| protocol(&error))?;
-                return Ok((header.call_id, own(&message, &self.plugin.limits)?));
-            }
+            // Looked at before every message: a flood of log lines does not put the deadline off.
             let left = due.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(self.late(patience));
+            }
+            if let Some((header, body)) = self.reader.next().map_err(|error| protocol(&error))? {
+                let message = decode_from_worker(&header, body).map_err(|error| protocol(&error))?;
+                return Ok((header.call_id, own(&message, &self.plugin.limits)?));
             }
             self.link.set_read_timeout(Some(left))?;
             match self.link.read(self.reader.space()) {

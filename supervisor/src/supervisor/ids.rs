@@ -9,6 +9,8 @@ use std::sync::Mutex;
 
 use thiserror::Error;
 
+/// The highest id there will be: the bits above are for the workers' own use of ids.
+pub const ID_MAX: u64 = 1 << 62;
 /// Ids taken from the disk at a time.
 pub const BLOCK: u64 = 65_536;
 
@@ -27,7 +29,7 @@ pub enum IdsError {
         source: io::Error,
     },
     /// The file holds something else.
-    #[error("{} does not hold a number; put one in that is larger than every session id that was ever given out", path.display())]
+    #[error("{} does not hold a session id; put one in that is larger than every session id that was ever given out", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -60,7 +62,10 @@ impl SessionIds {
         let disk = |source| IdsError::Disk { path: path.clone(), source };
         fs::create_dir_all(dir).map_err(disk)?;
         let next = match fs::read_to_string(&path) {
-            Ok(text) => text.trim().parse().map_err(|_| IdsError::Damaged { path: path.clone() })?,
+            Ok(text) => match text.trim().parse() {
+                Ok(next @ 1..ID_MAX) => next,
+                _ => return Err(IdsError::Damaged { path: path.clone() }),
+            },
             Err(error) if error.kind() == io::ErrorKind::NotFound => 1,
             Err(error) => return Err(disk(error)),
         };
@@ -107,8 +112,11 @@ mod tests {
         drop(first);
         let second = SessionIds::open(Some(dir.path())).unwrap();
         assert_eq!(second.next().unwrap(), 1 + BLOCK);
-        fs::write(dir.path().join(FILE), "what?").unwrap();
-        assert!(matches!(SessionIds::open(Some(dir.path())), Err(IdsError::Damaged { .. })));
+        for damaged in ["what?", "", "0", "-1", "18446744073709551615"] {
+            fs::write(dir.path().join(FILE), damaged).unwrap();
+            let opened = SessionIds::open(Some(dir.path()));
+            assert!(matches!(opened, Err(IdsError::Damaged { .. })), "{damaged:?}");
+        }
     }
 
     #[test]

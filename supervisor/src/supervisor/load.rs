@@ -83,7 +83,9 @@ impl LoadError {
             LoadError::Dependency { name, .. } | LoadError::IsolationOff { name } => {
                 about(refusal(Code::BadPlugin, text), name, 0)
             }
-            LoadError::Objects(_) | LoadError::Lost => internal(text),
+            // The text says what to look at; no fault of ours.
+            LoadError::Objects(_) => refusal(Code::Internal, text),
+            LoadError::Lost => internal(text),
             LoadError::Start { name, refusal } => from_core(refusal, name, 0),
             LoadError::ShuttingDown => shutting_down(),
         }

@@ -21,6 +21,7 @@ pub mod ids;
 mod load;
 mod open;
 pub mod routes;
+mod state_lock;
 mod turn;
 mod views;
 
@@ -40,6 +41,7 @@ use tokio::sync::{oneshot, watch};
 pub use backend::{Access, Caller, Embedded, Replier, Ticket};
 pub use config::SupervisorConfig;
 pub use load::LoadError;
+pub use state_lock::StateLockError;
 
 use crate::events::{PushTo, TooManyFollowers, Turns};
 use crate::game::GameDriver;
@@ -50,6 +52,7 @@ use crate::worker::usage::Sampler;
 use ids::{IdsError, SessionIds};
 use open::Opens;
 use routes::Routes;
+use state_lock::StateLock;
 
 /// How long killed workers may take to be reaped at the end; the kernel needs microseconds.
 const REAP_MAX: Duration = Duration::from_secs(10);
@@ -60,6 +63,9 @@ pub enum StartError {
     /// No worker could ever be made.
     #[error(transparent)]
     Launcher(#[from] LaunchError),
+    /// The state directory.
+    #[error(transparent)]
+    State(#[from] StateLockError),
     /// Session ids.
     #[error(transparent)]
     Ids(#[from] IdsError),
@@ -101,6 +107,8 @@ struct Shared {
     opens: Mutex<Opens>,
     ids: SessionIds,
     objects: Option<Objects>,
+    /// Let go of at the end.
+    state_lock: Mutex<Option<StateLock>>,
     sampler: Sampler,
     phase: watch::Sender<Phase>,
     started: Instant,
@@ -123,6 +131,7 @@ impl Supervisor {
     pub fn start(config: SupervisorConfig, runtime: Handle) -> Result<Supervisor, StartError> {
         let launcher = Launcher::start(config.worker_binary.as_deref())?;
         let state_dir = config.state_dir.as_deref();
+        let state_lock = Mutex::new(state_dir.map(StateLock::take).transpose()?);
         let ids = SessionIds::open(state_dir)?;
         let objects = state_dir.map(Objects::open).transpose()?;
         let routes = Arc::new(Routes::default());
@@ -143,6 +152,7 @@ impl Supervisor {
             opens: Mutex::default(),
             ids,
             objects,
+            state_lock,
             sampler: Sampler::default(),
             phase: watch::Sender::new(Phase::Serving),
             started: Instant::now(),
@@ -216,6 +226,11 @@ impl Supervisor {
     /// Ends the supervisor: nothing new is taken, sessions are closed with a turn each, workers shut down. What is not done within the configured
     /// grace is killed. When this completes, no worker process is left. Says how many games had to be given up.
     pub async fn shutdown(&self) -> usize {
+        self.shutdown_within(self.shared.config.grace).await
+    }
+
+    /// As [`Supervisor::shutdown`], with another grace. May be called again, with less, when an earlier call was given up.
+    pub async fn shutdown_within(&self, grace: Duration) -> usize {
         self.shared.phase.send_replace(Phase::Stopping);
         let games = self.shared.games();
         let unloads: Vec<oneshot::Receiver<_>> = games
@@ -233,7 +248,7 @@ impl Supervisor {
             }
             refused
         };
-        let given_up = match tokio::time::timeout(self.shared.config.grace, all).await {
+        let given_up = match tokio::time::timeout(grace, all).await {
             Ok(refused) => refused,
             Err(_) => games.len(),
         };
@@ -278,6 +293,7 @@ impl Shared {
         }
         let waiting = crate::lock(&self.opens).give_up();
         drop(waiting);
+        drop(crate::lock(&self.state_lock).take());
     }
 }
 

@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::Shared;
 use super::backend::Replier;
+use crate::clock::ms_to_ns;
 use crate::game::driver::Publicity;
 use crate::refusals::{about, from_core, hint, internal, refusal};
 
@@ -74,7 +75,7 @@ impl Shared {
                 format!("`croupier plugins {}` shows the plugin, its manifest the schema", open.plugin),
             )
         })?;
-        let session = self.ids.next().map_err(|error| internal(error.to_string()))?;
+        let session = self.ids.next().map_err(|error| refusal(Code::Internal, error.to_string()))?;
         let OpenOptions { tick_ms, idle_timeout_ms, queue_max, reveal_public } = open.options;
         let publicity = if reveal_public { Publicity::Public } else { Publicity::AsTheGame };
         let event = event::Open {
@@ -84,7 +85,7 @@ impl Shared {
             seed: ServerSeed::from_bytes(crate::entropy::bytes()),
             options: event::Options {
                 tick_ns: tick_ms.map(|ms| u64::from(ms) * NS_PER_MS),
-                idle_ns: idle_timeout_ms.map(|ms| ms.saturating_mul(NS_PER_MS)),
+                idle_ns: idle_timeout_ms.map(ms_to_ns),
                 queue_max: queue_max.map(|max| max.max(1)),
             },
         };

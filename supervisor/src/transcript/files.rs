@@ -2,13 +2,14 @@
 //!
 //! Lines are gathered per session and appended together, so that a hundred thousand sessions need no descriptors. What waits is bounded: when
 //! the disk cannot keep up, games wait for it rather than play turns that nobody could verify. A transcript that could not be written is
-//! reported once and has no last line, which every verifier refuses.
+//! reported once, ends before the first line that did not fit whole, is not gone on with when there is room again, and has no last line,
+//! which every verifier refuses. A transcript that is there already is never written to or over.
 
 use std::collections::{HashMap, VecDeque};
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ use croupier_fair::entry::Entry;
 use croupier_fair::seed::ServerSeed;
 use croupier_fair::transcript::{Reveal as Sealing, TranscriptWriter};
 
+use super::disk::{append, list_finished, rename_new};
 use super::keys::Keys;
 use crate::game::transcripts::{Opening, Reveal, TranscriptSink};
 
@@ -29,6 +31,8 @@ const WAITING_MAX: usize = 65_536;
 const GATHERED_BYTES_MAX: usize = 64 << 10;
 /// Bytes that are gathered for all sessions together.
 const GATHERED_TOTAL_MAX: usize = 64 << 20;
+/// Complaints about the disk are at least this far apart; those between are counted.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(1);
 /// Longest that a line waits for company.
 const GATHER_TIME: Duration = Duration::from_secs(1);
 
@@ -43,6 +47,8 @@ pub struct Keep {
 #[derive(Debug)]
 pub struct FileTranscripts {
     jobs: Option<SyncSender<Job>>,
+    /// It was said that the thread is gone.
+    told: AtomicBool,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -67,17 +73,20 @@ impl FileTranscripts {
             keep,
             open: HashMap::new(),
             gathered: 0,
+            complained: None,
+            silent: 0,
             finished_bytes: finished.iter().map(|(_, bytes)| bytes).sum(),
             finished,
         };
         let thread =
             std::thread::Builder::new().name("transcripts".to_owned()).spawn(move || writer.run(&inbox))?;
-        Ok(FileTranscripts { jobs: Some(jobs), thread: Some(thread) })
+        Ok(FileTranscripts { jobs: Some(jobs), told: AtomicBool::new(false), thread: Some(thread) })
     }
 
     fn give(&self, job: Job) {
         if let Some(jobs) = &self.jobs
             && jobs.send(job).is_err()
+            && !self.told.swap(true, Ordering::Relaxed)
         {
             tracing::error!("the transcript writer is gone; transcripts from now on are incomplete");
         }
@@ -130,6 +139,10 @@ struct Writer {
     keep: Keep,
     open: HashMap<SessionId, Open>,
     gathered: usize,
+    /// When it was last said that something cannot be written.
+    complained: Option<Instant>,
+    /// Transcripts that broke since without a word.
+    silent: u64,
     finished: VecDeque<(PathBuf, u64)>,
     finished_bytes: u64,
 }
@@ -219,26 +232,47 @@ impl Writer {
 
     /// Appends what is gathered for one session to its file.
     fn flush(&mut self, session: SessionId) {
-        let path = self.part(session);
+        let (path, finished) = (self.part(session), self.whole(session));
         let Some(open) = self.open.get_mut(&session) else { return };
         let bytes = std::mem::take(&mut open.gathered);
         self.gathered -= bytes.len();
         if open.broken || bytes.is_empty() {
             return;
         }
-        match append(&path, &bytes) {
+        let appended = match open.written {
+            0 if finished.exists() => Err(io::ErrorKind::AlreadyExists.into()),
+            written => append(&path, written, &bytes),
+        };
+        match appended {
             Ok(()) => open.written += bytes.len() as u64,
             Err(error) => {
                 open.broken = true;
-                tracing::error!(session = session.0, path = %path.display(), %error,
-                    "cannot write the transcript: it stays incomplete; make room on the disk");
+                self.complain(session, &path, &error);
             }
         }
     }
 
+    /// Says that a transcript is lost; not for each of a hundred thousand.
+    fn complain(&mut self, session: SessionId, path: &Path, error: &io::Error) {
+        let now = Instant::now();
+        if self.complained.is_some_and(|then| now < then + COMPLAIN_EVERY) {
+            self.silent += 1;
+            return;
+        }
+        self.complained = Some(now);
+        let (path, others) = (path.display(), std::mem::take(&mut self.silent));
+        if error.kind() == io::ErrorKind::AlreadyExists {
+            tracing::error!(session = session.0, %path, others,
+                "a transcript of this session is there already and is left alone, so there is none of this one; was next_session in the state directory changed?");
+        } else {
+            tracing::error!(session = session.0, %path, %error, others,
+                "cannot write the transcript: it stays incomplete; make room on the disk");
+        }
+    }
+
     fn finish_file(&mut self, session: SessionId, bytes: u64) {
-        let path = self.dir.join(format!("{session}.jsonl"));
-        if let Err(error) = std::fs::rename(self.part(session), &path) {
+        let path = self.whole(session);
+        if let Err(error) = rename_new(&self.part(session), &path) {
             tracing::error!(session = session.0, %error, "cannot finish the transcript's file");
             return;
         }
@@ -255,30 +289,13 @@ impl Writer {
         }
     }
 
+    fn whole(&self, session: SessionId) -> PathBuf {
+        self.dir.join(format!("{session}.jsonl"))
+    }
+
     fn part(&self, session: SessionId) -> PathBuf {
         self.dir.join(format!("{session}.jsonl.part"))
     }
-}
-
-fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    file.write_all(bytes)
-}
-
-/// Transcripts of earlier runs, oldest first, finished or not.
-fn list_finished(dir: &Path) -> io::Result<VecDeque<(PathBuf, u64)>> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.ends_with(".jsonl") || name.ends_with(".jsonl.part") {
-            let data = entry.metadata()?;
-            found.push((data.modified()?, entry.path(), data.len()));
-        }
-    }
-    found.sort();
-    Ok(found.into_iter().map(|(_, path, bytes)| (path, bytes)).collect())
 }
 
 #[cfg(test)]
@@ -336,5 +353,35 @@ mod tests {
         drop(sink);
         assert!(!transcripts.join("1.jsonl").exists());
         assert!(transcripts.join("2.jsonl").exists());
+    }
+
+    #[test]
+    fn what_is_there_is_never_written_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = super::super::keys::load(&dir.path().join("keys"), None).unwrap();
+        let transcripts = dir.path().join("transcripts");
+        let sink = FileTranscripts::start(&transcripts, keys, Keep { bytes_max: 1 << 20 }).unwrap();
+        std::fs::write(transcripts.join("1.jsonl"), "finished").unwrap();
+        std::fs::write(transcripts.join("2.jsonl.part"), "begun").unwrap();
+        let seed = ServerSeed::from_bytes([5; 32]);
+        (1..=3).for_each(|session| play(&sink, session, &seed));
+        drop(sink);
+        let read = |name| std::fs::read_to_string(transcripts.join(name)).unwrap_or_default();
+        assert_eq!((read("1.jsonl"), read("1.jsonl.part")), ("finished".to_owned(), String::new()));
+        assert_eq!((read("2.jsonl"), read("2.jsonl.part")), (String::new(), "begun".to_owned()));
+        assert!(read("3.jsonl").ends_with("\n"));
+    }
+
+    #[test]
+    fn a_lost_directory_breaks_a_transcript_for_good() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = super::super::keys::load(&dir.path().join("keys"), None).unwrap();
+        let transcripts = dir.path().join("transcripts");
+        let sink = FileTranscripts::start(&transcripts, keys, Keep { bytes_max: 1 << 20 }).unwrap();
+        std::fs::remove_dir(&transcripts).unwrap();
+        let seed = ServerSeed::from_bytes([5; 32]);
+        play(&sink, 1, &seed);
+        drop(sink);
+        assert!(!transcripts.exists());
     }
 }

@@ -60,8 +60,7 @@ pub fn load(dir: &Path, auditor: Option<AuditorPublic>) -> Result<Keys, KeysErro
     let server_path = dir.join("server.key");
     let server = ServerKey::from_hex(read_or_make(&server_path)?.trim())
         .map_err(|source| KeysError::Bad { path: server_path, source })?;
-    let public = server.public().to_string();
-    write_once(&dir.join("server.pub"), &public, 0o644)?;
+    publish(&dir.join("server.pub"), &server.public().to_string())?;
     let auditor = match auditor {
         Some(auditor) => auditor,
         None => own_auditor(dir)?,
@@ -74,43 +73,47 @@ fn own_auditor(dir: &Path) -> Result<AuditorPublic, KeysError> {
     let path = dir.join("auditor.key");
     let secret = AuditorSecret::from_hex(read_or_make(&path)?.trim())
         .map_err(|source| KeysError::Bad { path, source })?;
-    write_once(&dir.join("auditor.pub"), &secret.public().to_string(), 0o644)?;
+    publish(&dir.join("auditor.pub"), &secret.public().to_string())?;
     Ok(secret.public())
 }
 
 /// The text of a key file; 32 fresh random bytes in hexadecimal when there is none.
 fn read_or_make(path: &Path) -> Result<String, KeysError> {
     let io = |doing, source| KeysError::Io { doing, path: path.to_owned(), source };
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let text = hex::encode(crate::entropy::bytes());
-            write_once(path, &text, 0o600)?;
-            Ok(text)
+    if !path.try_exists().map_err(|source| io("look at", source))? {
+        let text = hex::encode(crate::entropy::bytes());
+        match draft(path, &text, 0o600, |draft| std::fs::hard_link(draft, path)) {
+            // Somebody else was faster: that one counts.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made.map_err(|source| io("make", source))?,
         }
-        Err(error) => Err(io("read", error)),
     }
+    // What is on the disk is what is used.
+    std::fs::read_to_string(path).map_err(|source| io("read", source))
 }
 
-/// Writes a file that is not there yet, whole or not at all.
-fn write_once(path: &Path, text: &str, mode: u32) -> Result<(), KeysError> {
-    let io = |doing, source| KeysError::Io { doing, path: path.to_owned(), source };
-    if path.exists() {
+/// Writes the public half beside a key, unless it is there already.
+fn publish(path: &Path, text: &str) -> Result<(), KeysError> {
+    if std::fs::read_to_string(path).is_ok_and(|there| there.trim() == text) {
         return Ok(());
     }
-    let draft = path.with_extension("new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(mode)
-        .open(&draft)
-        .map_err(|source| io("make", source))?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.write_all(b"\n"))
-        .and_then(|()| file.sync_all())
-        .and_then(|()| std::fs::rename(&draft, path))
-        .map_err(|source| io("write", source))
+    draft(path, text, 0o644, |draft| std::fs::rename(draft, path)).map_err(|source| KeysError::Io {
+        doing: "write",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Writes a file beside `path`, to the disk, and has it put there whole.
+fn draft(path: &Path, text: &str, mode: u32, put: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let draft = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    // One that an earlier process of this number left behind may have another mode.
+    let _ = std::fs::remove_file(&draft);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
+    let result = writeln!(file, "{text}").and_then(|()| file.sync_all()).and_then(|()| put(&draft));
+    let _ = std::fs::remove_file(&draft);
+    result
 }
 
 #[cfg(test)]
@@ -128,6 +131,14 @@ mod tests {
         assert_eq!(first.auditor, second.auditor);
         let mode = std::fs::metadata(keys.join("server.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+        let files = std::fs::read_dir(&keys).unwrap().count();
+        assert_eq!(files, 4, "two keys, two public halves, and no drafts");
+        // Another key: its public half is not the old one's.
+        std::fs::write(keys.join("server.key"), "11".repeat(32)).unwrap();
+        let third = load(&keys, None).unwrap();
+        let public = std::fs::read_to_string(keys.join("server.pub")).unwrap();
+        assert_eq!(public.trim(), third.server.public().to_string());
+        assert_ne!(third.server.public(), first.server.public());
         std::fs::write(keys.join("server.key"), "garbage").unwrap();
         assert!(matches!(load(&keys, None), Err(KeysError::Bad { .. })));
     }

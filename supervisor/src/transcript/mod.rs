@@ -5,10 +5,12 @@
 //!                                                                     └─ at close ─▶ SESSION.jsonl
 //! ```
 //!
+//! * `disk`: files appended to whole, and never written over.
 //! * [`files`]: the thread, its buffers, and how many files are kept.
 //! * [`keys`]: the server's signing key and the auditor's public key.
 //!
 //! What a line says and how it is chained is [`croupier_fair`]'s business.
 
+mod disk;
 pub mod files;
 pub mod keys;

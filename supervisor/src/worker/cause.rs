@@ -22,10 +22,12 @@ const FAULTS: [Signal; 7] = [
     Signal::SIGSYS,
 ];
 
-/// Time between the two looks at a late worker's CPU clock.
+/// Time between two looks at a late worker.
 pub const CPU_SAMPLE_GAP: Duration = Duration::from_millis(30);
-/// CPU time within [`CPU_SAMPLE_GAP`] from which on a worker counts as burning. A sixth of the gap, because other processes want the CPU too.
+/// CPU time while it is watched from which on a worker counts as burning. A sixth of the gap, because other processes want the CPU too.
 pub const CPU_BURNING: Duration = Duration::from_millis(5);
+/// Longest watch of a worker that wants the CPU and does not get it: on a machine that has much else to do.
+pub const LATE_WATCH_MAX: Duration = Duration::from_secs(2);
 
 /// What a late worker did while it was watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +38,22 @@ pub enum Late {
     Waiting,
 }
 
-/// Whether `used` CPU time within the gap is burning.
-pub fn late(used: Duration) -> Late {
-    if used >= CPU_BURNING { Late::Burning } else { Late::Waiting }
+/// Whether a process could go on if it had the CPU, as the kernel's scheduler has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheduling {
+    /// It runs, or waits for its turn on a CPU.
+    Runnable,
+    /// It waits for something else.
+    Asleep,
+}
+
+/// What a worker does that used this much CPU time since it is watched. `None`: it wants the CPU and has not had it yet, so nobody can say.
+pub fn late(used: Duration, scheduling: Scheduling) -> Option<Late> {
+    match scheduling {
+        _ if used >= CPU_BURNING => Some(Late::Burning),
+        Scheduling::Asleep => Some(Late::Waiting),
+        Scheduling::Runnable => None,
+    }
 }
 
 /// The last words of a worker that gave up by itself.
@@ -136,9 +151,12 @@ mod tests {
     }
 
     #[test]
-    fn a_sixth_of_the_gap_is_burning() {
-        assert_eq!(late(Duration::ZERO), Late::Waiting);
-        assert_eq!(late(Duration::from_millis(4)), Late::Waiting);
-        assert_eq!(late(Duration::from_millis(5)), Late::Burning);
+    fn a_sixth_of_the_gap_is_burning_and_who_did_not_get_the_cpu_is_not_judged() {
+        let ms = Duration::from_millis;
+        assert_eq!(late(ms(0), Scheduling::Asleep), Some(Late::Waiting));
+        assert_eq!(late(ms(4), Scheduling::Asleep), Some(Late::Waiting));
+        assert_eq!(late(ms(4), Scheduling::Runnable), None);
+        assert_eq!(late(ms(5), Scheduling::Runnable), Some(Late::Burning));
+        assert_eq!(late(ms(5), Scheduling::Asleep), Some(Late::Burning));
     }
 }

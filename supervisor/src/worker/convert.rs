@@ -101,11 +101,12 @@ pub fn check_snapshot(snapshot: &[u8], limits: &Limits) -> Result<(), OverLimit>
     within("a snapshot in bytes", snapshot.len(), limits.snapshot_bytes as usize)
 }
 
-/// Checks a host call's arguments against the limits.
+/// Checks a host call against the limits: the worker's own count of a turn's calls and their bytes. `index` counts from 0.
 ///
 /// # Errors
-/// When they are over their limit.
-pub fn check_call(name: &str, args: &[u8], limits: &Limits) -> Result<(), OverLimit> {
+/// When it is over a limit.
+pub fn check_call(index: u32, name: &str, args: &[u8], limits: &Limits) -> Result<(), OverLimit> {
+    within("a number of host calls", index as usize + 1, limits.effects_per_turn as usize)?;
     within("a host call's name in bytes", name.len(), TOPIC_BYTES_MAX)?;
     within("a host call's arguments in bytes", args.len(), limits.effect_bytes as usize)
 }
@@ -164,6 +165,13 @@ mod tests {
         assert!(check_done(&fat, &LIMITS).unwrap_err().to_string().contains("snapshot"));
         let wordy = "x".repeat(ERROR_TEXT_BYTES_MAX + 1);
         assert!(check_done(&Done { error: &wordy, ..done(b"", vec![]) }, &LIMITS).is_err());
+    }
+
+    #[test]
+    fn a_turn_has_only_so_many_host_calls() {
+        assert!(check_call(0, "wallet", b"ab", &LIMITS).is_ok());
+        assert!(check_call(1, "wallet", b"ab", &LIMITS).unwrap_err().to_string().contains("host calls of 2"));
+        assert!(check_call(0, "wallet", b"abc", &LIMITS).is_err());
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! What plugins say: lines of their standard output and error, and `host->log`, as log lines of the supervisor.
 //!
-//! Pipes are always drained, so that a chatty plugin never blocks on a full one; what is over the limit is counted and thrown away.
+//! Pipes are always drained, so that a chatty plugin never blocks on a full one; what is over the limit is counted and thrown away. What a
+//! plugin says is one line of bounded length, whatever is in it: it cannot write lines that look like ours.
 //!
 //! ```text
 //!  bytes ─▶ LineSplitter ─▶ Limiter ─▶ tracing (target "plugin")
 //! ```
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -15,6 +18,8 @@ use tokio::sync::oneshot;
 
 /// Longest line that is shown, in bytes; the rest of it is left out.
 pub const LINE_BYTES_MAX: usize = 4096;
+/// Room beyond that for the word that something was left out.
+const NOTE_BYTES_MAX: usize = 64;
 /// Bytes read from a pipe at a time.
 const READ_BYTES: usize = 16 << 10;
 /// The window of the limit.
@@ -115,6 +120,30 @@ impl LineSplitter {
     }
 }
 
+/// A stranger's text as one line: control characters are escaped, and what is over [`LINE_BYTES_MAX`] is left out.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    let end = text.floor_char_boundary(LINE_BYTES_MAX + NOTE_BYTES_MAX);
+    let (shown, rest) = (&text[..end], text.len() - end);
+    // The tabulator does no harm.
+    let is_bad = |c: char| c.is_control() && c != '\t';
+    if rest == 0 && !shown.contains(is_bad) {
+        return Cow::Borrowed(text);
+    }
+    let mut line = String::with_capacity(shown.len());
+    for c in shown.chars() {
+        if is_bad(c) {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    if rest > 0 {
+        // Writing to a string does not fail.
+        let _ = write!(line, " … ({rest} bytes more)");
+    }
+    Cow::Owned(line)
+}
+
 /// Where a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
@@ -151,6 +180,7 @@ impl PluginLog {
             Verdict::Show => {}
         }
         let (plugin, worker) = (self.plugin.as_str(), self.worker);
+        let text = one_line(text);
         match source {
             Source::Log(1) => tracing::error!(target: "plugin", plugin, worker, "{text}"),
             Source::Log(2) => tracing::warn!(target: "plugin", plugin, worker, "{text}"),
@@ -193,8 +223,11 @@ pub async fn drain(
             _ = tick.tick() => { log.report(); continue }
             _ = &mut dead => break,
         };
-        if read_some(log, &mut streams[which], &mut splitters[which]) == Reading::Ended {
-            streams[which] = None;
+        match read_some(log, &mut streams[which], &mut splitters[which]) {
+            Reading::Ended => streams[which] = None,
+            // A flood must not keep other tasks from running.
+            Reading::More => tokio::task::yield_now().await,
+            Reading::Nothing => {}
         }
     }
     for (stream, splitter) in streams.iter_mut().zip(&mut splitters) {
@@ -265,6 +298,14 @@ mod tests {
         let mut limiter = Limiter::new(0);
         assert_eq!(limiter.line(5 * WINDOW_NS), Verdict::Suppress);
         assert_eq!(limiter.take_suppressed(), 1);
+    }
+
+    #[test]
+    fn a_strangers_text_is_one_bounded_line() {
+        assert_eq!(one_line("all\tin order: äß"), "all\tin order: äß");
+        assert_eq!(one_line("a\n2026 INFO ready\x1b[2J\r"), "a\\n2026 INFO ready\\u{1b}[2J\\r");
+        let long = "ä".repeat(LINE_BYTES_MAX);
+        assert_eq!(one_line(&long).len(), LINE_BYTES_MAX + NOTE_BYTES_MAX + " … (4032 bytes more)".len());
     }
 
     #[test]

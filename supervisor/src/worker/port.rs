@@ -22,6 +22,8 @@ use super::link::Link;
 pub const PARTIAL_FRAME_MAX: Duration = Duration::from_secs(5);
 /// Reads from a link in one [`Port::receive`], so that one worker's flood does not keep a thread for ever.
 const READS_PER_RECEIVE: usize = 16;
+/// Bytes at the front of the outgoing buffer that are out already and may stay there; beyond, what is left moves up.
+const SENT_BYTES_MAX: usize = 256 << 10;
 /// An outgoing buffer above this many bytes is given back when it is empty.
 const OUT_KEPT_BYTES_MAX: usize = 1 << 20;
 
@@ -39,6 +41,16 @@ struct Out {
     bytes: Vec<u8>,
     sent: usize,
     closed: bool,
+}
+
+impl Out {
+    /// A worker that is always a little behind never leaves this empty; what it has taken must not pile up.
+    fn forget_sent(&mut self) {
+        if self.sent > SENT_BYTES_MAX && self.sent >= self.bytes.len() / 2 {
+            self.bytes.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
 }
 
 struct Input {
@@ -119,7 +131,10 @@ impl Port {
                 Ok(0) => out.closed = true,
                 Ok(sent) => out.sent += sent,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flushed::Blocked,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    out.forget_sent();
+                    return Flushed::Blocked;
+                }
                 // The worker is gone; its death is reported by its pidfd.
                 Err(_) => out.closed = true,
             }
@@ -264,6 +279,25 @@ mod tests {
         let (received, _) = receive(&port);
         assert!(matches!(received, Received::Broken(_)), "{received:?}");
         assert_eq!(receive(&port).0, Received::Ended);
+    }
+
+    #[test]
+    fn what_a_slow_worker_has_taken_does_not_pile_up() {
+        use std::io::Read as _;
+        let (port, mut worker) = pair();
+        let payload = vec![7; 100_000];
+        let message = ToWorker::Restore { session: 1, state_version: 1, snapshot: &payload };
+        let mut taken = vec![0; payload.len() + 64];
+        for call in 1..=1000 {
+            port.put(&message, 0, call).expect("fits");
+            // Always a little behind: the buffer is never empty.
+            while port.flush() == Flushed::All {
+                port.put(&message, 0, call).expect("fits");
+            }
+            worker.read_exact(&mut taken).expect("reads");
+        }
+        let kept = crate::lock(&port.out).bytes.len();
+        assert!(kept < 4 << 20, "{kept} bytes are kept");
     }
 
     #[test]

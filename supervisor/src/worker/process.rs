@@ -13,10 +13,10 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
-use super::cause::{CPU_SAMPLE_GAP, Late, late};
+use super::cause::{CPU_SAMPLE_GAP, LATE_WATCH_MAX, Late, late};
 use super::launcher::Handle;
 use super::readiness::watch;
-use super::usage::cpu_time;
+use super::usage::{cpu_time, scheduling};
 
 /// A worker's process. Dropping it unreaped kills and reaps it.
 #[derive(Debug)]
@@ -51,12 +51,17 @@ impl Process {
         self.handle.kill();
     }
 
-    /// Looks at its CPU clock for [`CPU_SAMPLE_GAP`]: what is it doing so late?
+    /// Looks at its CPU clock for [`CPU_SAMPLE_GAP`], or longer where it wants the CPU and does not get it: what is it doing so late?
     pub async fn watch_late(&self) -> Late {
         let before = cpu_time(self.pid()).unwrap_or_default();
-        tokio::time::sleep(CPU_SAMPLE_GAP).await;
-        let after = cpu_time(self.pid()).unwrap_or_default();
-        late(after.saturating_sub(before))
+        for _ in 0..LATE_WATCH_MAX.as_millis() / CPU_SAMPLE_GAP.as_millis() {
+            tokio::time::sleep(CPU_SAMPLE_GAP).await;
+            let after = cpu_time(self.pid()).unwrap_or_default();
+            if let Some(late) = late(after.saturating_sub(before), scheduling(self.pid())) {
+                return late;
+            }
+        }
+        Late::Waiting
     }
 
     /// Takes its exit status, after [`Process::ended`]. Ends it, if it has not ended.

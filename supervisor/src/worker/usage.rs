@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use nix::unistd::Pid;
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
+use super::cause::Scheduling;
+
 /// Shortest time between two samples of all workers: a sample of a hundred takes milliseconds.
 pub const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 
@@ -15,6 +17,16 @@ pub fn cpu_time(pid: u32) -> Option<Duration> {
     let pid = Pid::from_raw(i32::try_from(pid).ok()?);
     let now = nix::time::clock_getcpuclockid(pid).ok()?.now().ok()?;
     Some(Duration::from(now))
+}
+
+/// Whether a process's main thread, on which plugins run, could go on if it had the CPU. Only for a process that is not reaped yet.
+pub fn scheduling(pid: u32) -> Scheduling {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // proc_pid_stat(5): the state comes after the name, which may hold anything, parentheses too.
+    match stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('R')) {
+        true => Scheduling::Runnable,
+        false => Scheduling::Asleep,
+    }
 }
 
 /// Memory and CPU time of one process.

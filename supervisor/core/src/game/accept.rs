@@ -18,8 +18,9 @@ use crate::refusal::Refusal;
 use crate::session::journal::Journal;
 use crate::session::keys::{Begin, Key, Keys, WINDOW};
 use crate::session::outputs::Outputs;
+use crate::session::queue::{Pending, Queue};
 use crate::session::ticker::Ticker;
-use crate::session::{Flight, Home, Pending, Phase, Session, Trouble};
+use crate::session::{Flight, Home, Phase, Session, Trouble};
 
 impl Game {
     pub(super) fn open(&mut self, cx: &mut Cx<'_>, open: Open) {
@@ -63,11 +64,13 @@ impl Game {
             key: None,
             calls: Vec::new(),
             asking: None,
+            told: 0,
             sent: false,
             retries: 0,
             suspected: false,
             alone_deaths: 0,
             alone_kills: 0,
+            snapshot_suspected: false,
         };
         Session {
             id: open.session,
@@ -80,7 +83,7 @@ impl Game {
             open_request: Some(open.request),
             mix,
             seats: BTreeMap::new(),
-            queue: VecDeque::new(),
+            queue: Queue::default(),
             queue_max: open.options.queue_max.unwrap_or(self.spec.queue_max).max(1),
             flights: VecDeque::from([first]),
             skips: VecDeque::new(),
@@ -95,6 +98,7 @@ impl Game {
             last_outside_mono_ns: cx.now.mono_ns,
             snapshot_mono_ns: cx.now.mono_ns,
             snapshot_asked: None,
+            snapshot_missed: (0, 0),
             poison: 0,
             trouble: Trouble::default(),
             is_ready: false,
@@ -119,11 +123,17 @@ impl Game {
         let body = hash(&turn.input);
         let Some(session) = self.sessions.get_mut(&id) else { return self.ended_before(id, key, body) };
         if let Phase::Held(reason) = &session.phase {
-            return Err(Refusal::Held { session: id, reason: reason.clone() });
+            let refusal = Refusal::Held { session: id, reason: reason.clone() };
+            let outcome = session.keys.finished(key, body).unwrap_or(Err(refusal));
+            return outcome.map(|done| Some(Answered::Done(done)));
         }
         let max = self.spec.clients_max;
         match session.keys.begin(key, body, turn.request, cx.now.mono_ns, max) {
             Begin::Fresh => {}
+            Begin::Waiting if let Some(reason) = &self.down => {
+                session.keys.leave(turn.request);
+                return Err(Refusal::Down { reason: reason.clone() });
+            }
             Begin::Waiting => {
                 set_patience(&mut self.timers, &turn);
                 return Ok(None);
@@ -146,7 +156,7 @@ impl Game {
         set_patience(&mut self.timers, &turn);
         if let Some(session) = self.sessions.get_mut(&id) {
             session.last_outside_mono_ns = cx.now.mono_ns;
-            session.queue.push_back(Pending { input: turn.input, key: Some(key), end: None });
+            session.queue.push(Pending { input: turn.input, key: Some(key), end: None });
         }
         self.make_ready(id);
         Ok(None)
@@ -184,7 +194,7 @@ impl Game {
 
     /// The session is gone; a repeated turn still gets the answer that it got then.
     fn ended_before(&self, id: SessionId, key: Key, body: u64) -> Result<Option<Answered>, Refusal> {
-        match self.ended.keys.get(&id) {
+        match self.ended.get(id) {
             None => Err(Refusal::UnknownSession(id)),
             Some(keys) => match keys.finished(key, body) {
                 Some(outcome) => outcome.map(|done| Some(Answered::Done(done))),
@@ -206,7 +216,7 @@ impl Game {
         let Some((key, others)) = session.keys.leave(request) else { return };
         let flying = session.flights.iter().find(|flight| flight.key == Some(key)).map(|flight| flight.seq);
         if flying.is_none() && others == 0 {
-            session.queue.retain(|pending| pending.key != Some(key));
+            session.queue.withdraw(key);
             session.keys.forget(key);
         }
         cx.answer(request, Err(Refusal::Deadline { seq: flying }));
@@ -217,10 +227,9 @@ impl Game {
         if session.idle_ns == 0 || session.phase != Phase::Live {
             return;
         }
-        let waiting = session.queue.iter().any(|pending| pending.key.is_some())
-            || session.flights.iter().any(|flight| flight.key.is_some());
+        let waiting = session.queue.has_theirs() || session.flights.iter().any(|flight| flight.key.is_some());
         let since = if waiting { cx.now.mono_ns } else { session.last_outside_mono_ns };
-        let at = since + session.idle_ns;
+        let at = since.saturating_add(session.idle_ns);
         if cx.now.mono_ns >= at {
             self.enqueue_close(id, EndReason::Idle);
         } else {
@@ -237,7 +246,7 @@ impl Game {
             payload: Payload::from([]),
             client_seed: Payload::from([]),
         };
-        session.queue.push_back(Pending { input, key: None, end: Some(reason) });
+        session.queue.push(Pending { input, key: None, end: Some(reason) });
         self.make_ready(id);
     }
 }

@@ -37,20 +37,17 @@ const RETRY_NS_MIN: u64 = 1_000_000;
 impl Game {
     pub(super) fn worker_died(&mut self, cx: &mut Cx<'_>, worker: WorkerId, cause: Cause) {
         let Some(slot) = self.workers.remove(&worker) else { return };
+        self.doubt_snapshots(cx, &slot.calls, &cause);
         for id in &slot.sessions {
             self.lose_home(cx, *id, worker);
         }
-        if cause == Cause::Asked {
-            self.requeue_clear(cx, &slot.calls);
-        } else {
+        if cause != Cause::Asked {
             self.count_death(cx, worker, &slot.calls, &cause);
             self.blame(cx, slot.role, &slot.calls, &cause);
         }
-        if !slot.served && cause != Cause::Asked {
+        if !slot.served && !slot.retired {
             self.start_failed(cx, worker, &cause);
         }
-        self.settle_suspend(cx, Ok(()));
-        self.settle_resume(cx, Ok(()));
         self.settle_unload(cx);
         for id in slot.sessions {
             self.make_ready(id);
@@ -72,18 +69,12 @@ impl Game {
                 continue;
             }
             flight.sent = false;
-            flight.asking = None;
+            // What it asked is still being performed, and recorded when it is answered.
+            if let Some(asking) = &mut flight.asking {
+                asking.waits = false;
+            }
             flight.retries += 1;
             self.counts.retries += 1;
-        }
-    }
-
-    /// We ended it ourselves: nobody is to blame for what it left.
-    fn requeue_clear(&mut self, cx: &mut Cx<'_>, calls: &VecDeque<Call>) {
-        for call in calls {
-            if let CallKind::Verify(id, seq) = call.what {
-                self.verify_failed(cx, id, seq, "the worker ended first");
-            }
         }
     }
 
@@ -103,9 +94,7 @@ impl Game {
         let counted = cause.counts();
         let mut sessions: Vec<SessionId> = Vec::new();
         for call in calls {
-            if let CallKind::Verify(id, seq) = call.what {
-                self.verify_failed(cx, id, seq, &cause.to_string());
-            } else if let Some(id) = call.what.session()
+            if let Some(id) = call.what.suspect()
                 && !sessions.contains(&id)
             {
                 sessions.push(id);
@@ -126,7 +115,12 @@ impl Game {
     /// Turns without an outcome were in flight.
     fn blame_turns(&mut self, id: SessionId, calls: &VecDeque<Call>, blame: Blame<'_>) -> Verdicts {
         let Some(session) = self.sessions.get_mut(&id) else { return Verdicts::Nothing };
-        let hung = blame.alone && *blame.cause == Cause::Deadline;
+        if session.is_held() {
+            return Verdicts::Nothing;
+        }
+        // A turn that waits for the platform's answer does not hang by its own fault.
+        let asks = session.flights.iter().any(|flight| flight.asking.is_some());
+        let hung = blame.alone && *blame.cause == Cause::Deadline && !asks;
         session.trouble.hangs += u32::from(hung);
         if session.trouble.hangs >= HANGS_MAX {
             return Verdicts::Hold(format!(
@@ -161,9 +155,12 @@ impl Game {
     /// Turns on record were being replayed.
     fn blame_replay(&mut self, id: SessionId, role: Role, blame: Blame<'_>) -> Verdicts {
         let Some(session) = self.sessions.get_mut(&id) else { return Verdicts::Nothing };
+        if session.is_held() {
+            return Verdicts::Nothing;
+        }
         let trouble = &mut session.trouble;
-        trouble.hangs += u32::from(blame.alone && *blame.cause == Cause::Deadline);
-        if trouble.hangs >= HANGS_MAX {
+        trouble.replay_hangs += u32::from(blame.alone && *blame.cause == Cause::Deadline);
+        if trouble.replay_hangs >= HANGS_MAX {
             return Verdicts::Hold(format!("its replay passed the wall deadline {HANGS_MAX} times"));
         }
         if blame.counted {
@@ -194,7 +191,7 @@ impl Game {
                 if pause_ns > 0
                     && let Some(session) = self.sessions.get_mut(&id)
                 {
-                    let at = cx.now.mono_ns + pause_ns;
+                    let at = cx.now.mono_ns.saturating_add(pause_ns);
                     session.trouble.not_before_mono_ns = at;
                     self.timers.set(at, Alarm::Retry(id));
                 }
@@ -236,7 +233,7 @@ impl Game {
             return self.hold(cx, id, format!("turn {seq} (a tick, leave or close) kills its worker"));
         }
         if flight.kind == kind::JOIN {
-            session.seats.remove(&flight.player);
+            session.unseat(flight.player, flight.seq);
         }
         let digest = self.digest.clone();
         let body = Body::Poison(poison_record(&flight));
@@ -267,8 +264,8 @@ impl Game {
         }
         session.phase = Phase::Held(reason.clone());
         let mut waiters = Vec::new();
-        for pending in std::mem::take(&mut session.queue) {
-            waiters.extend(pending.key.map(|key| session.keys.forget(key)).unwrap_or_default());
+        for key in std::mem::take(&mut session.queue).take_theirs() {
+            waiters.extend(session.keys.forget(key));
         }
         for key in session.flights.iter().filter_map(|flight| flight.key) {
             waiters.extend(session.keys.take_waiters(key));

@@ -1,11 +1,11 @@
 //! The owner of all state of one plugin: takes events, gives actions.
 //!
 //! * [`mod@self`]: the state, the dispatch of events, sending to workers.
-//! * `admin`: load, suspend, resume, restart, unload; spawning and retiring workers.
+//! * `admin`: load, restart, unload. `fleet`: spawning, retiring and replacing workers. `pause`: suspend, resume.
 //! * `accept`: requests from outside, up to a session's queue.
-//! * `dispatch`: from the queue to a worker: numbering, placing, restoring.
-//! * `answer`: what workers answer.
-//! * `death`: what a worker's death means for its sessions: suspects, probing, poison, held.
+//! * `dispatch`: which session moves on, in which worker. `number`: from the queue to a numbered turn. `restore`: into a fresh worker.
+//! * `answer`: what workers answer. `host_calls`: what they ask. `trust`: what their snapshots are worth.
+//! * `death`: what a worker's death means for its sessions: suspects, probing, poison, held. `ending`: how a session goes.
 //! * `timers`, `workers`: small parts of the state.
 //! * `view`: what can be seen from outside.
 
@@ -14,11 +14,18 @@ mod admin;
 mod answer;
 mod death;
 mod dispatch;
+mod ending;
+mod fleet;
+mod host_calls;
+mod number;
+mod pause;
+mod restore;
 mod timers;
+mod trust;
 mod view;
 mod workers;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::action::{Action, Answered, KillReason, Notice, ToWorker};
@@ -27,15 +34,13 @@ use crate::ids::{CallId, Now, RequestId, SessionId, WorkerId};
 use crate::lifecycle::State;
 use crate::refusal::Refusal;
 use crate::session::Session;
-use crate::session::keys::Keys;
 use crate::spec::Spec;
 use crate::views::Counts;
+use ending::Ended;
 use timers::{Alarm, Timers};
+use trust::Trust;
 pub use view::OutputsError;
 use workers::{Call, CallKind, Expect, Worker, WorkerPhase};
-
-/// Ended sessions whose answers are remembered, so that a repeated last turn still gets its answer.
-const ENDED_REMEMBERED: usize = 4096;
 
 /// One plugin's sessions and workers.
 #[derive(Debug)]
@@ -60,25 +65,19 @@ pub struct Game {
     counts: Counts,
     /// Workers in a row that never came to serve.
     start_failures: u32,
+    /// Workers in a row that were killed from outside before they came to serve.
+    start_kills: u32,
     /// No worker is spawned before this time: the last one did not come to serve.
     respawn_at: Option<u64>,
     snapshots: Trust,
     /// A replay diverged: a snapshot is taken with every turn.
     diverges: bool,
     starting: Option<RequestId>,
-    suspending: Option<RequestId>,
-    resuming: Option<RequestId>,
+    /// Everyone who waits until the plugin knows that it is suspended; and that it goes on.
+    suspending: Vec<RequestId>,
+    resuming: Vec<RequestId>,
     restarting: Option<Restart>,
     unloading: Option<RequestId>,
-}
-
-/// Whether the plugin's snapshots can be relied on.
-#[derive(Debug, Default)]
-struct Trust {
-    taken: u64,
-    verified: u64,
-    failures: u32,
-    distrusted: bool,
 }
 
 /// A restart that is under way.
@@ -87,13 +86,6 @@ struct Restart {
     request: RequestId,
     fresh: WorkerId,
     old: Vec<WorkerId>,
-}
-
-/// The keys of sessions that have ended, the oldest forgotten first.
-#[derive(Debug, Default)]
-struct Ended {
-    keys: BTreeMap<SessionId, Keys>,
-    order: VecDeque<SessionId>,
 }
 
 /// One step's time and actions.
@@ -124,7 +116,10 @@ impl Cx<'_> {
 
 impl Game {
     /// A game that is unloaded; send it [`Event::Start`].
-    pub fn new(spec: Spec) -> Game {
+    pub fn new(mut spec: Spec) -> Game {
+        // With none in flight nothing would ever be played.
+        spec.window_calls = spec.window_calls.max(1);
+        spec.flights_max = spec.flights_max.max(1);
         Game {
             digest: Arc::new(spec.digest),
             spec,
@@ -141,12 +136,13 @@ impl Game {
             timers: Timers::default(),
             counts: Counts::default(),
             start_failures: 0,
+            start_kills: 0,
             respawn_at: None,
             snapshots: Trust::default(),
             diverges: false,
             starting: None,
-            suspending: None,
-            resuming: None,
+            suspending: Vec::new(),
+            resuming: Vec::new(),
             restarting: None,
             unloading: None,
         }
@@ -177,19 +173,25 @@ impl Game {
         self.wake(cx);
         self.keep_workers(cx);
         self.run_ready(cx);
+        self.settle_pause(cx);
         self.forget_alarms();
     }
 
-    /// Deadlines of callers who have their answer are forgotten from time to time, so that they do not pile up until they pass.
+    /// Alarms that nobody wants any more are forgotten from time to time, so that they do not pile up until they are due.
     fn forget_alarms(&mut self) {
         if !self.timers.is_crowded() {
             return;
         }
-        let waiting: BTreeSet<RequestId> =
-            self.sessions.values().flat_map(|session| session.keys.waiters()).collect();
+        let (sessions, workers) = (&self.sessions, &self.workers);
         self.timers.retain(|alarm| match alarm {
-            Alarm::Deadline(_, request) => waiting.contains(request),
-            _ => true,
+            Alarm::Deadline(id, request) => {
+                sessions.get(id).is_some_and(|session| session.keys.waits(*request))
+            }
+            Alarm::Tick(id) | Alarm::Idle(id) | Alarm::Retry(id) => {
+                sessions.get(id).is_some_and(|session| !session.is_held())
+            }
+            Alarm::Worker(worker) => workers.contains_key(worker),
+            Alarm::Respawn => true,
         });
     }
 
@@ -301,14 +303,22 @@ fn allowance(spec: &Spec, what: CallKind) -> u64 {
     }
 }
 
-impl Ended {
-    fn remember(&mut self, session: SessionId, keys: Keys) {
-        self.keys.insert(session, keys);
-        self.order.push_back(session);
-        if self.order.len() > ENDED_REMEMBERED
-            && let Some(old) = self.order.pop_front()
-        {
-            self.keys.remove(&old);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alarms_of_sessions_that_are_gone_do_not_pile_up() {
+        let mut game = Game::new(Spec::new("test", [0; 32]));
+        let far = u64::MAX;
+        for id in 0..100_000 {
+            let (session, now) = (SessionId(id), Now { mono_ns: 0, wall_ns: 0 });
+            for alarm in [Alarm::Idle(session), Alarm::Tick(session), Alarm::Deadline(session, RequestId(id))]
+            {
+                game.timers.set(far, alarm);
+            }
+            game.step(now, Event::Wake, &mut Vec::new());
         }
+        assert!(game.timers.len() < 20_000, "{} alarms", game.timers.len());
     }
 }

@@ -45,6 +45,11 @@ impl Timers {
         self.heap.push(Reverse((at_mono_ns, alarm)));
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
     pub(crate) fn next(&self) -> Option<u64> {
         self.heap.peek().map(|Reverse((at, _))| *at)
     }

@@ -27,6 +27,8 @@ pub(crate) struct Worker {
     pub(crate) spawned_mono_ns: u64,
     /// It came as far as serving.
     pub(crate) served: bool,
+    /// It was ended before it came to serve, because nobody needs it any more.
+    pub(crate) retired: bool,
     /// The plugin in it was told that it is suspended.
     pub(crate) told_suspended: bool,
 }
@@ -104,6 +106,7 @@ impl Worker {
             alarmed: None,
             spawned_mono_ns: now_mono_ns,
             served: false,
+            retired: false,
             told_suspended: false,
         }
     }
@@ -115,6 +118,11 @@ impl Worker {
 
     pub(crate) fn is_serving(&self) -> bool {
         self.phase == WorkerPhase::Serving
+    }
+
+    /// Whether it may be given turns, first or again: never between suspend and resume.
+    pub(crate) fn takes_turns(&self) -> bool {
+        self.is_serving() && !self.told_suspended
     }
 
     /// The words for its phase.
@@ -129,7 +137,12 @@ impl Worker {
 }
 
 impl CallKind {
-    /// The session that it is about, when a death would be laid at that session's door.
+    /// The session at whose door a death is laid. A try of a snapshot is the snapshot's own affair.
+    pub(crate) fn suspect(&self) -> Option<SessionId> {
+        if matches!(self, CallKind::Verify(..)) { None } else { self.session() }
+    }
+
+    /// The session that it is about.
     pub(crate) fn session(&self) -> Option<SessionId> {
         match self {
             CallKind::Restore(session)

@@ -137,6 +137,10 @@ impl Record {
         }
     }
 
+    fn turns(&self) -> u64 {
+        self.last_seq() - self.first_seq() + 1
+    }
+
     fn bytes(&self) -> usize {
         match &self.body {
             Body::Turn(turn) | Body::Poison(turn) => {
@@ -205,8 +209,8 @@ impl Journal {
     pub fn drop_newest(&mut self) -> bool {
         self.newest = self.previous.take();
         let from = self.newest.as_ref().map_or(0, |snapshot| snapshot.seq);
-        self.turns = self.records.iter().filter(|record| record.last_seq() > from).count() as u64;
-        self.bytes = self.records.iter().filter(|record| record.last_seq() > from).map(Record::bytes).sum();
+        let since = || self.records.iter().filter(|record| record.last_seq() > from);
+        (self.turns, self.bytes) = (since().map(Record::turns).sum(), since().map(Record::bytes).sum());
         self.newest.is_some() || self.records.front().is_some_and(|record| record.first_seq() == 1)
     }
 
@@ -324,5 +328,18 @@ mod tests {
         assert!(journal.drop_newest());
         assert_eq!((journal.replay_from(), journal.turns_since()), (0, 4));
         assert!(!journal.drop_newest(), "turn 1 is gone, so nothing is left to restore from");
+    }
+
+    #[test]
+    fn a_run_of_ticks_counts_for_its_ticks_when_a_snapshot_is_dropped() {
+        let mut journal = Journal::default();
+        journal.push(turn(1));
+        for k in 0..50 {
+            journal.push_tick(&digest(), 1, tick(2 + k, 10 * k));
+        }
+        let before = (journal.turns_since(), journal.bytes_since());
+        journal.push_snapshot(snapshot(51));
+        assert!(journal.drop_newest());
+        assert_eq!((journal.turns_since(), journal.bytes_since()), before);
     }
 }

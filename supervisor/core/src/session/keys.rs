@@ -1,12 +1,12 @@
 //! Idempotency inside a session: the same key is played once, and gets the same answer each time.
 //!
 //! ```text
-//!  (client, number) ─begin─▶ Running ─finish─▶ Finished … forgotten when WINDOW newer numbers exist
+//!  (client, number) ─begin─▶ Running ─finish─▶ Finished … forgotten when a number WINDOW higher is finished
 //!                              └──forget──▶ (as if it had never been)
 //! ```
 //!
-//! Per client the last [`WINDOW`] answers are kept. Clients are bounded; one that has been quiet for [`CLIENT_QUIET_NS`] and waits for nothing
-//! makes room for a new one.
+//! Per client the last [`WINDOW`] answers are kept; what is still running, or was refused, pushes none of them out. Clients are
+//! bounded; one that has been quiet for [`CLIENT_QUIET_NS`] and waits for nothing makes room for a new one.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +20,9 @@ pub const WINDOW: u64 = 64;
 /// A client that has been quiet this long may be forgotten when another one needs its place: ten minutes.
 pub const CLIENT_QUIET_NS: u64 = 600 * 1_000_000_000;
 
+/// Bytes that an answer is counted for, beside its reply.
+const ANSWER_BYTES: usize = 192;
+
 /// A client and its number for one turn.
 pub type Key = (ClientId, u64);
 
@@ -30,19 +33,29 @@ pub type Outcome = Result<Done, Refusal>;
 #[derive(Debug, Default)]
 pub struct Keys {
     clients: BTreeMap<ClientId, Client>,
+    /// What each caller waits for.
+    waiting: BTreeMap<RequestId, Key>,
 }
 
 #[derive(Debug, Default)]
 struct Client {
+    /// The highest number that is finished.
     newest: u64,
-    entries: BTreeMap<u64, Entry>,
+    running: BTreeMap<u64, Running>,
+    finished: BTreeMap<u64, Finished>,
     used_mono_ns: u64,
 }
 
 #[derive(Debug)]
-enum Entry {
-    Running { body: u64, waiters: Vec<RequestId> },
-    Finished { body: u64, outcome: Outcome },
+struct Running {
+    body: u64,
+    waiters: Vec<RequestId>,
+}
+
+#[derive(Debug)]
+struct Finished {
+    body: u64,
+    outcome: Outcome,
 }
 
 /// What to do with a turn that came with a key.
@@ -81,95 +94,88 @@ impl Keys {
         }
         let client = self.clients.entry(id).or_default();
         client.used_mono_ns = now_mono_ns;
-        match client.entries.get_mut(&seq) {
-            Some(Entry::Running { body: known, waiters }) if *known == body => {
-                waiters.push(request);
-                Begin::Waiting
-            }
-            Some(Entry::Finished { body: known, outcome }) if *known == body => {
-                Begin::Answered(outcome.clone())
-            }
-            Some(_) => Begin::Reused,
-            None if seq == 0 || seq.saturating_add(WINDOW) <= client.newest => Begin::Expired,
-            None => {
-                client.newest = client.newest.max(seq);
-                client.entries.insert(seq, Entry::Running { body, waiters: vec![request] });
-                client.trim();
-                Begin::Fresh
-            }
+        if let Some(finished) = client.finished.get(&seq) {
+            let same = finished.body == body;
+            return if same { Begin::Answered(finished.outcome.clone()) } else { Begin::Reused };
         }
+        if let Some(running) = client.running.get_mut(&seq) {
+            if running.body != body {
+                return Begin::Reused;
+            }
+            running.waiters.push(request);
+            self.waiting.insert(request, key);
+            return Begin::Waiting;
+        }
+        if seq == 0 || client.newest.saturating_sub(seq) >= WINDOW {
+            return Begin::Expired;
+        }
+        client.running.insert(seq, Running { body, waiters: vec![request] });
+        self.waiting.insert(request, key);
+        Begin::Fresh
     }
 
     /// The turn's outcome is final: keeps it, and returns everyone who waits for it.
     pub fn finish(&mut self, key: Key, outcome: &Outcome) -> Vec<RequestId> {
         let Some(client) = self.clients.get_mut(&key.0) else { return Vec::new() };
-        let Some(Entry::Running { body, waiters }) = client.entries.remove(&key.1) else {
-            return Vec::new();
-        };
-        client.entries.insert(key.1, Entry::Finished { body, outcome: outcome.clone() });
+        let Some(Running { body, waiters }) = client.running.remove(&key.1) else { return Vec::new() };
+        client.finished.insert(key.1, Finished { body, outcome: outcome.clone() });
+        client.newest = client.newest.max(key.1);
         client.trim();
-        waiters
+        self.wait_no_more(waiters)
     }
 
     /// The turn was refused before it had a number: as if it had never been. Returns everyone who waits for it.
     pub fn forget(&mut self, key: Key) -> Vec<RequestId> {
         let Some(client) = self.clients.get_mut(&key.0) else { return Vec::new() };
-        match client.entries.remove(&key.1) {
-            Some(Entry::Running { waiters, .. }) => waiters,
-            Some(finished @ Entry::Finished { .. }) => {
-                client.entries.insert(key.1, finished);
-                Vec::new()
-            }
-            None => Vec::new(),
+        let running = client.running.remove(&key.1);
+        if client.newest == 0 && client.running.is_empty() {
+            self.clients.remove(&key.0);
         }
+        running.map(|running| self.wait_no_more(running.waiters)).unwrap_or_default()
     }
 
     /// Everyone who waits for `key`, who then waits no more; the turn goes on.
     pub fn take_waiters(&mut self, key: Key) -> Vec<RequestId> {
-        match self.clients.get_mut(&key.0).and_then(|client| client.entries.get_mut(&key.1)) {
-            Some(Entry::Running { waiters, .. }) => std::mem::take(waiters),
-            _ => Vec::new(),
+        let running = self.clients.get_mut(&key.0).and_then(|client| client.running.get_mut(&key.1));
+        let waiters = running.map(|running| std::mem::take(&mut running.waiters)).unwrap_or_default();
+        self.wait_no_more(waiters)
+    }
+
+    fn wait_no_more(&mut self, waiters: Vec<RequestId>) -> Vec<RequestId> {
+        for request in &waiters {
+            self.waiting.remove(request);
         }
+        waiters
     }
 
     /// `request` waits no more. Returns the key that it waited for, and how many still wait for that.
     pub fn leave(&mut self, request: RequestId) -> Option<(Key, usize)> {
-        for (id, client) in &mut self.clients {
-            for (seq, entry) in &mut client.entries {
-                if let Entry::Running { waiters, .. } = entry
-                    && let Some(at) = waiters.iter().position(|waiter| *waiter == request)
-                {
-                    waiters.remove(at);
-                    return Some(((*id, *seq), waiters.len()));
-                }
-            }
-        }
-        None
+        let key = self.waiting.remove(&request)?;
+        let running = self.clients.get_mut(&key.0)?.running.get_mut(&key.1)?;
+        running.waiters.retain(|waiter| *waiter != request);
+        Some((key, running.waiters.len()))
     }
 
-    /// Everyone who waits for anything.
-    pub fn waiters(&self) -> impl Iterator<Item = RequestId> + '_ {
-        self.clients.values().flat_map(|client| client.entries.values()).flat_map(|entry| {
-            match entry {
-                Entry::Running { waiters, .. } => waiters.as_slice(),
-                Entry::Finished { .. } => &[],
-            }
-            .iter()
-            .copied()
-        })
+    /// Whether `request` waits for anything.
+    pub fn waits(&self, request: RequestId) -> bool {
+        self.waiting.contains_key(&request)
     }
 
     /// Each client and the newest number that it used.
     pub fn clients(&self) -> impl Iterator<Item = (ClientId, u64)> + '_ {
-        self.clients.iter().map(|(id, client)| (*id, client.newest))
+        self.clients.iter().map(|(id, client)| (*id, client.newest_used()))
     }
 
-    /// What a finished key came to, for a session that has ended.
+    /// What a finished key came to, for a session that takes no turns any more.
     pub fn finished(&self, key: Key, body: u64) -> Option<Outcome> {
-        match self.clients.get(&key.0)?.entries.get(&key.1)? {
-            Entry::Finished { body: known, outcome } if *known == body => Some(outcome.clone()),
-            _ => None,
-        }
+        let finished = self.clients.get(&key.0)?.finished.get(&key.1)?;
+        (finished.body == body).then(|| finished.outcome.clone())
+    }
+
+    /// Bytes that it takes to remember all answers, roughly.
+    pub fn bytes(&self) -> usize {
+        let finished = self.clients.values().flat_map(|client| client.finished.values());
+        finished.map(Finished::bytes).sum()
     }
 
     fn make_room(&mut self, now_mono_ns: u64) -> bool {
@@ -185,15 +191,31 @@ impl Keys {
 
 impl Client {
     fn is_quiet(&self, now_mono_ns: u64) -> bool {
-        now_mono_ns.saturating_sub(self.used_mono_ns) >= CLIENT_QUIET_NS
-            && !self.entries.values().any(|entry| matches!(entry, Entry::Running { .. }))
+        now_mono_ns.saturating_sub(self.used_mono_ns) >= CLIENT_QUIET_NS && self.running.is_empty()
     }
 
+    fn newest_used(&self) -> u64 {
+        self.running.last_key_value().map_or(self.newest, |(seq, _)| self.newest.max(*seq))
+    }
+
+    /// Forgets answers that are too old.
     fn trim(&mut self) {
-        let newest = self.newest;
-        self.entries.retain(|seq, entry| {
-            matches!(entry, Entry::Running { .. }) || seq.saturating_add(WINDOW) > newest
-        });
+        while let Some(oldest) = self.finished.first_entry()
+            && self.newest - oldest.key() >= WINDOW
+        {
+            oldest.remove();
+        }
+    }
+}
+
+impl Finished {
+    fn bytes(&self) -> usize {
+        let text = match &self.outcome {
+            Ok(done) => done.reply.len(),
+            Err(Refusal::Plugin { text, .. }) => text.len(),
+            Err(_) => 0,
+        };
+        ANSWER_BYTES + text
     }
 }
 
@@ -228,9 +250,29 @@ mod tests {
         assert_eq!(begin(&mut keys, 2, 0, 2), Begin::Fresh);
         keys.finish((ClientId(1), 2), &done(1));
         assert_eq!(begin(&mut keys, 2 + WINDOW, 0, 3), Begin::Fresh);
+        assert_eq!(begin(&mut keys, 2, 0, 4), Begin::Answered(done(1)), "nothing newer has an answer yet");
+        keys.finish((ClientId(1), 2 + WINDOW), &done(2));
         assert_eq!(begin(&mut keys, 2, 0, 4), Begin::Expired);
         assert_eq!(begin(&mut keys, 1, 0, 5), Begin::Waiting, "a running turn is never forgotten");
         assert_eq!(begin(&mut keys, 0, 0, 6), Begin::Expired);
+    }
+
+    #[test]
+    fn refused_turns_push_no_answers_out_however_high_their_numbers() {
+        let mut keys = Keys::default();
+        assert_eq!(begin(&mut keys, 1, 0, 1), Begin::Fresh);
+        keys.finish((ClientId(1), 1), &done(1));
+        for seq in [500, u64::MAX] {
+            assert_eq!(begin(&mut keys, seq, 0, 2), Begin::Fresh);
+            keys.forget((ClientId(1), seq));
+        }
+        assert_eq!(begin(&mut keys, 1, 0, 3), Begin::Answered(done(1)));
+        assert_eq!(begin(&mut keys, 2, 0, 4), Begin::Fresh);
+        assert_eq!(begin(&mut keys, u64::MAX, 0, 5), Begin::Fresh);
+        keys.finish((ClientId(1), u64::MAX), &done(2));
+        assert_eq!(begin(&mut keys, u64::MAX, 0, 6), Begin::Answered(done(2)));
+        assert_eq!(begin(&mut keys, 2, 0, 7), Begin::Waiting);
+        assert_eq!(begin(&mut keys, 1, 0, 8), Begin::Expired);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 pub mod journal;
 pub mod keys;
 pub mod outputs;
+pub(crate) mod queue;
 pub mod ticker;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,11 +18,11 @@ use std::collections::{BTreeMap, VecDeque};
 use croupier_fair::seed::{Mix, ServerSeed};
 
 use crate::action::{CallRecord, EndReason};
-use crate::event::Input;
 use crate::ids::{Payload, PlayerId, RequestId, SessionId, WorkerId};
 use journal::Journal;
 use keys::{Key, Keys};
 use outputs::Outputs;
+use queue::Queue;
 use ticker::Ticker;
 
 /// Everything about one session.
@@ -38,8 +39,9 @@ pub(crate) struct Session {
     /// Who waits for the open turn.
     pub(crate) open_request: Option<RequestId>,
     pub(crate) mix: Mix,
-    pub(crate) seats: BTreeMap<PlayerId, Seat>,
-    pub(crate) queue: VecDeque<Pending>,
+    /// Who sits at the table, and the number of the join that brought them there.
+    pub(crate) seats: BTreeMap<PlayerId, u64>,
+    pub(crate) queue: Queue,
     pub(crate) queue_max: u32,
     pub(crate) flights: VecDeque<Flight>,
     /// Numbers in `flights` that stand for ticks left out (and how many), not for turns.
@@ -57,6 +59,8 @@ pub(crate) struct Session {
     pub(crate) snapshot_mono_ns: u64,
     /// The turn whose reply shall bring a snapshot.
     pub(crate) snapshot_asked: Option<u64>,
+    /// Turns and bytes since the newest snapshot when one was asked for in vain.
+    pub(crate) snapshot_missed: (u64, usize),
     pub(crate) poison: u32,
     pub(crate) trouble: Trouble,
     /// Already in the list of sessions that have something to send.
@@ -115,8 +119,9 @@ pub(crate) struct Trouble {
     pub(crate) replay_kills: u32,
     /// Uncounted deaths while this session was being replayed.
     pub(crate) replay_losses: u32,
-    /// Wall deadlines without CPU use while alone.
+    /// Wall deadlines without CPU use while a turn was alone, in a row; and while it was being replayed alone.
     pub(crate) hangs: u32,
+    pub(crate) replay_hangs: u32,
     /// Not tried again before this time.
     pub(crate) not_before_mono_ns: u64,
 }
@@ -133,24 +138,6 @@ pub(crate) enum Standing {
     Outcast,
 }
 
-/// A player's place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Seat {
-    /// The join is in flight.
-    Joining,
-    /// At the table.
-    Taken,
-}
-
-/// An accepted turn without a number yet.
-#[derive(Debug)]
-pub(crate) struct Pending {
-    pub(crate) input: Input,
-    pub(crate) key: Option<Key>,
-    /// For a close that the supervisor asked for itself.
-    pub(crate) end: Option<EndReason>,
-}
-
 /// A numbered turn without an outcome yet. Number, time and seed never change, however often it is sent.
 #[derive(Debug)]
 pub(crate) struct Flight {
@@ -165,8 +152,10 @@ pub(crate) struct Flight {
     pub(crate) key: Option<Key>,
     /// Host calls that are answered, in order.
     pub(crate) calls: Vec<CallRecord>,
-    /// The hash of the host call that is being performed.
-    pub(crate) asking: Option<u64>,
+    /// The host call that is being performed; it may outlive the worker that asked.
+    pub(crate) asking: Option<Asking>,
+    /// How many of `calls` the worker that plays the turn knows.
+    pub(crate) told: usize,
     pub(crate) sent: bool,
     pub(crate) retries: u32,
     /// Left unanswered by a dead worker, and not answered since.
@@ -174,6 +163,17 @@ pub(crate) struct Flight {
     /// Deaths while it was the only call in flight; and those that it can have caused.
     pub(crate) alone_deaths: u32,
     pub(crate) alone_kills: u32,
+    /// It died, alone and by its own doing, when its reply was to bring a snapshot: perhaps that was why.
+    pub(crate) snapshot_suspected: bool,
+}
+
+/// A host call between question and answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asking {
+    /// The hash of its name and arguments.
+    pub(crate) asked: u64,
+    /// A worker waits for the answer, and shall get it; otherwise it is only recorded.
+    pub(crate) waits: bool,
 }
 
 impl Session {
@@ -199,6 +199,13 @@ impl Session {
     /// The first numbered turn that is not in the worker yet.
     pub(crate) fn unsent(&mut self) -> Option<&mut Flight> {
         self.flights.iter_mut().find(|flight| !flight.sent)
+    }
+
+    /// A join came to nothing: its player has no seat, unless by another join since.
+    pub(crate) fn unseat(&mut self, player: PlayerId, joined_seq: u64) {
+        if self.seats.get(&player) == Some(&joined_seq) {
+            self.seats.remove(&player);
+        }
     }
 
     /// Turns that were sent and not answered.

@@ -182,7 +182,7 @@ fn a_refused_snapshot_falls_back_to_the_one_before() {
     }
     let view = world.game.session_view(session).expect("alive");
     assert!(view.snapshot_seq > 30 && view.records <= 12, "journals are pruned: {view:?}");
-    world.refuse_restores = 1;
+    world.faults.refuse_restores = 1;
     let worker = first_worker(&world);
     world.die(worker, Cause::External { signal: 9 });
     let next = world.act(session, COUNT);
@@ -190,7 +190,7 @@ fn a_refused_snapshot_falls_back_to_the_one_before() {
     assert_eq!(seq(&world, next), 42);
     world.check_states();
     // With both snapshots refused, and what lies before them pruned, it is set aside rather than made up.
-    world.refuse_restores = 2;
+    world.faults.refuse_restores = 2;
     let worker = first_worker(&world);
     world.die(worker, Cause::External { signal: 9 });
     world.settle();
@@ -200,7 +200,7 @@ fn a_refused_snapshot_falls_back_to_the_one_before() {
 #[test]
 fn a_plugin_that_gives_no_snapshots_keeps_its_whole_journal() {
     let mut world = World::new(|spec| spec.snapshots.turns = 4);
-    world.no_snapshots = true;
+    world.faults.no_snapshots = true;
     let (session, _) = world.open();
     for _ in 0..20 {
         world.act(session, COUNT);

@@ -1,5 +1,12 @@
 //! The core in a made-up world: cases, and random storms.
 
+mod callers;
+mod checks;
+mod fake;
 mod game;
+mod host_calls;
+mod hostile;
+mod snapshots;
 mod storm;
+mod times;
 mod world;

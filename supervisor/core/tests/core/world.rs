@@ -1,37 +1,31 @@
-//! A made-up world for one game: workers that are a few lines of code, a clock that is a number, deaths on command.
+//! A made-up world for one game: made-up workers, a platform that answers when told to, a clock that is a number, deaths on command.
 //!
-//! The plugin in it: a session's state is a hash over everything that it was given; some payloads fail, some kill the worker.
+//! What must always hold is checked as it happens (see also `checks`): every request is answered once, every turn is given the same way
+//! each time, every host call is performed once, records and outputs have no gaps.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::hash::{Hash, Hasher};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
-use croupier_core::action::{Action, Answered, KillReason, Notice, Run, ToWorker, TurnMessage, Wanted};
+use croupier_core::action::{Action, Answered, CallRecord, EndReason, KillReason, Notice, Run, Wanted};
+use croupier_core::action::{Output, ToWorker, TurnMessage};
 use croupier_core::event::{
-    Answer, Cause, Event, Input, LiveSessions, Open, Options, Turn, TurnAnswer, WhenFull,
+    Answer, Cause, Event, HostKey, Input, LiveSessions, Open, Options, Turn, WhenFull,
 };
 use croupier_core::ids::{CallId, ClientId, Now, Payload, PlayerId, RequestId, SessionId, WorkerId, kind};
-use croupier_core::session::journal::chain;
 use croupier_core::{Game, Refusal, Spec};
-use croupier_fair::entry::{Entry, Verdict};
+use croupier_fair::entry::Entry;
 use croupier_fair::seed::ServerSeed;
+
+pub(crate) use crate::fake::{ASK, ASK_KILL, COUNT, DENIED, FAIL, KILL, SEND, TRAP};
+use crate::fake::{Deed, FakeWorker, Faults, State, digest};
 
 pub(crate) const MS: u64 = 1_000_000;
 
-/// What an action's payload makes the plugin do.
-pub(crate) const COUNT: &[u8] = b"count";
-pub(crate) const FAIL: &[u8] = b"fail";
-pub(crate) const KILL: &[u8] = b"kill";
-/// Succeeds once, and kills every worker that replays it.
-pub(crate) const TRAP: &[u8] = b"trap";
-
-type State = u64;
-
+/// A session as its transcript has it.
 #[derive(Default)]
-pub(crate) struct FakeWorker {
-    pub(crate) inbox: VecDeque<(CallId, ToWorker)>,
-    sessions: BTreeMap<SessionId, State>,
-    pub(crate) loaded: bool,
-    pub(crate) killed: Option<KillReason>,
+pub(crate) struct Opened {
+    pub(crate) opened_ns: u64,
+    pub(crate) tick_ns: u64,
+    pub(crate) ended: Option<EndReason>,
 }
 
 pub(crate) struct World {
@@ -39,8 +33,11 @@ pub(crate) struct World {
     pub(crate) now: Now,
     pub(crate) workers: BTreeMap<WorkerId, FakeWorker>,
     pub(crate) answers: HashMap<RequestId, Result<Answered, Refusal>>,
+    pub(crate) cancelled: BTreeSet<RequestId>,
     pub(crate) notices: Vec<Notice>,
     pub(crate) records: BTreeMap<SessionId, Vec<Entry>>,
+    pub(crate) outputs: BTreeMap<SessionId, Vec<Output>>,
+    pub(crate) opened: BTreeMap<SessionId, Opened>,
     pub(crate) closed: Vec<SessionId>,
     pub(crate) last_request: u64,
     pub(crate) last_session: u64,
@@ -50,42 +47,38 @@ pub(crate) struct World {
     client_seqs: HashMap<SessionId, u64>,
     /// What each turn was given the first time: it must be the same every time.
     given: HashMap<(SessionId, u64), TurnMessage>,
-    /// So many restores are refused.
-    pub(crate) refuse_restores: u32,
-    /// The plugin gives no snapshots.
-    pub(crate) no_snapshots: bool,
-}
-
-fn digest(parts: impl Hash) -> u64 {
-    let mut hash = std::hash::DefaultHasher::new();
-    parts.hash(&mut hash);
-    hash.finish()
-}
-
-/// The state after a turn; what a session must be at the end is folded from the records with this.
-pub(crate) fn after(state: State, seq: u64, now_ns: u64, kind: u16, player: u64, payload: &[u8]) -> State {
-    digest((state, seq, now_ns, kind, player, payload))
-}
-
-impl FakeWorker {
-    pub(crate) fn holds_turn(&self, session: SessionId) -> bool {
-        let ours = |turn: &TurnMessage| turn.session == session && turn.run == Run::First;
-        self.inbox.iter().any(|(_, message)| matches!(message, ToWorker::Turn(turn) if ours(turn)))
-    }
+    /// Host calls that the platform is performing, and all that it ever performed.
+    pub(crate) questions: VecDeque<HostKey>,
+    pub(crate) performed: HashSet<HostKey>,
+    pub(crate) faults: Faults,
 }
 
 impl World {
     pub(crate) fn new(change: impl FnOnce(&mut Spec)) -> World {
+        let mut world = World::unloaded(change);
+        let request = world.start();
+        world.settle();
+        assert_eq!(world.answers[&request], Ok(Answered::Ok));
+        world
+    }
+
+    pub(crate) fn unloaded(change: impl FnOnce(&mut Spec)) -> World {
         let mut spec = Spec::new("fake", [1; 32]);
         spec.snapshots.turns = 8;
+        spec.grants.send = true;
+        spec.grants.emit.insert("table".to_owned());
+        spec.grants.call.insert("bank".to_owned());
         change(&mut spec);
-        let mut world = World {
+        World {
             game: Game::new(spec),
             now: Now { mono_ns: 1_000 * MS, wall_ns: 1_700_000_000_000 * MS },
             workers: BTreeMap::new(),
             answers: HashMap::new(),
+            cancelled: BTreeSet::new(),
             notices: Vec::new(),
             records: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            opened: BTreeMap::new(),
             closed: Vec::new(),
             last_request: 0,
             last_session: 0,
@@ -93,14 +86,10 @@ impl World {
             seen: BTreeMap::new(),
             client_seqs: HashMap::new(),
             given: HashMap::new(),
-            refuse_restores: 0,
-            no_snapshots: false,
-        };
-        let request = world.request();
-        world.step(Event::Start { request });
-        world.settle();
-        assert_eq!(world.answers[&request], Ok(Answered::Ok));
-        world
+            questions: VecDeque::new(),
+            performed: HashSet::new(),
+            faults: Faults::default(),
+        }
     }
 
     pub(crate) fn request(&mut self) -> RequestId {
@@ -128,13 +117,11 @@ impl World {
                 if let ToWorker::Turn(turn) = &message {
                     self.check_given(turn);
                 }
-                self.workers
-                    .get_mut(&worker)
-                    .expect("sends only to what lives")
-                    .inbox
-                    .push_back((call, message));
+                let slot = self.workers.get_mut(&worker).expect("sends only to what lives");
+                slot.inbox.push_back((call, message));
             }
             Action::Answer { request, result } => {
+                assert!(!self.cancelled.contains(&request), "request {request} went away and was answered");
                 let before = self.answers.insert(request, result);
                 assert!(before.is_none(), "request {request} was answered twice");
             }
@@ -144,18 +131,76 @@ impl World {
                 assert_eq!(entry.seq, expected, "records of session {session} have a gap");
                 records.push(entry);
             }
+            Action::Output(output) => {
+                let outputs = self.outputs.entry(output.session).or_default();
+                assert_eq!(output.number, outputs.len() as u64 + 1, "outputs have a gap");
+                outputs.push(output);
+            }
             Action::Notice(notice) => self.notices.push(notice),
-            Action::TranscriptClose { session, .. } => self.closed.push(session),
+            Action::TranscriptOpen { session, opened_ns, tick_ns, .. } => {
+                let before = self.opened.insert(session, Opened { opened_ns, tick_ns, ended: None });
+                assert!(before.is_none(), "session {session} began twice");
+            }
+            Action::TranscriptClose { session, reason, .. } => {
+                let opened = self.opened.get_mut(&session).expect("ends only what began");
+                assert!(opened.ended.replace(reason).is_none(), "session {session} ended twice");
+                self.closed.push(session);
+            }
+            Action::HostCall { key, name, .. } => {
+                assert_eq!(name, "bank", "only what is granted");
+                assert!(self.performed.insert(key), "{key:?} is performed twice");
+                self.questions.push_back(key);
+            }
             Action::Stopped => self.stopped = true,
-            Action::HostCall { .. } | Action::Output(_) | Action::TranscriptOpen { .. } => {}
         }
     }
 
-    /// Number, time, seed and payload of a turn never change, however often it is sent.
+    /// Number, time, seed and payload of a turn never change, however often it is sent; host calls are only added.
     fn check_given(&mut self, turn: &TurnMessage) {
         let plain = TurnMessage { run: Run::First, snapshot: Wanted::No, ..turn.clone() };
         let first = self.given.entry((turn.session, turn.seq)).or_insert_with(|| plain.clone());
+        let answers = |calls: &[CallRecord]| -> Vec<(i32, Payload)> {
+            calls.iter().map(|call| (call.status, call.answer.clone())).collect()
+        };
+        assert!(answers(&plain.calls).starts_with(&answers(&first.calls)), "a host call's answer changed");
+        first.calls.clone_from(&plain.calls);
         assert_eq!(*first, plain, "a turn is not what it was");
+    }
+
+    pub(crate) fn start(&mut self) -> RequestId {
+        let request = self.request();
+        self.step(Event::Start { request });
+        request
+    }
+
+    pub(crate) fn suspend(&mut self) -> RequestId {
+        let request = self.request();
+        self.step(Event::Suspend { request });
+        request
+    }
+
+    pub(crate) fn resume(&mut self) -> RequestId {
+        let request = self.request();
+        self.step(Event::Resume { request });
+        request
+    }
+
+    pub(crate) fn restart(&mut self) -> RequestId {
+        let request = self.request();
+        self.step(Event::Restart { request });
+        request
+    }
+
+    pub(crate) fn unload(&mut self, sessions: LiveSessions) -> RequestId {
+        let request = self.request();
+        self.step(Event::Unload { request, sessions });
+        request
+    }
+
+    pub(crate) fn drop_held(&mut self, session: SessionId) -> RequestId {
+        let request = self.request();
+        self.step(Event::DropHeld { request, session });
+        request
     }
 
     pub(crate) fn open(&mut self) -> (SessionId, RequestId) {
@@ -171,11 +216,17 @@ impl World {
         (session, request)
     }
 
-    pub(crate) fn turn(&mut self, session: SessionId, kind: u16, player: u64, payload: &[u8]) -> RequestId {
+    /// A turn of client 1 with its next number.
+    fn next_turn(&mut self, session: SessionId, (kind, player, payload): (u16, u64, &[u8])) -> Turn {
         let seq = self.client_seqs.entry(session).or_default();
         *seq += 1;
         let client_seq = *seq;
-        self.turn_as(session, client_seq, kind, player, payload)
+        turn(session, client_seq, (kind, player, payload))
+    }
+
+    pub(crate) fn turn(&mut self, session: SessionId, kind: u16, player: u64, payload: &[u8]) -> RequestId {
+        let turn = self.next_turn(session, (kind, player, payload));
+        self.submit(turn)
     }
 
     pub(crate) fn turn_as(
@@ -186,52 +237,32 @@ impl World {
         player: u64,
         payload: &[u8],
     ) -> RequestId {
-        self.submit(session, client_seq, (kind, player, payload), None)
-    }
-
-    /// An action whose caller waits at most so long.
-    pub(crate) fn act_by(&mut self, session: SessionId, payload: &[u8], ms: u64) -> RequestId {
-        let seq = self.client_seqs.entry(session).or_default();
-        *seq += 1;
-        let client_seq = *seq;
-        let deadline = self.now.mono_ns + ms * MS;
-        self.submit(session, client_seq, (kind::ACTION, 0, payload), Some(deadline))
-    }
-
-    fn submit(
-        &mut self,
-        session: SessionId,
-        client_seq: u64,
-        (kind, player, payload): (u16, u64, &[u8]),
-        deadline_mono_ns: Option<u64>,
-    ) -> RequestId {
-        let request = self.request();
-        let input = Input {
-            kind,
-            player: PlayerId(player),
-            payload: Payload::from(payload),
-            client_seed: Payload::from([]),
-        };
-        self.step(Event::Turn(Turn {
-            request,
-            session,
-            client: ClientId(1),
-            client_seq,
-            input,
-            when_full: WhenFull::Wait,
-            deadline_mono_ns,
-        }));
-        request
+        self.submit(turn(session, client_seq, (kind, player, payload)))
     }
 
     pub(crate) fn act(&mut self, session: SessionId, payload: &[u8]) -> RequestId {
         self.turn(session, kind::ACTION, 0, payload)
     }
 
-    pub(crate) fn unload(&mut self, sessions: LiveSessions) -> RequestId {
+    /// An action whose caller waits at most so long.
+    pub(crate) fn act_by(&mut self, session: SessionId, payload: &[u8], ms: u64) -> RequestId {
+        let turn = self.next_turn(session, (kind::ACTION, 0, payload));
+        let deadline = self.now.mono_ns + ms * MS;
+        self.submit(Turn { deadline_mono_ns: Some(deadline), ..turn })
+    }
+
+    /// Sends a turn in under a fresh request.
+    pub(crate) fn submit(&mut self, turn: Turn) -> RequestId {
         let request = self.request();
-        self.step(Event::Unload { request, sessions });
+        self.step(Event::Turn(Turn { request, ..turn }));
         request
+    }
+
+    /// The caller goes away.
+    pub(crate) fn cancel(&mut self, request: RequestId, session: SessionId) {
+        if !self.answers.contains_key(&request) && self.cancelled.insert(request) {
+            self.step(Event::Cancel { request, session });
+        }
     }
 
     pub(crate) fn pass(&mut self, ms: u64) {
@@ -244,6 +275,14 @@ impl World {
         if self.workers.remove(&worker).is_some() {
             self.step(Event::WorkerDied { worker, cause });
         }
+    }
+
+    /// The platform answers its oldest question.
+    pub(crate) fn answer_host(&mut self) -> bool {
+        let Some(key) = self.questions.pop_front() else { return false };
+        let answer = Payload::from(digest(key).to_le_bytes());
+        self.step(Event::HostAnswer { key, status: 0, answer });
+        true
     }
 
     /// Lets one worker do one thing. Says whether it had anything to do.
@@ -264,51 +303,38 @@ impl World {
             self.step(Event::WorkerLoaded { worker: id });
             return true;
         }
-        let Some((call, message)) = worker.inbox.pop_front() else { return false };
-        match self.play(id, message) {
-            Some(answer) => self.step(Event::Answer { worker: id, call, answer }),
-            None => self.die(id, Cause::Fault { signal: 11 }),
+        let Some((call, message)) = worker.next() else { return false };
+        let about = match &message {
+            ToWorker::Turn(turn) => Some((turn.session, turn.seq)),
+            _ => None,
+        };
+        let deed = worker.play(call, message, &mut self.faults);
+        if let (Deed::Done(done), Some((session, seq))) = (&deed, about) {
+            let state = u64::from_le_bytes(done.reply.as_ref().try_into().expect("a reply of ours"));
+            self.seen.insert(session, (seq, state));
         }
+        self.do_deed(id, call, deed);
         true
     }
 
-    fn play(&mut self, id: WorkerId, message: ToWorker) -> Option<Answer> {
-        let worker = self.workers.get_mut(&id)?;
-        Some(match message {
-            ToWorker::Turn(turn) => {
-                let mut answer = play_turn(worker, &mut self.seen, &turn)?;
-                answer.snapshot = answer.snapshot.filter(|_| !self.no_snapshots);
-                Answer::Done(Box::new(answer))
+    fn do_deed(&mut self, worker: WorkerId, call: CallId, deed: Deed) {
+        let answer = match deed {
+            Deed::Ok => Answer::Ok,
+            Deed::Failed => Answer::Failed { status: -2, text: "I do not know this".to_owned() },
+            Deed::Done(done) => Answer::Done(done),
+            Deed::Ask(index, name, asked) => {
+                let (name, args) = (name.to_owned(), Payload::from([]));
+                return self.step(Event::HostCall { worker, call, index, name, args, asked });
             }
-            ToWorker::Restore { .. } if self.refuse_restores > 0 => {
-                self.refuse_restores -= 1;
-                Answer::Failed { status: -2, text: "I do not know this".to_owned() }
-            }
-            ToWorker::Restore { session, snapshot, .. } => {
-                let state = u64::from_le_bytes(snapshot.as_ref().try_into().expect("a snapshot of ours"));
-                assert!(worker.sessions.insert(session, state).is_none(), "{session} restored twice");
-                Answer::Ok
-            }
-            ToWorker::Drop { session } => {
-                worker.sessions.remove(&session);
-                Answer::Ok
-            }
-            ToWorker::Init { .. } | ToWorker::Suspend | ToWorker::Resume | ToWorker::Shutdown => Answer::Ok,
-            ToWorker::CallAnswer(_) => panic!("nobody asked"),
-        })
+            Deed::Die => return self.die(worker, Cause::Fault { signal: 11 }),
+        };
+        self.step(Event::Answer { worker, call, answer });
     }
 
     /// Lets everybody work until nobody has anything to do, and time pass where something waits for it.
     pub(crate) fn settle(&mut self) {
         for _ in 0..100_000 {
-            let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
-            let mut busy = false;
-            for id in ids {
-                busy |= self.work(id);
-            }
-            if busy {
-                continue;
-            }
+            self.settle_now();
             // Only wait for what comes soon: retries and respawns, not deadlines.
             match self.game.next_wake() {
                 Some(at) if at <= self.now.mono_ns + 3_000 * MS => {
@@ -324,59 +350,43 @@ impl World {
     /// Lets everybody work until nobody has anything to do now.
     pub(crate) fn settle_now(&mut self) {
         loop {
-            let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
-            if !ids.into_iter().fold(false, |busy, id| self.work(id) | busy) {
+            self.settle_now_with(|_, _| true);
+            if !self.answer_host() {
                 return;
             }
         }
     }
 
-    /// What each session's state must be, folded from its records; compared with what workers hold.
-    pub(crate) fn check_states(&self) {
-        for (id, (seq, state)) in &self.seen {
-            let mut expected = 0;
-            for entry in self.records.get(id).into_iter().flatten() {
-                if matches!(entry.verdict, Verdict::Done { .. } | Verdict::Failed { .. }) && entry.seq <= *seq
-                {
-                    expected =
-                        after(expected, entry.seq, entry.now_ns, entry.kind, entry.player, &entry.payload);
-                }
+    /// Lets these workers work, and the platform not, until none has anything to do now.
+    pub(crate) fn settle_now_with(&mut self, works: impl Fn(&World, WorkerId) -> bool) {
+        for _ in 0..1_000_000 {
+            let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
+            let mut busy = false;
+            for id in ids {
+                busy |= self.workers.contains_key(&id) && works(self, id) && self.work(id);
             }
-            assert_eq!(*state, expected, "session {id} is not what its records say");
+            if !busy {
+                return;
+            }
         }
+        panic!("the workers do not come to rest");
     }
 }
 
-fn play_turn(
-    worker: &mut FakeWorker,
-    seen: &mut BTreeMap<SessionId, (u64, State)>,
-    turn: &TurnMessage,
-) -> Option<TurnAnswer> {
-    let replay = turn.run == Run::Replay;
-    if &*turn.payload == KILL || (&*turn.payload == TRAP && replay) {
-        return None;
+/// A turn of client 1. Its request is given when it is sent.
+pub(crate) fn turn(session: SessionId, client_seq: u64, (kind, player, payload): (u16, u64, &[u8])) -> Turn {
+    Turn {
+        request: RequestId(0),
+        session,
+        client: ClientId(1),
+        client_seq,
+        input: Input {
+            kind,
+            player: PlayerId(player),
+            payload: Payload::from(payload),
+            client_seed: Payload::from([]),
+        },
+        when_full: WhenFull::Wait,
+        deadline_mono_ns: None,
     }
-    let state = match turn.kind {
-        kind::OPEN => 0,
-        _ => *worker.sessions.get(&turn.session).expect("turns only for sessions that are there"),
-    };
-    let next = after(state, turn.seq, turn.now_ns, turn.kind, turn.player.0, &turn.payload);
-    let status = if &*turn.payload == FAIL { -1 } else { 0 };
-    if turn.kind == kind::CLOSE || (turn.kind == kind::OPEN && status < 0) {
-        worker.sessions.remove(&turn.session);
-    } else {
-        worker.sessions.insert(turn.session, next);
-    }
-    seen.insert(turn.session, (turn.seq, next));
-    let outcome = chain(next, status as u64);
-    Some(TurnAnswer {
-        status,
-        reply: Payload::from(next.to_le_bytes()),
-        error: if status < 0 { "as you wished".to_owned() } else { String::new() },
-        effects: Vec::new(),
-        claimed: outcome,
-        seen: outcome,
-        snapshot: (turn.snapshot == Wanted::Yes).then(|| Payload::from(next.to_le_bytes())),
-        diverged: false,
-    })
 }

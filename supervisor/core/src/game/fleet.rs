@@ -1,0 +1,237 @@
+//! Keeping the right workers: one that serves, a spare one while there are outcasts; and what it means when none comes up.
+//!
+//! A worker that is not needed any more is drained (it answers what it has, and gets nothing more) and sent home. Which session is
+//! played where is decided in `dispatch`.
+
+use super::timers::Alarm;
+use super::workers::{CallKind, Role, Worker, WorkerPhase};
+use super::{Cx, Game};
+use crate::action::{Action, EndReason, KillReason, Notice, ToWorker};
+use crate::event::Cause;
+use crate::ids::{SessionId, WorkerId};
+use crate::lifecycle::State;
+use crate::refusal::Refusal;
+use crate::session::{Home, Phase, Standing};
+
+/// Workers in a row that may fail to start before the game is down.
+const START_FAILURES_MAX: u32 = 5;
+/// Workers in a row that may be killed from outside before they serve, while somebody waits for a load or a restart.
+const START_KILLS_MAX: u32 = 50;
+/// The first pause before a worker is spawned again; it doubles each time.
+const RESPAWN_NS_MIN: u64 = 10_000_000;
+
+impl Game {
+    pub(super) fn spawn(&mut self, cx: &mut Cx<'_>, role: Role) -> WorkerId {
+        self.last_worker += 1;
+        let id = WorkerId(self.last_worker);
+        self.workers.insert(id, Worker::new(id, role, cx.now.mono_ns));
+        cx.act(Action::Spawn { worker: id });
+        id
+    }
+
+    pub(super) fn serving(&self) -> Vec<WorkerId> {
+        self.workers.values().filter(|slot| slot.is_serving()).map(|slot| slot.id).collect()
+    }
+
+    /// Gives a worker nothing more, and retires it when it has answered what it has.
+    pub(super) fn drain(&mut self, cx: &mut Cx<'_>, worker: WorkerId) {
+        let Some(slot) = self.workers.get_mut(&worker) else { return };
+        match slot.phase {
+            WorkerPhase::Serving => {
+                slot.phase = WorkerPhase::Draining;
+                self.retire_if_drained(cx, worker);
+            }
+            WorkerPhase::Spawning | WorkerPhase::Initializing => {
+                slot.retired = true;
+                self.kill(cx, worker, KillReason::Retired);
+            }
+            WorkerPhase::Draining | WorkerPhase::Leaving | WorkerPhase::Dying => {}
+        }
+    }
+
+    /// Sends a drained worker home: its sessions are restored elsewhere.
+    pub(super) fn retire_if_drained(&mut self, cx: &mut Cx<'_>, worker: WorkerId) {
+        let Some(slot) = self.workers.get_mut(&worker) else { return };
+        if slot.phase != WorkerPhase::Draining || !slot.calls.is_empty() {
+            return;
+        }
+        slot.phase = WorkerPhase::Leaving;
+        for id in std::mem::take(&mut slot.sessions) {
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.home = Home::None;
+                session.lost_mono_ns = Some(cx.now.mono_ns);
+            }
+            self.make_ready(id);
+        }
+        self.send(cx, worker, CallKind::Shutdown, ToWorker::Shutdown);
+    }
+
+    /// Spawns what is missing: one worker that serves, and a spare one while there are outcasts.
+    pub(super) fn keep_workers(&mut self, cx: &mut Cx<'_>) {
+        let wanted = match self.state {
+            State::Running | State::Suspended => true,
+            State::Unloading => !self.sessions.is_empty(),
+            State::Unloaded | State::Starting | State::Loaded | State::Initialized => false,
+        };
+        if !wanted || self.down.is_some() {
+            return;
+        }
+        let missing = |role| !self.workers.values().any(|slot| slot.role == role && slot.is_coming());
+        let serve = missing(Role::Serve);
+        let probe = !self.outcasts.is_empty() && missing(Role::Probe);
+        if !serve && !probe {
+            return;
+        }
+        if self.respawn_at.is_some_and(|at| cx.now.mono_ns < at) {
+            return;
+        }
+        if serve {
+            self.spawn(cx, Role::Serve);
+        }
+        if probe {
+            self.spawn(cx, Role::Probe);
+        }
+    }
+
+    /// A worker died before it served. The first one's failure is the load's; later ones are tried again with growing pauses.
+    pub(super) fn start_failed(&mut self, cx: &mut Cx<'_>, worker: WorkerId, cause: &Cause) {
+        if matches!(cause, Cause::External { .. } | Cause::Asked) {
+            // Somebody else's doing says nothing about the plugin.
+            self.start_kills += 1;
+            if self.start_kills < START_KILLS_MAX || (self.starting.is_none() && self.restarting.is_none()) {
+                return self.start_again(cx, worker);
+            }
+        }
+        let reason = match cause {
+            Cause::Start(reason) => reason.clone(),
+            other => other.to_string(),
+        };
+        if let Some(request) = self.starting.take() {
+            self.state = State::Unloaded;
+            cx.answer(request, Err(Refusal::Start(reason)));
+            return cx.act(Action::Stopped);
+        }
+        if self.restarting.as_ref().is_some_and(|restart| restart.fresh == worker)
+            && let Some(restart) = self.restarting.take()
+        {
+            return cx.answer(restart.request, Err(Refusal::Start(reason)));
+        }
+        self.start_failures += 1;
+        self.respawn_after(cx, RESPAWN_NS_MIN << self.start_failures.min(8));
+        if self.start_failures < START_FAILURES_MAX || self.down.is_some() {
+            return;
+        }
+        if self.workers.values().any(|slot| slot.role == Role::Serve && slot.is_serving()) {
+            self.give_up_outcasts(cx, &reason);
+        } else {
+            cx.notice(Notice::Down { reason: reason.clone() });
+            self.go_down(cx, reason);
+        }
+    }
+
+    fn start_again(&mut self, cx: &mut Cx<'_>, worker: WorkerId) {
+        if self.starting.is_some() {
+            self.state = State::Starting;
+            self.spawn(cx, Role::Serve);
+        } else if self.restarting.as_ref().is_some_and(|restart| restart.fresh == worker) {
+            let fresh = self.spawn(cx, Role::Serve);
+            if let Some(restart) = &mut self.restarting {
+                restart.fresh = fresh;
+            }
+        } else {
+            self.respawn_after(cx, RESPAWN_NS_MIN);
+        }
+    }
+
+    fn respawn_after(&mut self, cx: &Cx<'_>, pause_ns: u64) {
+        let at = cx.now.mono_ns.saturating_add(pause_ns);
+        self.respawn_at = Some(at);
+        self.timers.set(at, Alarm::Respawn);
+    }
+
+    /// The game goes on, but no spare worker comes up: sessions that may only be tried there are set aside, so that nobody else suffers.
+    fn give_up_outcasts(&mut self, cx: &mut Cx<'_>, reason: &str) {
+        self.start_failures = 0;
+        for id in Vec::from(std::mem::take(&mut self.outcasts)) {
+            self.hold(cx, id, format!("it must be tried in a spare worker, and none comes up: {reason}"));
+        }
+    }
+
+    /// No worker comes up: callers are told instead of left waiting. Numbered turns keep their keys and wait for a restart.
+    fn go_down(&mut self, cx: &mut Cx<'_>, reason: String) {
+        let refusal = Refusal::Down { reason: reason.clone() };
+        self.down = Some(reason);
+        let ids: Vec<SessionId> = self.sessions.keys().copied().collect();
+        for id in ids {
+            let Some(session) = self.sessions.get_mut(&id) else { continue };
+            let mut waiters = Vec::new();
+            for flight in &session.flights {
+                waiters.extend(flight.key.map(|key| session.keys.take_waiters(key)).unwrap_or_default());
+            }
+            for key in session.queue.take_theirs() {
+                waiters.extend(session.keys.forget(key));
+            }
+            let opening = matches!(session.phase, Phase::Opening);
+            cx.answer_all(waiters, &Err(refusal.clone()));
+            if opening {
+                self.refuse_open(cx, id, refusal.clone());
+            }
+        }
+        if let Some(restart) = self.restarting.take() {
+            cx.answer(restart.request, Err(refusal));
+        }
+        if self.state == State::Unloading {
+            let ids: Vec<SessionId> = self.sessions.keys().copied().collect();
+            for id in ids {
+                self.end(cx, id, EndReason::Unloaded);
+            }
+            self.settle_unload(cx);
+        }
+    }
+
+    /// The spare worker has nobody left to try.
+    fn retire_probe(&mut self, cx: &mut Cx<'_>) {
+        if !self.outcasts.is_empty() {
+            return;
+        }
+        let probes: Vec<WorkerId> =
+            self.workers.values().filter(|slot| slot.role == Role::Probe).map(|slot| slot.id).collect();
+        for worker in probes {
+            self.drain(cx, worker);
+        }
+    }
+
+    /// Takes a session off the lists of those that are tried alone.
+    pub(super) fn clear_suspicion(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let standing = std::mem::take(&mut session.trouble.standing);
+        session.trouble.not_before_mono_ns = 0;
+        session.trouble.hangs = 0;
+        match standing {
+            Standing::Clear => return,
+            Standing::Suspect => self.suspects.retain(|suspect| *suspect != id),
+            Standing::Outcast => self.leave_probe(cx, id),
+        }
+        self.make_ready(id);
+    }
+
+    /// An outcast proved itself: it leaves the spare worker, and is restored in a serving one when needed.
+    fn leave_probe(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        self.outcasts.retain(|outcast| *outcast != id);
+        let at = self.sessions.get(&id).and_then(|session| session.worker());
+        if let Some(worker) = at
+            && let Some(slot) = self.workers.get_mut(&worker)
+            && slot.role == Role::Probe
+        {
+            slot.sessions.remove(&id);
+            if slot.is_serving() {
+                self.send(cx, worker, CallKind::Drop, ToWorker::Drop { session: id });
+            }
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.home = Home::None;
+                session.lost_mono_ns = Some(cx.now.mono_ns);
+            }
+        }
+        self.retire_probe(cx);
+    }
+}

@@ -1,0 +1,194 @@
+//! From the queue to a numbered turn: its number, its time and its seed, which never change from then on.
+//!
+//! Ticks that are due come before what waits in the queue. Players are checked here, so that a join just before counts.
+
+use croupier_fair::entry::{Entry, Verdict};
+use croupier_fair::seed::turn_seed;
+
+use super::timers::Alarm;
+use super::{Cx, Game};
+use crate::action::{Action, EndReason};
+use crate::ids::{Payload, PlayerId, SessionId, kind};
+use crate::refusal::Refusal;
+use crate::session::journal::{Body, RECORD_VERSION, Record};
+use crate::session::queue::Pending;
+use crate::session::ticker::Due;
+use crate::session::{Flight, Phase, Session};
+use crate::spec::Join;
+
+impl Game {
+    /// Gives the next input a number, a time and a seed: a tick that is due, or the oldest turn in the queue.
+    pub(super) fn number_next(&mut self, cx: &mut Cx<'_>, id: SessionId) -> Numbered {
+        let Some(session) = self.sessions.get_mut(&id) else { return Numbered::Nothing };
+        if matches!(session.phase, Phase::Opening | Phase::Closing(_)) {
+            return Numbered::Nothing;
+        }
+        if let Some(ticker) = session.ticker {
+            // By the session's own time, which never runs backwards: so a tick always comes before what is stamped later.
+            let session_ns = cx.now.wall_ns.max(session.last_now_ns);
+            match ticker.due(session_ns, self.spec.catch_up_ticks) {
+                Due::Tick(at) => {
+                    number_tick(session, at);
+                    return Numbered::Flight;
+                }
+                Due::Skip { ticks, last_ns } => {
+                    self.skip_ticks(cx, id, ticks, last_ns);
+                    return Numbered::Settled;
+                }
+                Due::NotBefore(at) if session.tick_armed_ns != Some(at) => {
+                    session.tick_armed_ns = Some(at);
+                    let wait = at.saturating_sub(cx.now.wall_ns);
+                    self.timers.set(cx.now.mono_ns.saturating_add(wait), Alarm::Tick(id));
+                }
+                Due::NotBefore(_) => {}
+            }
+        }
+        let Some(pending) = session.queue.pop() else { return Numbered::Nothing };
+        if let Err(refusal) = seat_check(session, &pending, &self.spec) {
+            let waiters = pending.key.map(|key| session.keys.forget(key)).unwrap_or_default();
+            cx.answer_all(waiters, &Err(refusal));
+            return Numbered::Settled;
+        }
+        number_pending(session, pending, cx.now.wall_ns);
+        Numbered::Flight
+    }
+
+    /// Leaves out late ticks, on record. Its time is that of the last of them, so that the next one follows one period later.
+    fn skip_ticks(&mut self, cx: &mut Cx<'_>, id: SessionId, ticks: u64, last_ns: u64) {
+        // It takes its place behind the turns in flight, and is recorded when they all have their outcome.
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if let Some(ticker) = &mut session.ticker {
+            ticker.advance(ticks);
+        }
+        session.last_seq += 1;
+        session.last_now_ns = session.last_now_ns.max(last_ns);
+        let (seq, now_ns) = (session.last_seq, session.last_now_ns);
+        session.flights.push_back(Flight {
+            sent: true,
+            kind: kind::TICK,
+            ..new_flight(session, seq, now_ns, Payload::from([]))
+        });
+        session.skips.push_back((seq, ticks));
+        self.settle_skips(cx, id);
+    }
+
+    /// Records skips whose turns before them all have their outcome.
+    pub(super) fn settle_skips(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        let digest = self.digest.clone();
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        while let (Some(flight), Some((seq, ticks))) =
+            (session.flights.front(), session.skips.front().copied())
+            && flight.seq == seq
+        {
+            let now_ns = flight.now_ns;
+            session.flights.pop_front();
+            session.skips.pop_front();
+            let body = Body::Skipped { seq, now_ns, ticks };
+            let epoch = session.epoch;
+            session.journal.push(Record { version: RECORD_VERSION, digest: digest.clone(), epoch, body });
+            cx.act(Action::Record {
+                session: id,
+                entry: Entry {
+                    seq,
+                    kind: kind::TICK,
+                    player: PlayerId::HOUSE.0,
+                    now_ns,
+                    payload: Payload::from([]),
+                    client_seed: Payload::from([]),
+                    calls: Vec::new(),
+                    verdict: Verdict::Skipped { ticks },
+                },
+            });
+        }
+    }
+}
+
+/// What came of numbering.
+pub(super) enum Numbered {
+    /// A turn has its number.
+    Flight,
+    /// Something was refused, or left out: there may be more.
+    Settled,
+    /// There is nothing to number now.
+    Nothing,
+}
+
+fn new_flight(session: &Session, seq: u64, now_ns: u64, payload: Payload) -> Flight {
+    Flight {
+        seq,
+        kind: kind::ACTION,
+        player: PlayerId::HOUSE,
+        now_ns,
+        seed: turn_seed(&session.seed, session.id.0, &session.mix, seq),
+        mix: session.mix,
+        payload,
+        client_seed: Payload::from([]),
+        key: None,
+        calls: Vec::new(),
+        asking: None,
+        told: 0,
+        sent: false,
+        retries: 0,
+        suspected: false,
+        alone_deaths: 0,
+        alone_kills: 0,
+        snapshot_suspected: false,
+    }
+}
+
+fn number_tick(session: &mut Session, at: u64) {
+    if let Some(ticker) = &mut session.ticker {
+        ticker.advance(1);
+    }
+    session.last_seq += 1;
+    session.last_now_ns = session.last_now_ns.max(at);
+    let flight = Flight {
+        kind: kind::TICK,
+        ..new_flight(session, session.last_seq, session.last_now_ns, Payload::from([]))
+    };
+    session.flights.push_back(flight);
+}
+
+fn number_pending(session: &mut Session, pending: Pending, wall_ns: u64) {
+    let input = pending.input;
+    session.last_seq += 1;
+    session.last_now_ns = session.last_now_ns.max(wall_ns);
+    if input.kind == kind::JOIN {
+        session.seats.insert(input.player, session.last_seq);
+        session.mix = session.mix.add(session.last_seq, input.player.0, &input.client_seed);
+    }
+    if input.kind == kind::LEAVE {
+        session.seats.remove(&input.player);
+    }
+    if input.kind == kind::CLOSE {
+        session.phase = Phase::Closing(pending.end.unwrap_or(EndReason::Closed));
+    }
+    let flight = Flight {
+        kind: input.kind,
+        player: input.player,
+        client_seed: input.client_seed,
+        key: pending.key,
+        ..new_flight(session, session.last_seq, session.last_now_ns, input.payload)
+    };
+    session.flights.push_back(flight);
+}
+
+/// Whether the player may do this now. Checked when the turn is numbered, so that a join just before counts.
+fn seat_check(session: &Session, pending: &Pending, spec: &crate::spec::Spec) -> Result<(), Refusal> {
+    let player = pending.input.player;
+    let seated = session.seats.contains_key(&player);
+    match pending.input.kind {
+        kind::JOIN if seated => Err(Refusal::AlreadyJoined { player, session: session.id }),
+        kind::JOIN if session.seats.len() >= spec.players_max as usize => {
+            Err(Refusal::TableFull { session: session.id, max: spec.players_max })
+        }
+        kind::JOIN | kind::CLOSE => Ok(()),
+        _ if seated => Ok(()),
+        kind::LEAVE if player == PlayerId::HOUSE => {
+            Err(Refusal::UnknownPlayer { player, session: session.id })
+        }
+        _ if player == PlayerId::HOUSE => Ok(()),
+        _ if spec.join == Join::Optional && player != PlayerId::ALL => Ok(()),
+        _ => Err(Refusal::UnknownPlayer { player, session: session.id }),
+    }
+}
