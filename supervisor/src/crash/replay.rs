@@ -155,8 +155,10 @@ fn ended(error: SoloError, seq: Option<u64>, diverged: Option<u64>) -> Result<Re
         | SoloError::Late { .. }
         | SoloError::Protocol(_)
         | SoloError::Failed { .. }) => Ok(Replayed::Crashed { cause: error.to_string(), seq, diverged }),
-        error @ (SoloError::Launch(_) | SoloError::Plugin(_) | SoloError::Binary(_) | SoloError::Link(_)) => {
-            Err(ReplayError::Solo(error))
-        }
+        error @ (SoloError::Launch(_)
+        | SoloError::Plugin(_)
+        | SoloError::Binary(_)
+        | SoloError::Link(_)
+        | SoloError::Admit(_)) => Err(ReplayError::Solo(error)),
     }
 }

@@ -84,14 +84,14 @@ pub struct Sample {
 const MAPS_BYTES_MAX: u64 = 1 << 20;
 
 impl Sample {
-    /// Looks at a process that lives.
-    pub fn of(pid: u32) -> Sample {
+    /// Looks at a process that lives, and of which this is known.
+    pub fn of(pid: u32, isolation: String) -> Sample {
         use std::io::Read as _;
         let mut text = String::new();
         let maps = std::fs::File::open(format!("/proc/{pid}/maps"))
             .and_then(|file| file.take(MAPS_BYTES_MAX).read_to_string(&mut text));
         let maps = maps.map(|_| text).map_err(|error| format!("/proc/{pid}/maps cannot be read: {error}"));
-        Sample { maps, isolation: crate::worker::usage::isolation(pid) }
+        Sample { maps, isolation }
     }
 }
 

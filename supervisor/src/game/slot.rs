@@ -136,12 +136,6 @@ impl Slot {
         self.welcomed.store(true, Ordering::Release);
     }
 
-    /// It said a log line of so many bytes. Says how many bytes it has logged since its last answer, a header for each line included.
-    pub(super) fn chatted(&self, bytes: usize) -> u64 {
-        let bytes = (bytes + HEADER_BYTES) as u64;
-        self.chatter.fetch_add(bytes, Ordering::Relaxed) + bytes
-    }
-
     /// A call goes out to it.
     pub(super) fn sent(&self, call: Call) {
         self.tally(call).sent.fetch_add(1, Ordering::Relaxed);
@@ -168,6 +162,12 @@ impl Slot {
         }
     }
 
+    /// It said a log line of so many bytes. Says how many bytes it has logged since its last answer, a header for each line included.
+    pub(super) fn chatted(&self, bytes: usize) -> u64 {
+        let bytes = (bytes + HEADER_BYTES) as u64;
+        self.chatter.fetch_add(bytes, Ordering::Relaxed) + bytes
+    }
+
     /// It gave up by itself, saying this.
     pub(super) fn set_words(&self, text: String) {
         let words =
@@ -177,7 +177,8 @@ impl Slot {
 
     /// Looks at it from outside, once, for the report of its death.
     pub(super) fn look(&self) {
-        self.sample.get_or_init(|| Sample::of(self.pid()));
+        let isolation = self.isolation.get().map(ToString::to_string).unwrap_or_default();
+        self.sample.get_or_init(|| Sample::of(self.pid(), isolation));
     }
 
     pub(super) fn sample(&self) -> Option<Sample> {

@@ -80,6 +80,7 @@ impl LoadError {
         match self {
             LoadError::AlreadyLoaded { name, .. }
             | LoadError::Dependency { name, .. }
+            | LoadError::IsolationOff { name }
             | LoadError::Start { name, .. } => name,
             LoadError::Plugin(PluginError::Options { plugin, .. }) => plugin,
             LoadError::Plugin(_) | LoadError::Objects(_) | LoadError::ShuttingDown | LoadError::Lost => "",

@@ -9,7 +9,6 @@
 use std::io;
 use std::process::ExitStatus;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
@@ -70,11 +69,6 @@ impl Process {
     /// # Errors
     /// When the thread that makes workers has ended.
     pub async fn reap(&mut self) -> io::Result<ExitStatus> {
-        // What it has forked must not outlive it, where no namespace sees to that. It led a group of its own, whose number is nobody else's
-        // until it is reaped.
-        if let Some(group) = i32::try_from(self.pid()).ok().and_then(Pid::from_raw) {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
         let (done, status) = oneshot::channel();
         self.handle.reap(move |status| done.send(status).unwrap_or_default());
         status.await.map_err(io::Error::other)

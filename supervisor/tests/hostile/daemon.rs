@@ -153,14 +153,10 @@ impl Daemon {
         gone(&workers);
     }
 
-    /// Process ids of its children.
+    /// Process ids of its workers.
     pub(crate) fn workers(&self) -> Vec<u32> {
-        let Ok(tasks) = std::fs::read_dir(format!("/proc/{}/task", self.pid())) else { return Vec::new() };
-        let children =
-            tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-        children
-            .flat_map(|line| line.split(' ').filter_map(|pid| pid.trim().parse().ok()).collect::<Vec<_>>())
-            .collect()
+        // They are the zygote's children, and the zygote is the supervisor's.
+        children(self.pid()).into_iter().flat_map(children).collect()
     }
 
     /// Resident memory, in KiB.
@@ -202,4 +198,12 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
         assert!(Instant::now() < due, "waited {PATIENCE:?} for {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let lines = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    lines
+        .flat_map(|line| line.split(' ').filter_map(|pid| pid.trim().parse().ok()).collect::<Vec<_>>())
+        .collect()
 }

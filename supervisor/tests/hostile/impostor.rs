@@ -1,7 +1,7 @@
 //! A worker that speaks the link well enough to be trusted with a plugin, and then does one evil deed.
 //!
-//! The supervisor starts a worker without arguments and without an environment. So what it starts is a script that starts this very test binary
-//! again, with the deed in its environment and [`act`] as the only test. The game in it is honest for the plugin `dice`; for any other plugin the first
+//! The supervisor starts a zygote without an environment. So what it starts is a script that starts this very test binary again, with the deed in its environment and
+//! [`act`] as the only test; that makes workers of the same kind ([`crate::nursery`]). They confine themselves by nothing, so isolation must be off. The game in it is honest for the plugin `dice`; for any other plugin the first
 //! action is the moment.
 
 use std::io::{Read as _, Write as _};
@@ -12,14 +12,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use croupier_wire::confine::{Confine, Confined};
 use croupier_wire::frame::{FRAME_BYTES_CEILING, FrameReader};
 use croupier_wire::link::{
     Done, Effect, FLAG_REPLAY, FromWorker, LINK_VERSION, ToWorker, Turn, decode_to_worker,
 };
 use croupier_wire::outcome::outcome_hash;
 
+use crate::nursery;
+
 /// Where the deed's name is.
 const DEED: &str = "HOSTILE_DEED";
+/// Set where it makes workers, and is none.
+const ZYGOTE: &str = "HOSTILE_ZYGOTE";
 /// Longest that anything here lives on when nobody ends it.
 const LIFE: Duration = Duration::from_secs(60);
 /// Turns of this kind are actions.
@@ -30,8 +35,9 @@ pub(crate) fn script(dir: &Path, deed: &str) -> PathBuf {
     let path = dir.join(format!("worker-{deed}"));
     let exe = std::env::current_exe().expect("a path");
     let exe = exe.to_str().expect("UTF-8");
-    let text =
-        format!("#!/bin/sh\n{DEED}={deed} exec '{exe}' --exact impostor::act --nocapture --test-threads=1\n");
+    let text = format!(
+        "#!/bin/sh\n{ZYGOTE}=1 {DEED}={deed} exec '{exe}' --exact impostor::act --nocapture --test-threads=1\n"
+    );
     std::fs::write(&path, text).expect("written");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("executable");
     path
@@ -51,12 +57,22 @@ fn act() {
     if deed == "linger" {
         linger();
     }
+    if std::env::var_os(ZYGOTE).is_some() {
+        nursery::serve(|| {
+            let mut command = Command::new(std::env::current_exe().expect("a path"));
+            command.args(["--exact", "impostor::act", "--nocapture", "--test-threads=1"]);
+            command.env(DEED, &deed).env_remove(ZYGOTE);
+            command
+        });
+    }
     let link = std::io::stdin().as_fd().try_clone_to_owned().expect("the link");
-    Impostor { link: UnixStream::from(link), evil: false, limits: (0, 0), deed }.serve();
+    Impostor { link: UnixStream::from(link), confined: false, evil: false, limits: (0, 0), deed }.serve();
 }
 
 struct Impostor {
     link: UnixStream,
+    /// It has been told how to confine itself, and has not.
+    confined: bool,
     /// Not for the honest plugin.
     evil: bool,
     /// Longest reply, most effects.
@@ -69,6 +85,11 @@ impl Impostor {
         let mut reader = FrameReader::new(LINK_VERSION, FRAME_BYTES_CEILING);
         loop {
             while let Some((header, body)) = reader.next().expect("the supervisor's frames are frames") {
+                if !std::mem::replace(&mut self.confined, true) {
+                    Confine::decode(&header, body).expect("the first frame says how to confine oneself");
+                    self.bytes(&confined());
+                    continue;
+                }
                 let message = decode_to_worker(&header, body).expect("and messages");
                 self.answer(header.call_id, header.flags, &message);
             }
@@ -201,6 +222,12 @@ fn linger() -> ! {
     nix::unistd::setsid().expect("no leader yet");
     std::thread::sleep(Duration::from_secs(20));
     std::process::exit(0);
+}
+
+fn confined() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Confined { layers: 0, landlock_abi: 0, landlock_whole: false }.put(&mut bytes).expect("fits");
+    bytes
 }
 
 fn welcome() -> FromWorker<'static> {

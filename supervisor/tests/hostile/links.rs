@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use croupier::registry::PluginOptions;
+use croupier::supervisor::config::IsolationOff;
 use croupier::{Supervisor, SupervisorConfig};
 use croupier_client::blocking::{Client, Session};
 use croupier_client::{Code, OpenOptions, Player, Push, Pushes, What};
+use croupier_manifest::manifest::Isolation;
 use tokio::runtime::Runtime;
 
 use crate::bench::{dice, faulty};
@@ -13,6 +15,12 @@ use crate::impostor::script;
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A supervisor whose workers need not be jailed: impostors are not.
+fn unjailed(options: PluginOptions) -> SupervisorConfig {
+    let options = PluginOptions { isolation: Some(Isolation::Off), ..options };
+    SupervisorConfig::new().plugin_defaults(options).isolation_off(IsolationOff::Allowed)
+}
 
 /// A supervisor whose workers are impostors, with an honest plugin and one that is not.
 struct Stage {
@@ -30,7 +38,7 @@ impl Stage {
         let dir = tempfile::tempdir().expect("a directory");
         let worker = script(dir.path(), deed);
         let honest = dice(dir.path());
-        let config = SupervisorConfig::new().worker_binary(worker).grace(Duration::from_secs(1));
+        let config = unjailed(PluginOptions::default()).worker_binary(worker).grace(Duration::from_secs(1));
         let runtime = Runtime::new().expect("a runtime");
         let supervisor = Supervisor::start(config, runtime.handle().clone()).expect("a supervisor");
         let client = Client::embedded(supervisor.backend());
@@ -129,7 +137,7 @@ fn an_answer_that_comes_twice_counts_once() {
 fn a_worker_that_takes_nothing_is_ended_by_its_deadline_and_nobody_is_blamed() {
     let dir = tempfile::tempdir().expect("a directory");
     let options = PluginOptions { turn_wall_ms: Some(300), ..PluginOptions::default() };
-    let config = SupervisorConfig::new().worker_binary(script(dir.path(), "deaf")).plugin_defaults(options);
+    let config = unjailed(options).worker_binary(script(dir.path(), "deaf"));
     let runtime = Runtime::new().expect("a runtime");
     let supervisor = Supervisor::start(config, runtime.handle().clone()).expect("a supervisor");
     let client = Client::embedded(supervisor.backend());
@@ -157,7 +165,7 @@ fn who_prints_without_end_or_closes_its_pipes_plays_on() {
 #[test]
 fn who_says_hello_twice_never_serves() {
     let dir = tempfile::tempdir().expect("a directory");
-    let config = SupervisorConfig::new().worker_binary(script(dir.path(), "twice"));
+    let config = unjailed(PluginOptions::default()).worker_binary(script(dir.path(), "twice"));
     let runtime = Runtime::new().expect("a runtime");
     let supervisor = Supervisor::start(config, runtime.handle().clone()).expect("a supervisor");
     let refused = runtime.block_on(supervisor.load(&faulty())).expect_err("is refused");

@@ -8,5 +8,6 @@ mod daemon;
 mod ends;
 mod impostor;
 mod links;
+mod nursery;
 mod raw;
 mod state;

@@ -17,7 +17,7 @@ use croupier_wire::confine::{CONFINE_FRAME_BYTES_MAX, FromZygote, ToZygote};
 use croupier_wire::frame::FrameReader;
 use croupier_wire::link::LINK_VERSION;
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use nix::unistd::Pid;
 
@@ -82,6 +82,8 @@ fn reap(pid: u32) -> Result<i32, Errno> {
     let pid = Pid::from_raw(pid.cast_signed());
     // A child of ours that nobody else reaps: the number is its own until the wait.
     let _ = kill(pid, Signal::SIGKILL);
+    // What it has forked (unjailed, or without a pid namespace) must not outlive it. It leads a group of its own.
+    let _ = killpg(pid, Signal::SIGKILL);
     let mut status = 0;
     loop {
         // SAFETY: waitpid writes one int, which is here.
