@@ -18,7 +18,10 @@ fn play(script: serde_json::Value) -> ExitStatus {
         .env(SCRIPT, script.to_string())
         .output()
         .unwrap();
-    println!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    // Marked as the child's: a reader of this run's results must not count them.
+    for said in [output.stdout, output.stderr] {
+        String::from_utf8_lossy(&said).lines().for_each(|line| println!("| {line}"));
+    }
     output.status
 }
 
