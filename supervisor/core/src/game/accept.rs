@@ -228,7 +228,9 @@ impl Game {
             return;
         }
         let waiting = session.queue.has_theirs() || session.flights.iter().any(|flight| flight.key.is_some());
-        let since = if waiting { cx.now.mono_ns } else { session.last_outside_mono_ns };
+        // Who cannot play is not idle.
+        let barred = self.state == State::Suspended || self.down.is_some();
+        let since = if waiting || barred { cx.now.mono_ns } else { session.last_outside_mono_ns };
         let at = since.saturating_add(session.idle_ns);
         if cx.now.mono_ns >= at {
             self.enqueue_close(id, EndReason::Idle);

@@ -96,15 +96,14 @@ impl Game {
             })
     }
 
-    /// Whether whoever asked for a suspend can be answered: every plugin that serves knows, or there is nothing to know any more.
+    /// Whether whoever asked for a suspend can be answered: every plugin that serves knows. While none serves nothing runs that would
+    /// have to know, and whoever comes up will be told: an operator does not wait for workers that are killed again and again.
     fn is_pause_settled(&self) -> bool {
         if self.state != State::Suspended || self.down.is_some() {
             return true;
         }
-        let mut serving = self.workers.values().filter(|slot| slot.is_serving()).peekable();
-        serving.peek().is_some()
-            && serving.all(|slot| slot.told_suspended)
-            && !self.has_call(CallKind::Suspend)
+        let mut serving = self.workers.values().filter(|slot| slot.is_serving());
+        serving.all(|slot| slot.told_suspended) && !self.has_call(CallKind::Suspend)
     }
 
     fn has_call(&self, what: CallKind) -> bool {

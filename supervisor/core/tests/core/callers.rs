@@ -78,6 +78,23 @@ fn a_suspended_plugin_gets_no_turns_not_even_those_with_a_number() {
 }
 
 #[test]
+fn a_suspend_does_not_wait_for_workers_that_are_killed_again_and_again() {
+    let mut world = World::new(|_| {});
+    let (session, _) = world.open();
+    world.settle();
+    let act = world.act(session, COUNT);
+    let suspend = world.suspend();
+    assert!(!world.answers.contains_key(&suspend), "a turn is in flight");
+    world.die(first_worker(&world), KILLED);
+    assert!(ok(&world, suspend));
+    world.settle();
+    assert!(ok(&world, act), "what has a number is finished");
+    let resume = world.resume();
+    world.settle();
+    assert!(ok(&world, resume));
+}
+
+#[test]
 fn an_unload_answers_the_restart_that_it_overtakes() {
     let mut world = World::new(|_| {});
     let restart = world.restart();

@@ -10,4 +10,5 @@ mod hostile;
 mod snapshots;
 mod storm;
 mod times;
+mod weather;
 mod world;

@@ -80,6 +80,26 @@ fn plays(mut world: World) {
 }
 
 #[test]
+fn nobody_is_idle_while_the_plugin_is_suspended() {
+    let mut world = World::new(|_| {});
+    let options = Options { idle_ns: Some(100 * MS), ..Options::default() };
+    let (session, _) = world.open_with(COUNT, options);
+    world.settle_now();
+    world.suspend();
+    for _ in 0..100 {
+        world.settle_now();
+        world.pass(17);
+    }
+    world.resume();
+    world.settle_now();
+    let request = world.act(session, COUNT);
+    world.settle_now();
+    assert!(matches!(world.answers[&request], Ok(Answered::Done(_))));
+    world.settle();
+    assert_eq!(world.closed, [session], "but it is closed for being idle later");
+}
+
+#[test]
 fn hangs_that_passed_are_forgiven() {
     let mut world = World::new(|_| {});
     let (session, _) = world.open();
