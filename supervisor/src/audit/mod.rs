@@ -9,6 +9,7 @@
 //! * [`record`]: what a record can say, one closed enum.
 //! * [`chain`]: how a record becomes a line, and how a line is checked. Pure.
 //! * [`log`]: the files: appending, rotation, what happens when the disk is full.
+//! * [`denials`]: refused system calls as records.
 //! * [`handle`]: the queue, the thread, the flood limit.
 //! * [`verify`], [`read`]: for those who look at it later.
 //!
@@ -16,6 +17,7 @@
 //! write the files can write the whole chain anew, from some record on to the end. docs/OPERATING.md says what follows from that.
 
 pub mod chain;
+pub mod denials;
 pub mod handle;
 pub mod log;
 pub mod read;

@@ -20,6 +20,7 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use crate::audit::denials::AuditDenials;
 use crate::audit::{Audit, Happened, record};
 use crate::config::{Config, ConfigError, Write};
 use crate::crash::{self, Crashes};
@@ -203,6 +204,7 @@ fn start(
         .traffic_socket(config.traffic_socket.display().to_string())
         .plugin_defaults(config.defaults.clone())
         .audit(audit.clone())
+        .denials(Arc::new(AuditDenials(audit.clone())))
         .crashes(crashes.clone())
         .gate(Gate::new(config.signatures, Store::new(&config.trust_dir), audit.clone()));
     for (name, options) in &config.plugins {

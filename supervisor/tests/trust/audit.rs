@@ -106,3 +106,46 @@ fn a_supervisor_that_is_killed_leaves_a_chain_that_goes_on() {
     let records = real.audit(|records| of_kind(records, "started").len() == 2);
     assert_eq!(of_kind(&records, "stopped").len(), 0);
 }
+
+#[test]
+fn what_a_plugin_tried_is_named_with_its_turn() {
+    let mut real = Real::start("[transcripts]\nwrite = false\n");
+    let Some(so) = c_plugin(&real, "opens_file") else { return };
+    real.ok(&["load", so.to_str().expect("UTF-8")]);
+    let session = real.json(&["call", "--open", "opens_file"])["session"].to_string();
+    let tried = real.ok(&["call", &session, "--player", "0", "{}"]);
+    assert!(tried.contains("refused"), "{tried}");
+    let records = real.audit(|records| !of_kind(records, "denied-syscall").is_empty());
+    let denied = of_kind(&records, "denied-syscall")[0].clone();
+    assert_eq!(denied["plugin"], "opens_file");
+    assert_eq!(denied["syscall"], "openat");
+    assert_eq!((number(&denied["session"]).to_string(), number(&denied["seq"])), (session, 2));
+    assert_eq!(denied["verdict"], "refused");
+    let state = real.path("state");
+    let only = croupier(&["audit", "--denied", "--state-dir", state.to_str().expect("UTF-8")]);
+    assert!(text(&only.stdout).contains("openat"), "{only:?}");
+    real.stop();
+}
+
+/// One of the C plugins for tests; none, and a word about it, without a compiler.
+fn c_plugin(real: &Real, name: &str) -> Option<std::path::PathBuf> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
+    let so = real.path(&format!("lib{name}.so"));
+    let built = std::process::Command::new("cc")
+        .args(["-std=c99", "-fPIC", "-shared", "-I"])
+        .arg(root.join("plugin-abi/include"))
+        .arg("-o")
+        .arg(&so)
+        .arg(root.join(format!("plugins/faulty/c/{name}.c")))
+        .status();
+    match built {
+        Ok(status) => {
+            assert!(status.success(), "cc builds {name}");
+            Some(so)
+        }
+        Err(error) => {
+            println!("skipped: what_a_plugin_tried_is_named_with_its_turn: no C compiler: {error}");
+            None
+        }
+    }
+}
