@@ -80,13 +80,22 @@ impl Attacker {
     }
 }
 
-/// Plugins that most cases use, built once.
-fn usual() -> &'static (tempfile::TempDir, PathBuf, PathBuf) {
-    static BUILT: OnceLock<(tempfile::TempDir, PathBuf, PathBuf)> = OnceLock::new();
+/// Plugins that most cases use, built once: the attacker, and a neighbour that does nothing wrong.
+fn usual() -> &'static (PathBuf, PathBuf) {
+    static BUILT: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let dir = tempfile::tempdir().expect("a directory");
-        let (hostile, dice) = (dir.path().join("libhostile.so"), dir.path().join("libdice.so"));
+        // A static is never dropped, so this is no temporary directory: it lies in cargo's, or, where an ordinary user plays, in the
+        // directory that is taken away after the run.
+        let cargos = Path::new(env!("CARGO_TARGET_TMPDIR")).join("jailed");
+        let dir = match std::fs::create_dir_all(&cargos) {
+            Ok(()) if std::env::var_os("TMPDIR").is_none() => cargos,
+            _ => std::env::temp_dir(),
+        };
+        // Another run may build the same at the same time: whole files take their places.
+        let draft = |name: &str| dir.join(format!("{name}.{}", std::process::id()));
+        let hostile = draft("libhostile.so");
         Attacker::default().build(&hostile);
+        let dice = draft("libdice.so");
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/dice");
         // The manifest is included by a path relative to where the compiler runs.
         let built = Command::new("cc")
@@ -96,13 +105,18 @@ fn usual() -> &'static (tempfile::TempDir, PathBuf, PathBuf) {
             .arg("dice.c")
             .status();
         assert!(built.expect("cc runs").success());
-        (dir, hostile, dice)
+        let place = |draft: PathBuf, name: &str| {
+            let place = dir.join(name);
+            std::fs::rename(draft, &place).expect("in the same directory");
+            place
+        };
+        (place(hostile, "libhostile.so"), place(dice, "libdice.so"))
     })
 }
 
 /// The neighbour and the usual attacker.
 pub(crate) fn usual_files() -> (&'static Path, &'static Path) {
-    let (_, hostile, dice) = usual();
+    let (hostile, dice) = usual();
     (dice, hostile)
 }
 
@@ -161,7 +175,7 @@ impl Arena {
     /// With this one. The error is why it was not loaded.
     pub(crate) fn with(attacker: &Attacker, options: PluginOptions) -> Result<Arena, (String, Vec<Denial>)> {
         let dir = tempfile::tempdir().expect("a directory");
-        let (_, hostile, dice) = usual();
+        let (hostile, dice) = usual();
         let special = dir.path().join("libhostile.so");
         let hostile = if *attacker == Attacker::default() {
             hostile
