@@ -77,7 +77,7 @@ pub enum Received {
 pub enum Flushed {
     /// Everything is out (or the worker is gone, and nothing matters).
     All,
-    /// The link takes no more for now.
+    /// The link takes no more until it is writable again.
     Blocked,
 }
 

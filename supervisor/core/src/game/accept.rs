@@ -52,26 +52,8 @@ impl Game {
         let commit = open.seed.commit(open.session.0);
         let mix = Mix::start(&commit);
         let opened_ns = cx.now.wall_ns;
-        let first = Flight {
-            seq: 1,
-            kind: kind::OPEN,
-            player: PlayerId::HOUSE,
-            now_ns: opened_ns,
-            seed: croupier_fair::seed::turn_seed(&open.seed, open.session.0, &mix, 1),
-            mix,
-            payload: open.config,
-            client_seed: Payload::from([]),
-            key: None,
-            calls: Vec::new(),
-            asking: None,
-            told: 0,
-            sent: false,
-            retries: 0,
-            suspected: false,
-            alone_deaths: 0,
-            alone_kills: 0,
-            snapshot_suspected: false,
-        };
+        let seed = croupier_fair::seed::turn_seed(&open.seed, open.session.0, &mix, 1);
+        let first = Flight::of_house(kind::OPEN, 1, opened_ns, (seed, mix), open.config);
         Session {
             id: open.session,
             phase: Phase::Opening,

@@ -114,26 +114,8 @@ pub(super) enum Numbered {
 }
 
 fn new_flight(session: &Session, seq: u64, now_ns: u64, payload: Payload) -> Flight {
-    Flight {
-        seq,
-        kind: kind::ACTION,
-        player: PlayerId::HOUSE,
-        now_ns,
-        seed: turn_seed(&session.seed, session.id.0, &session.mix, seq),
-        mix: session.mix,
-        payload,
-        client_seed: Payload::from([]),
-        key: None,
-        calls: Vec::new(),
-        asking: None,
-        told: 0,
-        sent: false,
-        retries: 0,
-        suspected: false,
-        alone_deaths: 0,
-        alone_kills: 0,
-        snapshot_suspected: false,
-    }
+    let seed = turn_seed(&session.seed, session.id.0, &session.mix, seq);
+    Flight::of_house(kind::ACTION, seq, now_ns, (seed, session.mix), payload)
 }
 
 fn number_tick(session: &mut Session, at: u64) {

@@ -176,6 +176,39 @@ pub(crate) struct Asking {
     pub(crate) waits: bool,
 }
 
+impl Flight {
+    /// A turn of the house that was never sent. `chance` is its seed, and what the players had contributed to it.
+    pub(crate) fn of_house(
+        kind: u16,
+        seq: u64,
+        now_ns: u64,
+        chance: ([u8; 32], Mix),
+        payload: Payload,
+    ) -> Flight {
+        let (seed, mix) = chance;
+        Flight {
+            seq,
+            kind,
+            player: PlayerId::HOUSE,
+            now_ns,
+            seed,
+            mix,
+            payload,
+            client_seed: Payload::from([]),
+            key: None,
+            calls: Vec::new(),
+            asking: None,
+            told: 0,
+            sent: false,
+            retries: 0,
+            suspected: false,
+            alone_deaths: 0,
+            alone_kills: 0,
+            snapshot_suspected: false,
+        }
+    }
+}
+
 impl Session {
     /// Whether somebody waits for what it does next.
     pub(crate) fn is_urgent(&self) -> bool {
