@@ -234,6 +234,7 @@ impl Shared {
         if games.get(name).is_some_and(|there| Arc::ptr_eq(there, game)) {
             games.remove(name);
             drop(games);
+            self.routes.forget(&Arc::downgrade(game));
             self.count_past(game);
         }
     }
