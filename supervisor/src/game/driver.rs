@@ -46,6 +46,8 @@ pub struct GameDriver {
     stopped: watch::Sender<bool>,
     /// Weaknesses of the isolation are warned of once per game.
     warned: Once,
+    /// Why the signature that let it in is not good any more.
+    distrusted: Mutex<Option<String>>,
 }
 
 impl std::fmt::Debug for GameDriver {
@@ -91,6 +93,7 @@ impl GameDriver {
             earlier: Notify::new(),
             stopped: watch::Sender::new(false),
             warned: Once::new(),
+            distrusted: Mutex::new(None),
         });
         driver.context.runtime.spawn(keep_time(driver.clone()));
         driver
@@ -268,6 +271,21 @@ impl GameDriver {
         let inner = crate::lock(&self.inner);
         let pids = inner.slots.values().map(|slot| (slot.id, slot.pid())).filter(|(_, pid)| *pid != 0);
         (inner.game.view(), pids.collect())
+    }
+
+    /// The signature that let the plugin in is not good any more. Says whether that is news.
+    pub fn distrust_signature(&self, reason: &str) -> bool {
+        crate::lock(&self.distrusted).replace(reason.to_owned()).as_deref() != Some(reason)
+    }
+
+    /// The signature is good, or good again.
+    pub fn trust_signature(&self) {
+        *crate::lock(&self.distrusted) = None;
+    }
+
+    /// Why the signature is not good any more, if so.
+    pub fn distrusted(&self) -> Option<String> {
+        crate::lock(&self.distrusted).clone()
     }
 
     /// Session and turn that a worker plays, when there is no doubt.

@@ -20,6 +20,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 pub(crate) fn serve(make: impl Fn() -> Command) -> ! {
     let socket = stdin().as_fd().try_clone_to_owned().expect("the socket");
     let mut children: HashMap<u32, Child> = HashMap::new();
+    let greeting = croupier_wire::build::greeting();
+    rustix::net::send(&socket, greeting.as_bytes(), SendFlags::NOSIGNAL).expect("the supervisor is there");
     while let Some((question, descriptors)) = question(&socket) {
         match question {
             ToZygote::Spawn { .. } => {
