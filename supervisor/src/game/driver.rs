@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, Once, Weak};
+use std::time::Duration;
 
 use croupier_core::action::{Action, Answered, Output};
 use croupier_core::event::{Cause, Event, LiveSessions, Open, Turn};
@@ -31,6 +32,9 @@ use crate::worker::cause::LastWords;
 
 /// Followers of one session's output at a time.
 pub const FOLLOWERS_PER_SESSION_MAX: usize = 1024;
+
+/// Pause between two looks at workers that are on their way out.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Who waits for an answer: called exactly once, without any lock held, unless the game is abandoned.
 pub type Answerer = Box<dyn FnOnce(Result<Answered, Refusal>) + Send>;
@@ -365,6 +369,22 @@ impl GameDriver {
         // Dropped without the lock: whoever hears of it may come back.
         drop(waiters);
         self.set_stopped();
+    }
+
+    /// Its workers, those that are on their way in or out included.
+    pub fn worker_ids(&self) -> Vec<WorkerId> {
+        crate::lock(&self.inner).slots.keys().copied().collect()
+    }
+
+    /// Calls back when none of these workers is left. Their ends are certain: whoever drains or leaves has a deadline.
+    pub fn when_ended(self: &Arc<Self>, workers: Vec<WorkerId>, done: impl FnOnce() + Send + 'static) {
+        let driver = self.clone();
+        self.context.runtime.spawn(async move {
+            while workers.iter().any(|worker| driver.slot(*worker).is_some()) {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            done();
+        });
     }
 
     /// One worker, if it lives.

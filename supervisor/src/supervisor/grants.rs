@@ -5,6 +5,8 @@
 //!  grant  ─▶ off the disk ─▶ let out in the game ─▶ written down ─▶ (threads: fresh workers) ─▶ answered
 //! ```
 
+use std::sync::Arc;
+
 use croupier_wire::door::{Code, ControlReply, Grants, Refusal, Reply};
 
 use super::Shared;
@@ -71,16 +73,15 @@ impl Shared {
 }
 
 /// Answers when the change counts.
-fn settle(game: &GameDriver, takes: Takes, next: &'static str, to: Replier) {
+fn settle(game: &Arc<GameDriver>, takes: Takes, next: &'static str, to: Replier) {
     match takes {
         Takes::AtOnce => to.answer(Reply::Control(ControlReply::Ok)),
         Takes::FreshWorkers => {
-            let plugin = game.plugin().name.clone();
-            game.restart(Box::new(move |restarted| {
-                to.answer(match restarted {
-                    Ok(_) => Reply::Control(ControlReply::Ok),
-                    Err(why) => Reply::Refused(hint(from_core(&why, &plugin, 0), next)),
-                });
+            let (driver, old) = (game.clone(), game.worker_ids());
+            game.restart(Box::new(move |restarted| match restarted {
+                // Those that have it drain and leave; it is not over before they have.
+                Ok(_) => driver.when_ended(old, move || to.answer(Reply::Control(ControlReply::Ok))),
+                Err(why) => to.refuse(hint(from_core(&why, &driver.plugin().name, 0), next)),
             }));
         }
     }
