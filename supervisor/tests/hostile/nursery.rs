@@ -21,7 +21,10 @@ pub(crate) fn serve(make: impl Fn() -> Command) -> ! {
     let socket = stdin().as_fd().try_clone_to_owned().expect("the socket");
     let mut children: HashMap<u32, Child> = HashMap::new();
     let greeting = croupier_wire::build::greeting();
-    rustix::net::send(&socket, greeting.as_bytes(), SendFlags::NOSIGNAL).expect("the supervisor is there");
+    if rustix::net::send(&socket, greeting.as_bytes(), SendFlags::NOSIGNAL).is_err() {
+        // Nobody is there to hear it.
+        std::process::exit(0);
+    }
     while let Some((question, descriptors)) = question(&socket) {
         match question {
             ToZygote::Spawn { .. } => {
