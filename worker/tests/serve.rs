@@ -120,6 +120,24 @@ fn effects_permissions_and_limits() {
 }
 
 #[test]
+fn what_the_worker_refuses_is_told_before_the_answer_and_not_in_a_replay() {
+    let Some(mut worker) = table() else { return };
+    let refusals = |worker: &mut Worker, flags| {
+        let asked = worker.say(&ToWorker::Turn(turn(1, 2, ACTION, b"shi")), flags);
+        let mut told = Vec::new();
+        loop {
+            match worker.hear() {
+                (id, Said::Refused { permission, count }) if id == asked => told.push((permission, count)),
+                (id, Said::Done(_)) if id == asked => return told,
+                said => panic!("{said:?}"),
+            }
+        }
+    };
+    assert_eq!(refusals(&mut worker, 0), [("emit:elsewhere".to_owned(), 1)]);
+    assert_eq!(refusals(&mut worker, FLAG_REPLAY), []);
+}
+
+#[test]
 fn functions_for_the_game_thread_refuse_others() {
     let Some(mut worker) = table() else { return };
     let asked = worker.say(&ToWorker::Turn(turn(1, 2, ACTION, b"t")), 0);

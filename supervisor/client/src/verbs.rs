@@ -114,9 +114,15 @@ macro_rules! verb_methods {
             crate::verbs::grants(finish!($($async)? self.core.control(verb)))
         }
 
-        /// Takes a permission away from a plugin, from its next use on.
+        /// Takes a permission away from a plugin, from its next use on, for good.
         pub $($async)? fn revoke(&self, plugin: &str, permission: &str) -> Result<(), ClientError> {
             let verb = Verb::Revoke { plugin: plugin.to_owned(), permission: permission.to_owned() };
+            crate::verbs::nothing(finish!($($async)? self.core.control(verb)))
+        }
+
+        /// Gives a permission back that was taken away. The plugin need not be loaded.
+        pub $($async)? fn grant(&self, plugin: &str, permission: &str) -> Result<(), ClientError> {
+            let verb = Verb::Grant { plugin: plugin.to_owned(), permission: permission.to_owned() };
             crate::verbs::nothing(finish!($($async)? self.core.control(verb)))
         }
 

@@ -344,6 +344,18 @@ pub enum Notice {
         /// How often in this turn.
         count: u64,
     },
+    /// A worker says that a turn wanted a permission that its plugin does not have, and that it refused it. Its word alone: a hostile plugin can leave it
+    /// out or make it up, but only about its own turns.
+    RefusedInside {
+        /// The session.
+        session: SessionId,
+        /// The turn.
+        seq: u64,
+        /// The permission, as the worker says.
+        permission: String,
+        /// How often in this turn, as the worker says.
+        count: u32,
+    },
     /// A turn was called poison.
     Poison {
         /// The session.

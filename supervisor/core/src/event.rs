@@ -88,6 +88,17 @@ pub enum Event {
         /// Hash of name and arguments.
         asked: u64,
     },
+    /// A worker says that it refused its running turn a permission by itself. Nothing depends on it but what is told in [`crate::action::Notice::RefusedInside`].
+    RefusedInside {
+        /// Which worker.
+        worker: WorkerId,
+        /// Of which call, as the worker claims.
+        call: CallId,
+        /// What the turn would have needed, as the worker claims.
+        permission: String,
+        /// How often, as the worker claims.
+        count: u32,
+    },
     /// The platform answered a [`crate::Action::HostCall`].
     HostAnswer {
         /// As in the action.

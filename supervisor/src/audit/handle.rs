@@ -355,6 +355,7 @@ mod tests {
             session: 1,
             seq: 2,
             count: 1,
+            says: super::super::record::SAYS_SUPERVISOR.into(),
         }
     }
 

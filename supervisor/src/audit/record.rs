@@ -113,6 +113,38 @@ pub enum Happened {
         /// The operator's user; none when it was done from within the supervisor's process.
         uid: Option<u32>,
     },
+    /// A permission that was taken away was given back.
+    PermissionGivenBack {
+        /// The plugin.
+        plugin: String,
+        /// As in its manifest.
+        permission: String,
+        /// The operator's user; none when it was done from within the supervisor's process.
+        uid: Option<u32>,
+    },
+    /// At load: the plugin asks for a permission that it lost, and does not get it back.
+    PermissionStillRevoked {
+        /// The plugin.
+        plugin: String,
+        /// As in its manifest.
+        permission: String,
+    },
+    /// The keys changed, and the signature that let this plugin in would not do so any more. It runs on until it is unloaded.
+    SignatureDistrusted {
+        /// The plugin.
+        plugin: String,
+        /// blake3 of the file, hexadecimal.
+        digest: String,
+        /// A word for what is wrong, as in [`Happened::SignatureChecked`].
+        verdict: String,
+        /// The same for people.
+        reason: String,
+    },
+    /// The trusted keys changed, and what they are now cannot be read: nothing is loaded until they can.
+    TrustUnreadable {
+        /// Why.
+        reason: String,
+    },
     /// A turn used a permission that its plugin does not have.
     PermissionDenied {
         /// The plugin.
@@ -125,6 +157,10 @@ pub enum Happened {
         seq: u64,
         /// How often in this turn.
         count: u64,
+        /// Who says so: `supervisor`, which refused it; or `worker`, which did, in a process that the plugin may have in its hands: such a record can be
+        /// made up or left out, but only about the plugin's own turns.
+        #[serde(default = "by_supervisor")]
+        says: String,
     },
     /// The kernel refused a worker's system call.
     DeniedSyscall(DeniedSyscall),
@@ -277,6 +313,16 @@ pub struct DeniedSyscall {
     pub verdict: String,
 }
 
+/// Records of older versions are the supervisor's own.
+fn by_supervisor() -> String {
+    SAYS_SUPERVISOR.to_owned()
+}
+
+/// It was seen by the supervisor.
+pub const SAYS_SUPERVISOR: &str = "supervisor";
+/// It is a worker's word.
+pub const SAYS_WORKER: &str = "worker";
+
 impl Happened {
     /// The plugin that it is about, if it is about one.
     pub fn plugin(&self) -> Option<&str> {
@@ -289,6 +335,9 @@ impl Happened {
             | Happened::PermissionGranted { plugin, .. }
             | Happened::PermissionRefused { plugin, .. }
             | Happened::PermissionRevoked { plugin, .. }
+            | Happened::PermissionGivenBack { plugin, .. }
+            | Happened::PermissionStillRevoked { plugin, .. }
+            | Happened::SignatureDistrusted { plugin, .. }
             | Happened::PermissionDenied { plugin, .. }
             | Happened::DeniedSyscall(DeniedSyscall { plugin, .. })
             | Happened::WorkerDied { plugin, .. }
@@ -305,6 +354,7 @@ impl Happened {
             | Happened::Stopped { .. }
             | Happened::ConfigRead { .. }
             | Happened::TrustRead { .. }
+            | Happened::TrustUnreadable { .. }
             | Happened::RecordsLost { .. }
             | Happened::DiskTrouble { .. }
             | Happened::Pruned { .. } => None,
@@ -316,6 +366,7 @@ impl Happened {
         match self {
             Happened::PluginRefused { .. }
             | Happened::PermissionRefused { .. }
+            | Happened::PermissionStillRevoked { .. }
             | Happened::PermissionDenied { .. }
             | Happened::DeniedSyscall(_)
             | Happened::Flood { .. } => true,

@@ -92,6 +92,8 @@ enum Verb {
     Grants(operate::Named),
     /// Take a permission away from a plugin that runs, from its next use on
     Revoke(operate::Revoke),
+    /// Give a permission back that was revoked
+    Grant(operate::Revoke),
     /// List reports of workers' deaths
     Crashes(crashes::Crashes),
     /// Show a report; run into the crash again
@@ -162,7 +164,8 @@ fn carry_out(cli: Cli, out: &mut Out) -> Result<ExitCode, Stop> {
         Verb::Trust(trust) => trust.run(&common, out)?,
         Verb::Audit(audit) => audit.run(&common, out)?,
         Verb::Grants(named) => named.grants(&common.connect()?, out)?,
-        Verb::Revoke(revoke) => revoke.run(&common.connect()?, out)?,
+        Verb::Revoke(revoke) => revoke.revoke(&common.connect()?, out)?,
+        Verb::Grant(grant) => grant.grant(&common.connect()?, out)?,
         Verb::Load(load) => load.run(&common.connect()?, out)?,
         Verb::Unload(unload) => unload.run(&common.connect()?, out)?,
         Verb::Suspend(named) => named.suspend(&common.connect()?, out)?,

@@ -96,7 +96,7 @@ impl Named {
     }
 }
 
-/// Arguments of `revoke`.
+/// Arguments of `revoke` and `grant`.
 #[derive(Debug, Args)]
 pub(crate) struct Revoke {
     /// The plugin's name
@@ -106,14 +106,23 @@ pub(crate) struct Revoke {
 }
 
 impl Revoke {
-    pub(crate) fn run(&self, client: &Client, out: &mut Out) -> Result<(), Stop> {
+    pub(crate) fn revoke(&self, client: &Client, out: &mut Out) -> Result<(), Stop> {
         client.revoke(&self.plugin, &self.permission)?;
         let Revoke { plugin, permission } = self;
         ok(
             out,
             &format!(
-                "revoked {permission} from {plugin}; add it to `deny` in the config, or the next load gives it back"
+                "revoked {permission} from {plugin}, over loads and restarts; `croupier grant {plugin} {permission}` gives it back"
             ),
+        )
+    }
+
+    pub(crate) fn grant(&self, client: &Client, out: &mut Out) -> Result<(), Stop> {
+        client.grant(&self.plugin, &self.permission)?;
+        let Revoke { plugin, permission } = self;
+        ok(
+            out,
+            &format!("gave {permission} back to {plugin}, as far as it asks for it and the config grants it"),
         )
     }
 }

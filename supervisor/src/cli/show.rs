@@ -159,7 +159,7 @@ pub(crate) fn grants(grants: &Grants) -> Vec<String> {
             "granted" => ('+', ""),
             "denied" => ('-', "denied in the config"),
             "not-granted" => ('-', "not among those that the config grants"),
-            "revoked" => ('-', "revoked since it was loaded"),
+            "revoked" => ('-', "revoked; `croupier grant` gives it back"),
             _ => ('!', "not asked for, so not given"),
         };
         let uses = match grant.refused_uses {
@@ -234,6 +234,7 @@ fn what(what: &What) -> String {
         }
         What::Emitted { session, topic } => format!("session {session}: emitted on {topic}"),
         What::SnapshotsDistrusted { reason } => format!("snapshots are not used any more: {reason}"),
+        What::SignatureDistrusted { reason } => format!("its signature is not good any more: {reason}"),
     }
 }
 

@@ -211,7 +211,7 @@ impl Trust {
                 match out.form() {
                     Form::Json => out.json(&json!({ "ok": true })),
                     Form::Human => {
-                        out.line(&format!("revoked {id}: it counts from the next load on; what is loaded runs until it is unloaded"))
+                        out.line(&format!("revoked {id}: it counts from the next load on; what is loaded runs until it is unloaded, and a supervisor that runs names it"))
                     }
                 }
             }

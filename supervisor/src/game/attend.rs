@@ -94,10 +94,10 @@ struct Life {
 async fn start(driver: &Arc<GameDriver>, slot: &Arc<Slot>) -> Result<Life, StartError> {
     let (done, launched) = oneshot::channel();
     // When nobody waits any more, what was launched is dropped, and that ends it.
-    driver.context.launcher.launch(Order::new(&driver.plugin.jail), move |result| drop(done.send(result)));
+    let plan = driver.plan();
+    driver.context.launcher.launch(Order::new(&plan), move |result| drop(done.send(result)));
     let launched = launched.await.map_err(|_| StartError::NoLauncher)??;
     slot.set_pid(launched.handle.pid());
-    let plan = driver.plugin.jail;
     let patience = Duration::from_nanos(driver.plugin.spec.load_wall_ns);
     let admission = move || {
         let admitted = admit(&launched, &plan, patience);

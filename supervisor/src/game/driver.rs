@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, Once, Weak};
+use std::time::Duration;
 
 use croupier_core::action::{Action, Answered, Output};
 use croupier_core::event::{Cause, Event, LiveSessions, Open, Turn};
@@ -32,6 +33,9 @@ use crate::worker::cause::LastWords;
 /// Followers of one session's output at a time.
 pub const FOLLOWERS_PER_SESSION_MAX: usize = 1024;
 
+/// Pause between two looks at workers that are on their way out.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
 /// Who waits for an answer: called exactly once, without any lock held, unless the game is abandoned.
 pub type Answerer = Box<dyn FnOnce(Result<Answered, Refusal>) + Send>;
 
@@ -46,6 +50,8 @@ pub struct GameDriver {
     stopped: watch::Sender<bool>,
     /// Weaknesses of the isolation are warned of once per game.
     warned: Once,
+    /// Why the signature that let it in is not good any more.
+    distrusted: Mutex<Option<String>>,
 }
 
 impl std::fmt::Debug for GameDriver {
@@ -91,6 +97,7 @@ impl GameDriver {
             earlier: Notify::new(),
             stopped: watch::Sender::new(false),
             warned: Once::new(),
+            distrusted: Mutex::new(None),
         });
         driver.context.runtime.spawn(keep_time(driver.clone()));
         driver
@@ -270,6 +277,21 @@ impl GameDriver {
         (inner.game.view(), pids.collect())
     }
 
+    /// The signature that let the plugin in is not good any more. Says whether that is news.
+    pub fn distrust_signature(&self, reason: &str) -> bool {
+        crate::lock(&self.distrusted).replace(reason.to_owned()).as_deref() != Some(reason)
+    }
+
+    /// The signature is good, or good again.
+    pub fn trust_signature(&self) {
+        *crate::lock(&self.distrusted) = None;
+    }
+
+    /// Why the signature is not good any more, if so.
+    pub fn distrusted(&self) -> Option<String> {
+        crate::lock(&self.distrusted).clone()
+    }
+
     /// Session and turn that a worker plays, when there is no doubt.
     pub fn playing(&self, worker: WorkerId) -> Option<(u64, u64)> {
         crate::lock(&self.inner).game.playing(worker).map(|(session, turn)| (session.0, turn))
@@ -347,6 +369,22 @@ impl GameDriver {
         // Dropped without the lock: whoever hears of it may come back.
         drop(waiters);
         self.set_stopped();
+    }
+
+    /// Its workers, those that are on their way in or out included.
+    pub fn worker_ids(&self) -> Vec<WorkerId> {
+        crate::lock(&self.inner).slots.keys().copied().collect()
+    }
+
+    /// Calls back when none of these workers is left. Their ends are certain: whoever drains or leaves has a deadline.
+    pub fn when_ended(self: &Arc<Self>, workers: Vec<WorkerId>, done: impl FnOnce() + Send + 'static) {
+        let driver = self.clone();
+        self.context.runtime.spawn(async move {
+            while workers.iter().any(|worker| driver.slot(*worker).is_some()) {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            done();
+        });
     }
 
     /// One worker, if it lives.

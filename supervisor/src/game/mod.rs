@@ -24,6 +24,7 @@ mod attend;
 mod budget;
 pub mod context;
 pub mod driver;
+pub mod hearing;
 pub mod host_calls;
 mod notices;
 mod perform;

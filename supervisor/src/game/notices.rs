@@ -6,12 +6,12 @@ use croupier_wire::door::{Event, Push, What};
 
 use super::driver::{GameDriver, Inner};
 use crate::audit::Happened;
-use crate::audit::record::text;
+use crate::audit::record::{SAYS_SUPERVISOR, SAYS_WORKER, text};
 use crate::worker::logs::one_line;
 
 impl GameDriver {
     /// Tells whoever listens that something happened.
-    pub(super) fn tell(&self, what: What) {
+    pub(crate) fn tell(&self, what: What) {
         let plugin = self.plugin.name.clone();
         self.context.events.tell(Event { at_ns: crate::clock::wall_ns(), plugin, what });
     }
@@ -29,6 +29,9 @@ impl GameDriver {
         }
         if let Notice::Denied { permission, count, .. } = &notice {
             inner.rights.refused(permission, *count);
+        }
+        if let Notice::RefusedInside { permission, count, .. } = &notice {
+            inner.rights.refused(permission, u64::from(*count));
         }
         self.log(&notice);
         let pid = |worker: WorkerId| inner.slots.get(&worker).map_or(0, |slot| slot.pid());
@@ -73,7 +76,7 @@ impl GameDriver {
             Notice::Diverged { session, seq } => What::Diverged { session: session.0, seq },
             Notice::SnapshotsDistrusted { reason } => What::SnapshotsDistrusted { reason },
             // For the log and the audit log.
-            Notice::Denied { .. } => return None,
+            Notice::Denied { .. } | Notice::RefusedInside { .. } => return None,
             Notice::Poison { session, seq, player } => {
                 What::Poison { session: session.0, seq, player: player.0 }
             }
@@ -122,6 +125,15 @@ impl GameDriver {
                 session: session.0,
                 seq: *seq,
                 count: *count,
+                says: SAYS_SUPERVISOR.to_owned(),
+            },
+            Notice::RefusedInside { session, seq, permission, count } => Happened::PermissionDenied {
+                plugin,
+                permission: text(permission),
+                session: session.0,
+                seq: *seq,
+                count: u64::from(*count),
+                says: SAYS_WORKER.to_owned(),
             },
             Notice::Suspended
             | Notice::Resumed
@@ -171,6 +183,16 @@ impl GameDriver {
                     seq,
                     player = player.0,
                     "a turn was skipped as poison"
+                );
+            }
+            Notice::RefusedInside { session, seq, permission, count } => {
+                tracing::debug!(
+                    plugin,
+                    session = session.0,
+                    seq,
+                    permission,
+                    count,
+                    "a worker says that it refused a permission"
                 );
             }
             Notice::Denied { session, seq, permission, count } => {

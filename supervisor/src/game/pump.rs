@@ -5,14 +5,14 @@ use std::sync::Arc;
 use croupier_core::action::KillReason;
 use croupier_core::event::{Answer, Event};
 use croupier_core::ids::{CallId, Payload, WorkerId};
-use croupier_wire::link::{FaultCode, FromWorker, LINK_VERSION, Limits};
+use croupier_wire::link::{FaultCode, FromWorker, LINK_VERSION, Limits, PERMISSION_BYTES_MAX};
 use croupier_wire::outcome::call_hash;
 
 use super::driver::GameDriver;
 use super::slot::{Call, Slot};
 use crate::worker::convert::{check_call, check_done, check_snapshot, check_text, done_to_core};
 use crate::worker::logs::{Source, one_line};
-use crate::worker::port::Received;
+use crate::worker::port::{Port, Received};
 
 /// Longest text of a worker's last words, in characters.
 const FAULT_TEXT_CHARS_MAX: usize = 1000;
@@ -31,23 +31,28 @@ impl GameDriver {
     /// Takes what a worker has said, up to a bound.
     pub(super) fn pump(&self, slot: &Arc<Slot>) -> Received {
         let Some(port) = slot.port.get() else { return Received::Drained };
-        let received = port.receive(
-            Vec::new(),
-            |events, call, message| {
-                events.extend(event(slot, port.limits(), call, message)?);
-                Ok(())
-            },
-            |events| {
-                if !events.is_empty() {
-                    self.step_all(events);
-                }
-            },
-        );
+        let received = hear(slot, port, |events| {
+            if !events.is_empty() {
+                self.step_all(events);
+            }
+        });
         if let Received::Broken(why) = &received {
             slot.kill(KillReason::Protocol(why.clone()));
         }
         received
     }
+}
+
+/// Receives from one worker, up to a bound, and passes on what it means: all of it at once, in order.
+pub(super) fn hear(slot: &Slot, port: &Port, pass_on: impl FnOnce(Vec<Event>)) -> Received {
+    port.receive(
+        Vec::new(),
+        |events, call, message| {
+            events.extend(event(slot, port.limits(), call, message)?);
+            Ok(())
+        },
+        pass_on,
+    )
 }
 
 /// What a message means for the core; none when it is for us alone.
@@ -83,6 +88,13 @@ fn event(slot: &Slot, limits: &Limits, call: u64, message: FromWorker<'_>) -> Re
         FromWorker::Snapshot { snapshot } => {
             check_snapshot(snapshot, limits).map_err(|over| over.to_string())?;
             answer(Answer::Snapshot(Payload::from(snapshot)))
+        }
+        FromWorker::Refused { permission, count } => {
+            if permission.len() > PERMISSION_BYTES_MAX {
+                return Err(format!("it told of a permission of {} bytes", permission.len()));
+            }
+            let permission = one_line(permission).into_owned();
+            Ok(Some(Event::RefusedInside { worker, call: CallId(call), permission, count }))
         }
         FromWorker::HostCall { index, name, args } => {
             check_call(index, name, args, limits).map_err(|over| over.to_string())?;

@@ -110,7 +110,8 @@ impl Plan {
     /// Namespaces to ask the zygote for.
     #[must_use]
     pub fn namespaces(&self) -> u32 {
-        if self.level == Level::Off { 0 } else { namespace::ALL }
+        let none = self.level == Level::Off || self.without & layer::NAMESPACES != 0;
+        if none { 0 } else { namespace::ALL }
     }
 
     /// Layers to ask a worker with these namespaces for.

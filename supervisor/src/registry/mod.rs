@@ -11,7 +11,7 @@
 //! * [`binary`]: the sealed memory.
 //! * [`grants`]: what it asks for, and what it gets.
 //! * [`objects`]: copies of verified files by digest.
-//! * [`options`]: what the operator says about plugins.
+//! * [`options`]: what the operator says about plugins. [`revocations`]: what the operator took away from them since.
 //! * [`trust`]: who signed it.
 //! * `spec`: manifest and options together.
 
@@ -19,6 +19,7 @@ pub mod binary;
 pub mod grants;
 pub mod objects;
 pub mod options;
+pub mod revocations;
 pub(crate) mod spec;
 pub mod trust;
 
@@ -36,6 +37,7 @@ pub use binary::{BinaryError, SealedBinary};
 pub use grants::Decided;
 pub use objects::{Objects, ObjectsError};
 pub use options::PluginOptions;
+pub use revocations::{Revocations, RevocationsError};
 
 use crate::game::transcripts::Player;
 use crate::jail::Plan;
@@ -126,6 +128,8 @@ pub struct Plugin {
     pub decided: Vec<Decided>,
     /// Its identity in transcripts.
     pub player: Player,
+    /// The text of the signature that let it in; none when nobody looked for one.
+    pub signature: Option<String>,
 }
 
 impl Plugin {
@@ -153,6 +157,7 @@ impl Plugin {
         let seen = gate.map(|gate| gate.look(path, &digest, &bytes)).transpose().map_err(shut)?;
         let file =
             read_plugin(&bytes).map_err(|source| PluginError::Bad { path: path.to_owned(), source })?;
+        let signature = seen.as_ref().and_then(|seen| seen.signature().map(str::to_owned));
         if let (Some(gate), Some(seen)) = (gate, seen) {
             gate.admit(seen, file.manifest.name.as_str(), &digest).map_err(shut)?;
         }
@@ -179,6 +184,7 @@ impl Plugin {
                 state_version: manifest.state_version,
                 hidden_information: manifest.game.hidden_information,
             },
+            signature,
             schema: file.schema,
             binary,
             spec,

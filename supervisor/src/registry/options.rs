@@ -108,4 +108,11 @@ mod tests {
         assert_eq!((both.queue_max, both.poison_max), (Some(3), Some(2)));
         assert_eq!(both.deny, ["send", "threads"]);
     }
+
+    #[test]
+    fn no_config_can_leave_a_layer_out() {
+        let error = serde_json::from_str::<PluginOptions>(r#"{"without_layers": 31}"#).unwrap_err();
+        assert!(error.to_string().contains("unknown field"), "{error}");
+        assert!(serde_json::from_str::<PluginOptions>(r#"{"deny": []}"#).is_ok());
+    }
 }

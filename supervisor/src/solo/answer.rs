@@ -17,6 +17,7 @@ pub(super) enum Said {
     Snapshot(Vec<u8>),
     HostCall { index: u32, name: String, args: Vec<u8> },
     Log { level: u8, text: String },
+    Refused { permission: String, count: u32 },
     Fault(String),
 }
 
@@ -49,6 +50,9 @@ pub(super) fn own(message: &FromWorker<'_>, limits: &Limits) -> Result<Said, Sol
             Said::HostCall { index: *index, name: (*name).to_owned(), args: args.to_vec() }
         }
         FromWorker::Log { level, text } => Said::Log { level: *level, text: (*text).to_owned() },
+        FromWorker::Refused { permission, count } => {
+            Said::Refused { permission: (*permission).to_owned(), count: *count }
+        }
         FromWorker::Fault { code, text } => Said::Fault(fault_text(*code, text)),
     })
 }

@@ -232,6 +232,9 @@ impl SoloWorker {
                 (_, Said::Log { level, text }) => {
                     tracing::debug!(target: "plugin", plugin = self.plugin.name, level, "{text}");
                 }
+                (_, Said::Refused { permission, count }) => {
+                    tracing::debug!(target: "plugin", plugin = self.plugin.name, permission, count, "not granted");
+                }
                 (_, Said::Fault(text)) => return Err(self.died(Some(text))),
                 said => return Ok(said),
             }
@@ -326,6 +329,7 @@ fn unexpected(said: &Said) -> SoloError {
         Said::Snapshot(_) => "a snapshot",
         Said::HostCall { .. } => "a host call",
         Said::Log { .. } => "a log line",
+        Said::Refused { .. } => "a refusal",
         Said::Fault(_) => "a fault",
     };
     SoloError::Protocol(format!("it answered {what} to something else"))

@@ -1,12 +1,20 @@
-//! Permissions of plugins that are loaded: what they have, and taking one away.
+//! Permissions of plugins: what they have, taking one away, giving it back.
+//!
+//! ```text
+//!  revoke ─▶ on the disk ─▶ withheld in the game ─▶ written down ─▶ (threads: fresh workers) ─▶ answered
+//!  grant  ─▶ off the disk ─▶ let out in the game ─▶ written down ─▶ (threads: fresh workers) ─▶ answered
+//! ```
+
+use std::sync::Arc;
 
 use croupier_wire::door::{Code, ControlReply, Grants, Refusal, Reply};
 
 use super::Shared;
 use super::backend::Replier;
 use crate::audit::Happened;
+use crate::game::GameDriver;
 use crate::game::rights::{RevokeError, Takes};
-use crate::refusals::{about, from_core, hint, refusal};
+use crate::refusals::{about, from_core, hint, internal, refusal};
 
 impl Shared {
     pub(super) fn grants(&self, plugin: &str) -> Result<Grants, Refusal> {
@@ -20,9 +28,16 @@ impl Shared {
             Ok(game) => game,
             Err(refusal) => return to.refuse(refusal),
         };
+        if let Err(error) = game.check_revoke(permission) {
+            return to.refuse(not_changed(&error, plugin));
+        }
+        // First where it lasts: what could not be kept is not said to be revoked.
+        if let Err(error) = self.revocations.add(plugin, permission) {
+            return to.refuse(about(internal(error.to_string()), plugin, 0));
+        }
         let takes = match game.revoke(permission) {
             Ok(takes) => takes,
-            Err(error) => return to.refuse(not_revoked(&error, plugin)),
+            Err(error) => return to.refuse(not_changed(&error, plugin)),
         };
         self.context.audit.tell(Happened::PermissionRevoked {
             plugin: plugin.to_owned(),
@@ -30,25 +45,58 @@ impl Shared {
             uid,
         });
         tracing::warn!(plugin, permission, "permission revoked");
-        match takes {
-            Takes::AtOnce => to.answer(Reply::Control(ControlReply::Ok)),
-            Takes::FreshWorkers => {
-                let plugin = plugin.to_owned();
-                game.restart(Box::new(move |restarted| {
-                    to.answer(match restarted {
-                        Ok(_) => Reply::Control(ControlReply::Ok),
-                        Err(why) => Reply::Refused(hint(
-                            from_core(&why, &plugin, 0),
-                            "it is revoked for fresh workers; `croupier restart` replaces those that still have it",
-                        )),
-                    });
-                }));
-            }
+        let next = "it is revoked for fresh workers; `croupier restart` replaces those that still have it";
+        settle(&game, takes, next, to);
+    }
+
+    /// Gives a permission back; the plugin need not be loaded.
+    pub(super) fn give_back(&self, uid: Option<u32>, plugin: &str, permission: &str, to: Replier) {
+        let was_lost = match self.revocations.remove(plugin, permission) {
+            Ok(was_lost) => was_lost,
+            Err(error) => return to.refuse(about(internal(error.to_string()), plugin, 0)),
+        };
+        if !was_lost {
+            return to.refuse(not_changed(&RevokeError::NotRevoked(permission.to_owned()), plugin));
+        }
+        self.context.audit.tell(Happened::PermissionGivenBack {
+            plugin: plugin.to_owned(),
+            permission: permission.to_owned(),
+            uid,
+        });
+        tracing::warn!(plugin, permission, "permission given back");
+        let Ok(game) = self.named(plugin) else { return to.answer(Reply::Control(ControlReply::Ok)) };
+        // Not known there: it was loaded by somebody else in between, with the permission.
+        let takes = game.give_back(permission).ok().flatten().unwrap_or(Takes::AtOnce);
+        let next = "it is given back to fresh workers; `croupier restart` replaces those that are without it";
+        settle(&game, takes, next, to);
+    }
+}
+
+/// Answers when the change counts.
+fn settle(game: &Arc<GameDriver>, takes: Takes, next: &'static str, to: Replier) {
+    match takes {
+        Takes::AtOnce => to.answer(Reply::Control(ControlReply::Ok)),
+        Takes::FreshWorkers => {
+            let (driver, old) = (game.clone(), game.worker_ids());
+            game.restart(Box::new(move |restarted| match restarted {
+                // Those that have it drain and leave; it is not over before they have.
+                Ok(_) => driver.when_ended(old, move || to.answer(Reply::Control(ControlReply::Ok))),
+                Err(why) => to.refuse(hint(from_core(&why, &driver.plugin().name, 0), next)),
+            }));
         }
     }
 }
 
-fn not_revoked(error: &RevokeError, plugin: &str) -> Refusal {
-    let next = format!("`croupier grants {plugin}` lists what it has");
+fn not_changed(error: &RevokeError, plugin: &str) -> Refusal {
+    let next = match error {
+        RevokeError::NotRevoked(_) => {
+            format!(
+                "`croupier grants {plugin}` says why it does not have it; `grant` and `deny` in the config decide at load"
+            )
+        }
+        RevokeError::NotGranted(_) | RevokeError::AlreadyRevoked(_) => {
+            format!("`croupier grants {plugin}` lists what it has")
+        }
+    };
     about(hint(refusal(Code::WrongState, error.to_string()), next), plugin, 0)
 }

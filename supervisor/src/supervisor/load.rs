@@ -169,9 +169,14 @@ impl Shared {
             digest: plugin.digest_hex(),
             path: text(plugin.path.display()),
         });
+        let revoked = self.revocations.of(&plugin.name);
         for decided in &plugin.decided {
             let permission = decided.permission.to_string();
             match decided.standing {
+                Standing::Granted if revoked.contains(&permission) => {
+                    tracing::warn!(plugin = plugin.name, permission, "revoked, and not given back");
+                    audit.tell(Happened::PermissionStillRevoked { plugin: name(), permission });
+                }
                 Standing::Granted => audit.tell(Happened::PermissionGranted { plugin: name(), permission }),
                 Standing::Denied | Standing::NotGranted => {
                     tracing::warn!(plugin = plugin.name, permission, "asked for and not granted");
@@ -224,6 +229,7 @@ impl Shared {
             return Err(already_loaded(there));
         }
         let game = GameDriver::new(self.context.clone(), Arc::new(plugin));
+        game.withhold(self.revocations.of(&game.plugin().name));
         games.insert(game.plugin().name.clone(), game.clone());
         Ok(game)
     }

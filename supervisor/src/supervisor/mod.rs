@@ -12,6 +12,7 @@
 //! * [`config`]: what it is started with.
 //! * [`backend`]: who asks, and how they are answered.
 //! * `open`, `turn`, `control`, `grants`, `load`, `views`: what is done about each request.
+//! * `signatures`: keys that change while plugins run.
 //! * [`ids`], [`routes`]: which session is where.
 
 pub mod backend;
@@ -22,6 +23,7 @@ pub mod ids;
 mod load;
 mod open;
 pub mod routes;
+mod signatures;
 mod state_lock;
 mod turn;
 mod views;
@@ -47,7 +49,7 @@ pub use state_lock::StateLockError;
 use crate::events::{PushTo, TooManyFollowers, Turns};
 use crate::game::GameDriver;
 use crate::game::context::{Context, Parts};
-use crate::registry::{Objects, ObjectsError};
+use crate::registry::{Objects, ObjectsError, Revocations, RevocationsError};
 use crate::worker::launcher::{LaunchError, Launcher};
 use crate::worker::usage::Sampler;
 use ids::{IdsError, SessionIds};
@@ -73,6 +75,9 @@ pub enum StartError {
     /// Copies of plugins.
     #[error(transparent)]
     Objects(#[from] ObjectsError),
+    /// Permissions that were taken away.
+    #[error(transparent)]
+    Revocations(#[from] RevocationsError),
 }
 
 /// A running supervisor. Cheap to clone.
@@ -108,6 +113,7 @@ struct Shared {
     opens: Mutex<Opens>,
     ids: SessionIds,
     objects: Option<Objects>,
+    revocations: Revocations,
     /// Let go of at the end.
     state_lock: Mutex<Option<StateLock>>,
     sampler: Sampler,
@@ -135,6 +141,7 @@ impl Supervisor {
         let state_lock = Mutex::new(state_dir.map(StateLock::take).transpose()?);
         let ids = SessionIds::open(state_dir)?;
         let objects = state_dir.map(Objects::open).transpose()?;
+        let revocations = Revocations::open(state_dir)?;
         let routes = Arc::new(Routes::default());
         let ended = routes.clone();
         let context = Context::new(Parts {
@@ -155,6 +162,7 @@ impl Supervisor {
             opens: Mutex::default(),
             ids,
             objects,
+            revocations,
             state_lock,
             sampler: Sampler::default(),
             phase: watch::Sender::new(Phase::Serving),
@@ -162,6 +170,7 @@ impl Supervisor {
             past: Mutex::default(),
             me: me.clone(),
         });
+        shared.context.runtime.spawn(signatures::watch(Arc::downgrade(&shared), shared.phase.subscribe()));
         Ok(Supervisor { _owner: Arc::new(Owner(shared.clone())), shared })
     }
 

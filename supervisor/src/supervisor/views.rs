@@ -20,7 +20,7 @@ impl Shared {
             digest: plugin.digest_hex(),
             path: plugin.path.display().to_string(),
             state: view.state.to_string(),
-            fault: view.down,
+            fault: view.down.or_else(|| game.distrusted()),
             game: plugin.manifest.game.kind.as_str().to_owned(),
             description: plugin.manifest.description.clone(),
             sessions: view.live as u64,

@@ -266,7 +266,8 @@ impl Nursery {
 
     fn launch(&mut self, order: Order) -> io::Result<Launched> {
         self.launch_once(order).or_else(|error| {
-            if self.zygote.is_some() || error.kind() == io::ErrorKind::TimedOut {
+            let another_may_not_help = [io::ErrorKind::TimedOut, io::ErrorKind::Unsupported];
+            if self.zygote.is_some() || another_may_not_help.contains(&error.kind()) {
                 return Err(error);
             }
             // It died: of old age, of a KILL. A fresh one may do better.

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use croupier_wire::build::{BUILD, GREETING_BYTES_MAX, greeted};
 use croupier_wire::confine::{CONFINE_FRAME_BYTES_MAX, FromZygote, ToZygote};
 use croupier_wire::frame::FrameReader;
 use croupier_wire::link::LINK_VERSION;
@@ -71,7 +72,37 @@ impl Zygote {
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
             .spawn()?;
-        Ok(Zygote { child, socket: ours })
+        let zygote = Zygote { child, socket: ours };
+        zygote.check_build()?;
+        Ok(zygote)
+    }
+
+    /// It says first which build it is; of another one than ours nothing else would be sure to be understood.
+    fn check_build(&self) -> io::Result<()> {
+        let mut packet = [0; GREETING_BYTES_MAX];
+        let read = match rustix::net::recv(&self.socket, &mut packet, RecvFlags::empty()) {
+            Ok((read, _)) => read,
+            // Older ones waited to be asked.
+            Err(rustix::io::Errno::AGAIN) => {
+                let text = format!(
+                    "the process that makes workers did not answer within {} s: is it of the same build as this croupier, {BUILD}?",
+                    ANSWER_MAX.as_secs()
+                );
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let other = match greeted(&packet[..read]) {
+            Some(build) if build == BUILD => return Ok(()),
+            Some(build) => format!("it is of build {build}"),
+            // It has ended, as a program that is no worker at all.
+            None if read == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            None => "it does not say which build it is of".to_owned(),
+        };
+        let text = format!(
+            "{other}, and this croupier is of build {BUILD}: install croupier and croupier-worker from one build"
+        );
+        Err(io::Error::new(io::ErrorKind::Unsupported, text))
     }
 
     /// Asks. An error means that this zygote is of no use any more.

@@ -20,6 +20,11 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 pub(crate) fn serve(make: impl Fn() -> Command) -> ! {
     let socket = stdin().as_fd().try_clone_to_owned().expect("the socket");
     let mut children: HashMap<u32, Child> = HashMap::new();
+    let greeting = croupier_wire::build::greeting();
+    if rustix::net::send(&socket, greeting.as_bytes(), SendFlags::NOSIGNAL).is_err() {
+        // Nobody is there to hear it.
+        std::process::exit(0);
+    }
     while let Some((question, descriptors)) = question(&socket) {
         match question {
             ToZygote::Spawn { .. } => {

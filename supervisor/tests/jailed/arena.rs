@@ -1,11 +1,13 @@
-//! A supervisor with the attacker and a neighbour in it.
-#![allow(clippy::print_stdout, reason = "tests say why they skip")]
+//! A supervisor with the attacker and a neighbour in it, and an audit log.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use croupier::audit::denials::AuditDenials;
+use croupier::audit::verify::verify_each;
+use croupier::audit::{Audit, AuditOptions, Happened, directory_in};
 use croupier::events::{PushTo, Turns};
 use croupier::jail::{Denial, Denials};
 use croupier::registry::PluginOptions;
@@ -17,7 +19,9 @@ use croupier_wire::door::{Push, What};
 use tokio::runtime::Runtime;
 
 /// How long a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// The turn in which an attack happens: the first one opened its session.
+pub(crate) const TURN: u64 = 2;
 
 fn target_dir() -> PathBuf {
     let exe = std::env::current_exe().expect("a path");
@@ -124,9 +128,13 @@ pub(crate) fn usual_files() -> (&'static Path, &'static Path) {
 #[derive(Default)]
 pub(crate) struct Told(Mutex<Vec<Denial>>);
 
-impl Denials for Told {
+/// Told, and written down as in service.
+struct Both(Arc<Told>, AuditDenials);
+
+impl Denials for Both {
     fn denied(&self, denial: &Denial) {
-        self.0.lock().expect("no panic").push(denial.clone());
+        self.0.0.lock().expect("no panic").push(denial.clone());
+        self.1.denied(denial);
     }
 }
 
@@ -150,11 +158,12 @@ impl PushTo for Events {
 pub(crate) struct Arena {
     pub(crate) client: Client,
     pub(crate) supervisor: Supervisor,
+    audit: Audit,
     told: Arc<Told>,
     causes: Arc<Mutex<Vec<String>>>,
     runtime: Runtime,
     neighbour: Option<croupier_client::blocking::Session>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// What came of an attack.
@@ -174,6 +183,7 @@ impl Arena {
 
     /// With this one. The error is why it was not loaded.
     pub(crate) fn with(attacker: &Attacker, options: PluginOptions) -> Result<Arena, (String, Vec<Denial>)> {
+        crate::harness::check_inside();
         let dir = tempfile::tempdir().expect("a directory");
         let (hostile, dice) = usual();
         let special = dir.path().join("libhostile.so");
@@ -186,10 +196,12 @@ impl Arena {
         // What workers say before they end is there when a test fails.
         let _ = tracing_subscriber::fmt().with_test_writer().try_init();
         let told = Arc::new(Told::default());
+        let audit = Audit::start(dir.path(), &AuditOptions::default()).expect("an audit log");
         let runtime = Runtime::new().expect("a runtime");
         let config = SupervisorConfig::new()
             .worker_binary(worker())
-            .denials(told.clone())
+            .audit(audit.clone())
+            .denials(Arc::new(Both(told.clone(), AuditDenials(audit.clone()))))
             .isolation_off(IsolationOff::Allowed)
             .plugin("hostile", options);
         let supervisor = Supervisor::start(config, runtime.handle().clone()).expect("a supervisor");
@@ -200,7 +212,7 @@ impl Arena {
         let neighbour = client.open("dice", "{}", OpenOptions::default()).expect("the neighbour opens");
         let loaded = client.load(hostile.to_str().expect("UTF-8"));
         let neighbour = Some(neighbour);
-        let arena = Arena { client, supervisor, told, causes, runtime, neighbour, _dir: dir };
+        let arena = Arena { client, supervisor, audit, told, causes, runtime, neighbour, dir };
         match loaded {
             Ok(_) => Ok(arena),
             Err(error) => {
@@ -213,14 +225,29 @@ impl Arena {
 
     /// Has the attacker do it, in a turn.
     pub(crate) fn attack(&self, name: &str) -> Outcome {
+        self.attack_in_session(name).1
+    }
+
+    /// The same; says in which session. It is that session's turn [`TURN`].
+    pub(crate) fn attack_in_session(&self, name: &str) -> (u64, Outcome) {
         let session = self.client.open("hostile", "{}", OpenOptions::default()).expect("opens");
-        match session.act(Player(1), format!("\"{name}\"")) {
+        let outcome = match session.act(Player(1), format!("\"{name}\"")) {
             Ok(done) => {
                 let text = String::from_utf8(done.reply.to_vec()).expect("UTF-8");
                 Outcome::Result(text.parse().expect("a number"))
             }
             Err(error) => Outcome::Refused(format!("{:?}: {error}", error.code())),
-        }
+        };
+        (session.id().0, outcome)
+    }
+
+    /// The records of the audit log so far.
+    pub(crate) fn records(&self) -> Vec<Happened> {
+        self.audit.settle();
+        let mut records = Vec::new();
+        let report = verify_each(&directory_in(self.dir.path()), |line| records.extend(line.happened()));
+        assert_eq!(report.expect("reads").problem, None, "the chain holds");
+        records
     }
 
     /// What was refused so far.
@@ -272,44 +299,5 @@ impl Arena {
         neighbour.act(Player(0), r#"{"roll":true}"#).expect("the neighbour serves on");
         drop(neighbour);
         self.runtime.block_on(self.supervisor.shutdown());
-    }
-}
-
-/// The tests that are run again as an ordinary user.
-pub(crate) const ORDINARY: &str = "CROUPIER_TEST_ORDINARY";
-
-/// Runs this test program's other tests once more as an ordinary user, if we are root.
-pub(crate) fn again_as_ordinary_user(filter: &str) {
-    use std::os::unix::process::CommandExt as _;
-    const NOBODY: u32 = 65_534;
-    if std::env::var_os(ORDINARY).is_some() || !nix::unistd::geteuid().is_root() {
-        println!("SKIPPED: this user is an ordinary one already");
-        return;
-    }
-    let home = tempfile::tempdir().expect("a directory");
-    std::os::unix::fs::chown(home.path(), Some(NOBODY), Some(NOBODY)).expect("root may");
-    // Directories on the way may be root's alone; the test program and the worker are copied out of them.
-    let (test, worker_copy) = (home.path().join("deps/jailed"), home.path().join("croupier-worker"));
-    std::fs::create_dir(home.path().join("deps")).expect("a directory");
-    std::fs::copy(std::env::current_exe().expect("a path"), &test).expect("copies");
-    std::fs::copy(worker(), &worker_copy).expect("copies");
-    let run = Command::new(&test)
-        .args([filter, "--test-threads=2"])
-        .env(ORDINARY, "1")
-        .env("TMPDIR", home.path())
-        .uid(NOBODY)
-        .gid(NOBODY)
-        .output();
-    match run {
-        Ok(output) => {
-            let text = format!(
-                "{}{}",
-                String::from_utf8_lossy(&output.stdout),
-                String::from_utf8_lossy(&output.stderr)
-            );
-            assert!(output.status.success(), "as an ordinary user:\n{text}");
-            assert!(text.contains("test result: ok") && !text.contains("0 passed"), "{text}");
-        }
-        Err(error) => println!("SKIPPED: the tests cannot be started as another user: {error}"),
     }
 }

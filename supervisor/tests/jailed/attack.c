@@ -51,7 +51,7 @@ static long pointer(const void *p) { return p == MAP_FAILED ? -errno : 0; }
 
 /* Files. */
 static long open_file(void) { return result(open("/etc/passwd", O_RDONLY)); }
-static long create_file(void) { return result(open("/tmp/croupier-hostile", O_CREAT | O_WRONLY, 0600)); }
+static long create_file(void) { long r = result(open("/tmp/croupier-hostile", O_CREAT | O_WRONLY, 0600)); if (r >= 0) unlink("/tmp/croupier-hostile"); return r; }
 static long open_proc(void) { return result(open("/proc/self/mem", O_RDWR)); }
 static long openat2_file(void) { long how[3] = { 0, 0, 0 }; return result(syscall(SYS_openat2, AT_FDCWD, "/etc/passwd", how, sizeof how)); }
 static long stat_file(void) { struct stat st; return result(stat("/etc/passwd", &st)); }
@@ -59,16 +59,30 @@ static long statx_file(void) { char st[256]; return result(syscall(SYS_statx, AT
 static long list_directory(void) { char b[256]; return result(syscall(SYS_getdents64, 0, b, sizeof b)); }
 static long read_link(void) { char b[64]; return result(readlink("/proc/self/exe", b, sizeof b)); }
 static long unlink_file(void) { return result(unlink("/croupier-there-is-no-such-file")); }
-static long make_directory(void) { return result(mkdir("/croupier-hostile", 0700)); }
+static long make_directory(void) { long r = result(mkdir("/tmp/croupier-hostile-too", 0700)); if (r >= 0) rmdir("/tmp/croupier-hostile-too"); return r; }
+static long read_secrets(void) { return result(open("/etc/shadow", O_RDONLY)); }
 static long change_root(void) { return result(chroot("/")); }
 static long change_directory(void) { return result(chdir("/")); }
-static long mount_something(void) { return result(syscall(SYS_mount, "none", "/", "tmpfs", 0, 0)); }
+static long mount_something(void) { return result(syscall(SYS_mount, "none", "/croupier-there-is-no-such-directory", "tmpfs", 0, 0)); }
 static long open_tree(void) { return result(syscall(428, AT_FDCWD, "/", 0)); }
 static long handle_at(void) { return result(syscall(SYS_open_by_handle_at, 0, "", 0)); }
 static long inotify(void) { return result(syscall(SYS_inotify_init1, 0)); }
 
 /* Network. */
 static long tcp_socket(void) { return result(socket(AF_INET, SOCK_STREAM, 0)); }
+static struct sockaddr_in discard(void) { struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(9) }; a.sin_addr.s_addr = htonl(INADDR_LOOPBACK); return a; }
+static long connect_loopback(void)
+{
+    struct sockaddr_in to = discard();
+    int s = socket(AF_INET, SOCK_STREAM, 0);
+    return s < 0 ? -errno : result(connect(s, (struct sockaddr *)&to, sizeof to));
+}
+static long send_datagram(void)
+{
+    struct sockaddr_in to = discard();
+    int s = socket(AF_INET, SOCK_DGRAM, 0);
+    return s < 0 ? -errno : result(sendto(s, "x", 1, 0, (struct sockaddr *)&to, sizeof to));
+}
 static long unix_socket(void) { return result(socket(AF_UNIX, SOCK_STREAM, 0)); }
 static long netlink_socket(void) { return result(socket(AF_NETLINK, SOCK_RAW, 0)); }
 static long packet_socket(void) { return result(socket(AF_PACKET, SOCK_RAW, 0)); }
@@ -127,8 +141,8 @@ static long kill_all(void) { return result(kill(-1, 0)); }
 static long kill_parent(void) { return result(kill(getpid() + 1, 0)); }
 static long tgkill_other(void) { return result(syscall(SYS_tgkill, 2, 2, 0)); }
 static long tkill_self(void) { return result(syscall(SYS_tkill, syscall(SYS_gettid), 0)); }
-static long queue_signal(void) { char info[128] = { 0 }; return result(syscall(SYS_rt_sigqueueinfo, 1, SIGTERM, info)); }
-static long trace_parent(void) { return result(ptrace(PTRACE_ATTACH, 1, 0, 0)); }
+static long queue_signal(void) { int info[32] = { 0, 0, -1 }; return result(syscall(SYS_rt_sigqueueinfo, 1, 0, info)); }
+static long trace_parent(void) { return result(ptrace(PTRACE_SEIZE, 1, 0, 0)); }
 static long trace_me(void) { return result(ptrace(PTRACE_TRACEME, 0, 0, 0)); }
 static long read_other(void) { char b; struct iovec v = { &b, 1 }; return result(process_vm_readv(1, &v, 1, &v, 1, 0)); }
 static long write_other(void) { char b; struct iovec v = { &b, 1 }; return result(process_vm_writev(1, &v, 1, &v, 1, 0)); }
@@ -137,15 +151,15 @@ static long pidfd_get(void) { return result(syscall(438, 0, 0, 0)); }
 static long compare(void) { return result(syscall(SYS_kcmp, 1, 1, 0, 0, 0)); }
 static long exit_call(void) { exit(0); }
 static long exit_group_call(void) { syscall(SYS_exit_group, 0); return 0; }
-static long end_session(void) { return result(setsid()); }
+static long session_of_others(void) { return result(getsid(0)); }
 static long become_root(void) { return result(setresuid(0, 0, 0)); }
 static long drop_groups(void) { return result(syscall(SYS_setgroups, 0, 0)); }
 static long renice(void) { return result(syscall(SYS_setpriority, 0, 0, -20)); }
 static long raise_limit(void) { struct rlimit r = { RLIM_INFINITY, RLIM_INFINITY }; return result(setrlimit(RLIMIT_DATA, &r)); }
 static long prlimit_other(void) { return result(syscall(SYS_prlimit64, 1, RLIMIT_DATA, 0, 0)); }
 static long leave_namespace(void) { return result(setns(0, 0)); }
-static long new_namespace(void) { return result(unshare(CLONE_NEWUSER)); }
-static long set_capabilities(void) { long h[2] = { 0x20080522, 0 }, d[3] = { -1, -1, -1 }; return result(syscall(SYS_capset, h, d)); }
+static long new_namespace(void) { return result(unshare(CLONE_NEWUTS)); }
+static long set_capabilities(void) { int h[2] = { 0x20080522, 0 }, d[6] = { 1 << 13, 1 << 13 }; return result(syscall(SYS_capset, h, d)); }
 static long dumpable(void) { return result(prctl(PR_SET_DUMPABLE, 1)); }
 static long forget_parent(void) { return result(prctl(PR_SET_PDEATHSIG, 0)); }
 
@@ -208,7 +222,7 @@ static long map_bomb(void)
 static long reserve_bomb(void)
 {
     for (long n = 0; n < 4096; n++)
-        if (mmap(0, 1 << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED)
+        if (mmap(0, 1 << 26, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED)
             return n < 64 ? -errno : n;
     return 4096;
 }
@@ -225,7 +239,7 @@ static long reboot_machine(void) { return result(syscall(SYS_reboot, 0, 0, 0, 0)
 static long set_time(void) { return result(syscall(SYS_clock_settime, 0, 0)); }
 static long host_name(void) { return result(syscall(SYS_sethostname, "x", 0)); }
 static long system_log(void) { return result(syscall(SYS_syslog, 10, 0, 0)); }
-static long terminal(void) { return result(syscall(SYS_ioctl, 3, 0x5412, "x")); }
+static long terminal(void) { return result(syscall(SYS_ioctl, 3, 0x541b, page)); }
 static long descriptor_table(void) { unsigned int t[4] = { 0 }; return result(syscall(SYS_modify_ldt, 0, t, sizeof t)); }
 static long timer_bomb(void) { int id; return result(syscall(SYS_timer_create, 0, 0, &id)); }
 static long unknown_call(void) { return result(syscall(999)); }
@@ -284,6 +298,8 @@ static long from_a_thread(void)
     return -r;
 }
 
+#include "more.h"
+
 #ifdef CTOR
 static long of_the_constructor = -12345;
 __attribute__((constructor)) static void construct(void) { of_the_constructor = CTOR(); }
@@ -296,11 +312,11 @@ static long constructor(void) { return 0; }
 static const struct { const char *name; long (*attack)(void); } ATTACKS[] = {
     A(constructor), A(open_file), A(create_file), A(open_proc), A(openat2_file), A(stat_file), A(statx_file), A(list_directory), A(read_link),
     A(unlink_file), A(make_directory), A(change_root), A(change_directory), A(mount_something), A(open_tree), A(handle_at), A(inotify),
-    A(tcp_socket), A(unix_socket), A(netlink_socket), A(packet_socket), A(socket_pair), A(connect_link), A(send_link), A(receive_link),
+    A(read_secrets), A(connect_loopback), A(send_datagram), A(tcp_socket), A(unix_socket), A(netlink_socket), A(packet_socket), A(socket_pair), A(connect_link), A(send_link), A(receive_link),
     A(send_descriptors), A(send_hand_over), A(link_onto_hand_over), A(dup_link), A(fcntl_dup), A(make_pipe), A(make_eventfd), A(make_epoll),
     A(poll_link), A(execute), A(fork_once), A(raw_fork), A(vfork_once), A(clone3_thread), A(one_thread), A(thread_bomb), A(kill_all), A(kill_parent),
     A(tgkill_other), A(tkill_self), A(queue_signal), A(trace_parent), A(trace_me), A(read_other), A(write_other), A(open_pidfd), A(pidfd_get),
-    A(compare), A(exit_call), A(exit_group_call), A(end_session), A(become_root), A(drop_groups), A(renice), A(raise_limit), A(prlimit_other),
+    A(compare), A(exit_call), A(exit_group_call), A(session_of_others), A(become_root), A(drop_groups), A(renice), A(raise_limit), A(prlimit_other),
     A(leave_namespace), A(new_namespace), A(set_capabilities), A(dumpable), A(forget_parent), A(own_filter), A(own_listener), A(handle_sys),
     A(handle_term), A(handle_segv), A(map_executable), A(map_code), A(map_shared), A(protect_executable), A(protect_key), A(code_writable),
     A(become_executable), A(memory_file), A(secret_memory), A(execute_memory), A(shared_segment), A(message_queue), A(lock_memory), A(remap_pages),
@@ -308,6 +324,7 @@ static const struct { const char *name; long (*attack)(void); } ATTACKS[] = {
     A(reboot_machine), A(set_time), A(host_name), A(system_log), A(terminal), A(descriptor_table), A(timer_bomb), A(unknown_call), A(x32_call),
     A(int80_call), A(int80_execve), A(spin), A(sleep_long), A(null_write), A(divide), A(undefined), A(trap), A(jump_into_data), A(give_abort),
     A(recursion), A(flood), A(close_all), A(babble), A(hang_up), A(drip), A(print_flood), A(from_a_thread),
+    MORE_ATTACKS,
 };
 
 /* ------------------------------------------------------------------ the plugin around it */

@@ -18,8 +18,7 @@ fn field(status: &str, name: &str) -> String {
     line.unwrap_or_else(|| panic!("{name} in {status}")).trim().to_owned()
 }
 
-#[test]
-fn a_live_worker_is_confined_as_it_is_said_to_be() {
+pub(crate) fn a_live_worker_is_confined_as_it_is_said_to_be() {
     if !nix::unistd::geteuid().is_root() {
         println!("SKIPPED: only root may look into a worker that serves");
         return;
@@ -76,8 +75,7 @@ fn a_live_worker_is_confined_as_it_is_said_to_be() {
     arena.end();
 }
 
-#[test]
-fn levels_are_said_and_a_manifest_can_raise_them_but_not_lower() {
+pub(crate) fn levels_are_said_and_a_manifest_can_raise_them_but_not_lower() {
     let off = Arena::with(&Attacker::default(), options(Isolation::Off))
         .unwrap_or_else(|(error, _)| panic!("{error}"));
     assert!(
@@ -100,8 +98,7 @@ fn levels_are_said_and_a_manifest_can_raise_them_but_not_lower() {
     assert!(error.contains("isolation: may be \"standard\" or \"strict\""), "{error}");
 }
 
-#[test]
-fn isolation_off_is_refused_unless_it_was_allowed() {
+pub(crate) fn isolation_off_is_refused_unless_it_was_allowed() {
     let (_, hostile) = usual_files();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let config = SupervisorConfig::new().worker_binary(worker()).plugin("hostile", options(Isolation::Off));
@@ -111,8 +108,7 @@ fn isolation_off_is_refused_unless_it_was_allowed() {
     runtime.block_on(supervisor.shutdown());
 }
 
-#[test]
-fn a_fresh_worker_is_jailed_as_well() {
+pub(crate) fn a_fresh_worker_is_jailed_as_well() {
     let options = PluginOptions { fresh_aslr: Some(true), ..PluginOptions::default() };
     let arena = Arena::with(&Attacker::default(), options).unwrap_or_else(|(error, _)| panic!("{error}"));
     assert_eq!(arena.attack("open_file"), Outcome::Result(-2));

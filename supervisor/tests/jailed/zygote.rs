@@ -12,8 +12,7 @@ fn parent_of(pid: u32) -> u32 {
     rest.split(' ').nth(1).expect("a parent").parse().expect("a number")
 }
 
-#[test]
-fn when_the_zygote_dies_workers_die_and_are_replaced_by_another_ones() {
+pub(crate) fn when_the_zygote_dies_workers_die_and_are_replaced_by_another_ones() {
     let arena = Arena::usual(PluginOptions::default());
     let (worker, _) = arena.isolation();
     let zygote = parent_of(worker);

@@ -37,6 +37,11 @@ fn each_impostor_is_found_out_and_named() {
         ("kill -SEGV $$", "cannot start"),
         ("read x; echo good day, I am your worker >&0; exec sleep 60", "cannot start"),
         ("exec sleep 60", "did not answer within 5 s"),
+        (
+            "printf 'croupier-worker 9.9.9+00ff' >&0; exec sleep 60",
+            "it is of build 9.9.9+00ff, and this croupier is of build 0.1.0+",
+        ),
+        ("printf 'Status: 200' >&0; exec sleep 60", "it does not say which build it is of"),
         ("exec 0<&-; exec sleep 60", "cannot start"),
     ] {
         let text = refusal(dir.path(), script);

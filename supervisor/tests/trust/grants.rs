@@ -49,6 +49,7 @@ fn a_permission_is_revoked_while_the_plugin_runs_and_its_next_use_comes_to_nothi
     assert_eq!((&revoked[0]["permission"], &revoked[0]["plugin"]), (&"send".into(), &"faulty".into()));
     let denied = of_kind(&records, "permission-denied");
     assert_eq!((number(&denied[0]["seq"]), number(&denied[0]["count"])), (3, 3));
+    assert_eq!(denied[0]["says"], "supervisor");
     assert_eq!(of_kind(&records, "diverged").len(), 0);
     assert_eq!(of_kind(&records, "permission-granted").len(), 2);
     assert_eq!(of_kind(&records, "permission-refused").len(), 1);
@@ -57,4 +58,130 @@ fn a_permission_is_revoked_while_the_plugin_runs_and_its_next_use_comes_to_nothi
     assert!(twice.contains("revoked already") && twice.contains("croupier grants faulty"), "{twice}");
     let never = real.fails(&["revoke", "faulty", "threads"]);
     assert!(never.contains("does not have"), "{never}");
+}
+
+/// A session in which the plugin does things, one turn each.
+struct Table<'a> {
+    real: &'a Real,
+    session: String,
+}
+
+impl<'a> Table<'a> {
+    fn open(real: &'a Real) -> Table<'a> {
+        Table { real, session: real.json(&["call", "--open", "faulty"])["session"].to_string() }
+    }
+
+    fn act(&self, action: &str) {
+        // Whether the plugin gives up when it is refused something is its own affair.
+        self.real.run(&["call", &self.session, "--player", "0", action]);
+    }
+
+    fn outputs(&self) -> u64 {
+        number(&self.real.json(&["session", &self.session])["outputs"])
+    }
+}
+
+const USES: [(&str, &str); 3] = [
+    ("send", r#"{"do":"send","text":"x"}"#),
+    ("emit:table", r#"{"do":"emit","name":"table"}"#),
+    ("call:echo", r#"{"do":"call","name":"echo"}"#),
+];
+
+#[test]
+fn what_is_revoked_stays_revoked_over_loads_and_starts_until_it_is_granted() {
+    let mut real = Real::start("");
+    let so = faulty();
+    let so = so.to_str().expect("UTF-8");
+    real.ok(&["load", so]);
+    for (permission, _) in USES {
+        real.ok(&["revoke", "faulty", permission]);
+    }
+    let all_revoked = |real: &Real| {
+        for (permission, _) in USES {
+            assert_eq!(standing(real, permission).0, "revoked", "{permission}");
+        }
+        let table = Table::open(real);
+        USES.iter().for_each(|(_, action)| table.act(action));
+        assert_eq!(table.outputs(), 0);
+        for (permission, _) in USES {
+            assert_eq!(standing(real, permission).1, 1, "{permission} was used once, in vain");
+        }
+    };
+    all_revoked(&real);
+    real.ok(&["unload", "faulty", "--close-sessions"]);
+    let again = real.ok(&["load", so]);
+    assert!(again.contains("- send") && again.contains("croupier grant"), "{again}");
+    all_revoked(&real);
+    real.stop();
+    real.again("");
+    real.ok(&["load", so]);
+    all_revoked(&real);
+
+    // Given back while it runs; and while it is not there.
+    real.ok(&["grant", "faulty", "send"]);
+    assert_eq!(standing(&real, "send").0, "granted");
+    let table = Table::open(&real);
+    table.act(USES[0].1);
+    assert_eq!(table.outputs(), 1);
+    real.ok(&["unload", "faulty", "--close-sessions"]);
+    real.ok(&["grant", "faulty", "emit:table"]);
+    real.ok(&["load", so]);
+    assert_eq!(
+        ["send", "emit:table", "call:echo"].map(|permission| standing(&real, permission).0),
+        ["granted", "granted", "revoked"]
+    );
+    let never = real.fails(&["grant", "faulty", "threads"]);
+    assert!(never.contains("is not revoked") && never.contains("config"), "{never}");
+
+    let records = real.audit(|records| of_kind(records, "permission-still-revoked").len() >= 7);
+    assert_eq!(of_kind(&records, "permission-revoked").len(), 3);
+    assert_eq!(of_kind(&records, "permission-given-back").len(), 2);
+    assert_eq!(of_kind(&records, "permission-still-revoked").len(), 3 + 3 + 1, "at each load");
+    let denied = of_kind(&records, "permission-denied");
+    for (permission, _) in USES {
+        let seen = denied.iter().filter(|one| one["permission"] == permission && one["says"] == "supervisor");
+        assert_eq!(seen.count(), 3, "{permission}");
+    }
+    let verbs: Vec<String> = of_kind(&records, "verb")
+        .iter()
+        .filter(|verb| verb["verb"] == "grant")
+        .map(|verb| verb["outcome"].to_string())
+        .collect();
+    assert_eq!(verbs, ["\"done\"", "\"done\"", "\"wrong-state\""]);
+}
+
+#[test]
+fn what_the_worker_itself_refuses_is_written_down_as_its_word() {
+    let real = Real::start("[plugins.faulty]\ngrant = []\n");
+    real.ok(&["load", faulty().to_str().expect("UTF-8")]);
+    let table = Table::open(&real);
+    table.act(r#"{"do":"send","text":"x","times":3}"#);
+    table.act(r#"{"do":"emit","name":"elsewhere"}"#);
+    table.act(r#"{"do":"call","name":"wallet"}"#);
+    let records = real.audit(|records| of_kind(records, "permission-denied").len() == 3);
+    let seen: Vec<(String, String, u64, String)> = of_kind(&records, "permission-denied")
+        .iter()
+        .map(|one| {
+            let word = |name: &str| one[name].as_str().expect("text").to_owned();
+            (word("permission"), one["session"].to_string(), number(&one["seq"]), word("says"))
+        })
+        .collect();
+    let expected =
+        |permission: &str, seq| (permission.to_owned(), table.session.clone(), seq, "worker".to_owned());
+    assert_eq!(seen, [expected("send", 2), expected("emit:elsewhere", 3), expected("call:wallet", 4)]);
+    assert!(standing(&real, "send").1 >= 1, "and counted");
+    assert_eq!(standing(&real, "call:wallet"), ("not-asked".to_owned(), 1));
+}
+
+#[test]
+fn a_damaged_list_of_revocations_stops_the_start() {
+    let mut real = Real::start("");
+    real.stop();
+    std::fs::write(real.path("state/revoked.json"), "{").expect("writes");
+    let config = real.path("croupier.toml");
+    let refused = crate::real::croupier(&["serve", "--config", config.to_str().expect("UTF-8")]);
+    let text = crate::real::text(&refused.stderr);
+    assert!(!refused.status.success() && text.contains("no list of revoked permissions"), "{refused:?}");
+    std::fs::remove_file(real.path("state/revoked.json")).expect("removes");
+    real.again("");
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::real::{Real, croupier, faulty, of_kind, text};
+use crate::real::{Real, croupier, faulty, number, of_kind, text};
 
 /// A key pair: the secret's file.
 fn key(real: &Real, name: &str) -> PathBuf {
@@ -113,4 +113,52 @@ fn by_default_an_unsigned_plugin_is_loaded_and_a_badly_signed_one_is_not() {
     assert!(real.fails(&["load", so.to_str().expect("UTF-8")]).contains("not trusted here"));
     let verified = done(&["verify", "@0", "--key", "@1"], &[&so, &real.path("stranger.pub")]);
     assert!(verified.contains("good"), "{verified}");
+}
+
+#[test]
+fn keys_that_change_while_a_plugin_runs_are_written_down_and_the_plugin_is_named() {
+    let real = Real::start("signatures = \"required\"\n");
+    let so = real.path("plugin.so");
+    std::fs::copy(faulty(), &so).expect("copies");
+    let trust = real.path("state/trust");
+    let root = key(&real, "root");
+    done(&["sign", "@0", "--key", "@1"], &[&so, &root]);
+    done(&["trust", "add", "@0", "--trust-dir", "@1"], &[&real.path("root.pub"), &trust]);
+    // Nothing is loaded, and it is on record all the same.
+    real.audit(|records| of_kind(records, "trust-read").iter().any(|read| number(&read["roots"]) == 1));
+    real.ok(&["load", so.to_str().expect("UTF-8")]);
+    let session = real.json(&["call", "--open", "faulty"])["session"].to_string();
+    let fault = || real.json(&["plugins"])["plugins"][0]["fault"].clone();
+    assert!(fault().is_null(), "{}", fault());
+
+    let list = done(&["--json", "trust", "list", "--trust-dir", "@0"], &[&trust]);
+    let list: serde_json::Value = serde_json::from_str(&list).expect("JSON");
+    let id = list["roots"][0].as_str().expect("text").to_owned();
+    done(&["trust", "revoke", &id, "--trust-dir", "@0"], &[&trust]);
+    let records = real.audit(|records| !of_kind(records, "signature-distrusted").is_empty());
+    let distrusted = of_kind(&records, "signature-distrusted");
+    assert_eq!((&distrusted[0]["plugin"], &distrusted[0]["verdict"]), (&"faulty".into(), &"revoked".into()));
+    assert!(of_kind(&records, "trust-read").iter().any(|read| number(&read["revoked"]) == 1));
+    let said = fault().as_str().expect("it is shown").to_owned();
+    assert!(said.contains("would not let it in any more") && said.contains(&id), "{said}");
+    assert!(real.ok(&["plugins"]).contains("would not let it in"), "{}", real.ok(&["plugins"]));
+    // It plays on, for those who are at its tables.
+    real.ok(&["call", &session, "--player", "0", r#"{"do":"count"}"#]);
+
+    // A store that cannot be read is written down once, and so is its return.
+    std::fs::write(trust.join("revoked"), "what?\n").expect("writes");
+    real.audit(|records| of_kind(records, "trust-unreadable").len() == 1);
+    std::fs::remove_file(trust.join("revoked")).expect("removes");
+    real.audit(|records| {
+        of_kind(records, "trust-read").last().is_some_and(|read| number(&read["revoked"]) == 0)
+    });
+    // Trusted again, and said no more.
+    let due = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !fault().is_null() {
+        assert!(std::time::Instant::now() < due, "{}", fault());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let records = real.audit(|_| true);
+    assert_eq!(of_kind(&records, "signature-distrusted").len(), 1, "once");
+    assert_eq!(of_kind(&records, "trust-unreadable").len(), 1, "once");
 }

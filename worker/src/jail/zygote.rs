@@ -1,6 +1,7 @@
 //! The zygote: makes workers by forking itself. Executed afresh by the supervisor, it has loaded what workers need, has one thread, and holds nothing but its socket.
 //!
 //! ```text
+//!             ◀─ which build it is ───────────────────────────────────
 //!  supervisor ── Spawn(namespaces, uid) + link, stdout, stderr ──▶ fork ──▶ Spawned + pidfd        in the child: serve returns, and it goes on as a worker
 //!             ── Reap(pid) ──────────────────────────────────────▶ waitpid ─▶ Reaped(status)
 //!             ── (end of the socket) ────────────────────────────▶ exit, and with it every worker
@@ -37,6 +38,7 @@ struct Question {
 /// Serves until the socket ends. Returns in each worker, with its link.
 pub(crate) fn serve(socket: File) -> Result<File, Fault> {
     let tools = step("prepare for forking", Tools::new())?;
+    greet(&socket)?;
     loop {
         let Some(Question { ask, descriptors }) = step("read the supervisor's socket", receive(&socket))?
         else {
@@ -71,6 +73,19 @@ pub(crate) fn serve(socket: File) -> Result<File, Fault> {
             },
         }
     }
+}
+
+/// Which build this is: a supervisor of another one asks nothing.
+fn greet(socket: &File) -> Result<(), Fault> {
+    let greeting = croupier_wire::build::greeting();
+    let sent = sendmsg::<()>(
+        socket.as_raw_fd(),
+        &[IoSlice::new(greeting.as_bytes())],
+        &[],
+        MsgFlags::MSG_NOSIGNAL,
+        None,
+    );
+    step("greet the supervisor", sent.map(drop).map_err(std::io::Error::from))
 }
 
 fn fail(socket: &File, step: &str, errno: i32) -> Result<(), Fault> {

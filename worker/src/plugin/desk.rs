@@ -6,12 +6,12 @@
 //!
 //! Limits and permissions are decided here, without unsafe code. The functions that the plugin really calls are in [`super::host`].
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
 use croupier_abi as abi;
 use croupier_wire::frame::HEADER_BYTES;
-use croupier_wire::link::{CallAnswer, Effect, Hello, Limits};
+use croupier_wire::link::{CallAnswer, Effect, Hello, Limits, REFUSALS_PER_TURN_MAX};
 use croupier_wire::outcome;
 
 use crate::fault::Fault;
@@ -149,6 +149,8 @@ pub(crate) struct Played {
     pub(crate) outcome: u64,
     /// Other host calls were made than recorded.
     pub(crate) has_diverged: bool,
+    /// Permissions that were wanted and not there, and how often. None of a replay: they were told when the turn was played.
+    pub(crate) refused: BTreeMap<String, u32>,
 }
 
 /// The state of the running call.
@@ -167,6 +169,7 @@ pub(crate) struct Desk {
     /// Sends, emits and host calls so far.
     used: u32,
     has_diverged: bool,
+    refused: BTreeMap<String, u32>,
 }
 
 impl Desk {
@@ -184,6 +187,7 @@ impl Desk {
             calls: 0,
             used: 0,
             has_diverged: false,
+            refused: BTreeMap::new(),
         }
     }
 
@@ -223,6 +227,7 @@ impl Desk {
             effects: desk.effects,
             outcome: 0,
             has_diverged,
+            refused: desk.refused,
         };
         if status == abi::OK {
             played.error.clear();
@@ -275,6 +280,9 @@ impl Desk {
             let message = self.effects.keep(message);
             self.effects.items.push(Item::Send { to, message });
         }
+        if allowed == abi::E_DENIED {
+            self.note_refusal("send".to_owned());
+        }
         allowed
     }
 
@@ -289,7 +297,19 @@ impl Desk {
             let (topic, event) = (self.effects.keep(topic), self.effects.keep(event));
             self.effects.items.push(Item::Emit { topic, event });
         }
+        if allowed == abi::E_DENIED {
+            self.note_refusal(format!("emit:{name}"));
+        }
         allowed
+    }
+
+    /// Remembers what was wanted, as far as there is room: a plugin could think up any number of names.
+    fn note_refusal(&mut self, permission: String) {
+        let known = self.refused.len() < REFUSALS_PER_TURN_MAX || self.refused.contains_key(&permission);
+        if known && self.playing == Playing::Live {
+            let count = self.refused.entry(permission).or_default();
+            *count = count.saturating_add(1);
+        }
     }
 
     fn effect_allowed(&mut self, rules: &Rules, granted: bool, bytes: usize) -> i32 {
@@ -317,6 +337,7 @@ impl Desk {
             return refused(abi::E_NO_TURN);
         }
         if !rules.calls.contains(name) {
+            self.note_refusal(format!("call:{name}"));
             return refused(abi::E_DENIED);
         }
         if name.len() + args.len() > rules.limits.effect_bytes as usize

@@ -98,6 +98,9 @@ fn failed(refused: &Refused) -> FromWorker<'_> {
 
 fn play(link: &Link, game: &mut Game, header: &Header, turn: &Turn<'_>) -> Result<(), Fault> {
     let played = game.turn(header.call_id, header.flags, turn)?;
+    for (permission, count) in &played.refused {
+        link.outbox().put(&FromWorker::Refused { permission, count: *count }, header.call_id)?;
+    }
     let snapshot = if header.flags & FLAG_SNAPSHOT == 0 { None } else { game.snapshot_after(turn.session) };
     let done = done(header, &played, snapshot.as_deref());
     match link.outbox().put(&FromWorker::Done(done.clone()), header.call_id) {

@@ -195,12 +195,13 @@ impl Worker {
         }
     }
 
-    /// Says and hears the answer, which must carry the call's id. Log lines before it are skipped.
+    /// Says and hears the answer, which must carry the call's id. Log lines and refusals before it are skipped.
     pub fn ask_with(&mut self, message: &ToWorker<'_>, flags: u8) -> Said {
         let asked = self.say(message, flags);
         loop {
             match self.hear() {
                 (0, Said::Log { .. }) => {}
+                (id, Said::Refused { .. }) if id == asked => {}
                 (id, said) => {
                     assert!(id == asked || id == 0, "answer to {id}, asked {asked}: {said:?}");
                     return said;
@@ -240,6 +241,7 @@ pub enum Said {
     Snapshot(Vec<u8>),
     HostCall { index: u32, name: String, args: Vec<u8> },
     Log { level: u8, text: String },
+    Refused { permission: String, count: u32 },
     Fault { code: FaultCode, text: String },
     Eof,
 }
@@ -279,6 +281,9 @@ impl From<FromWorker<'_>> for Said {
                 Said::HostCall { index, name: name.to_owned(), args: args.to_vec() }
             }
             FromWorker::Log { level, text } => Said::Log { level, text: text.to_owned() },
+            FromWorker::Refused { permission, count } => {
+                Said::Refused { permission: permission.to_owned(), count }
+            }
             FromWorker::Fault { code, text } => Said::Fault { code, text: text.to_owned() },
         }
     }

@@ -36,6 +36,8 @@ pub mod layer {
     pub const SECCOMP: u32 = 1 << 4;
     /// Every one of them.
     pub const ALL: u32 = ROOT | RLIMITS | PRIVILEGES | LANDLOCK | SECCOMP;
+    /// The namespaces, all of them, and an own user with them. No worker puts them on itself, so this is never asked of one: it is for tests that leave them out.
+    pub const NAMESPACES: u32 = 1 << 5;
 }
 
 /// A namespace that the zygote makes for a worker, as a bit.

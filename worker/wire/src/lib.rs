@@ -15,6 +15,7 @@
 //! It knows neither tokio nor the plugin ABI, does no I/O, and forbids unsafe code.
 #![forbid(unsafe_code)]
 
+pub mod build;
 pub mod codec;
 pub mod confine;
 pub mod door;

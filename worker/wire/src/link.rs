@@ -237,7 +237,20 @@ pub enum FromWorker<'a> {
         /// The details, for a person.
         text: &'a str,
     },
+    /// The running turn wanted a permission that it does not have, and the worker itself refused it: what is said between a turn's last host call and
+    /// its [`Done`], with the turn's call id. For the record only: a hostile plugin can have it left out, or make it up.
+    Refused {
+        /// What it would have needed, as in a manifest.
+        permission: &'a str,
+        /// How often in this turn.
+        count: u32,
+    },
 }
+
+/// Most [`FromWorker::Refused`] of one turn.
+pub const REFUSALS_PER_TURN_MAX: usize = 16;
+/// Longest [`FromWorker::Refused::permission`], in bytes.
+pub const PERMISSION_BYTES_MAX: usize = 272;
 
 /// Why a worker gave up by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]

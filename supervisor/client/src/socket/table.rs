@@ -223,6 +223,7 @@ fn is_repeatable(request: &Request) -> bool {
             | Verb::Restart { .. }
             | Verb::DropHeld { .. }
             | Verb::Revoke { .. }
+            | Verb::Grant { .. }
             | Verb::Shutdown => false,
         },
     }
@@ -237,6 +238,7 @@ fn verb_name(request: &Request) -> &'static str {
         Request::Control(Verb::Restart { .. }) => "restart",
         Request::Control(Verb::DropHeld { .. }) => "session --drop",
         Request::Control(Verb::Revoke { .. }) => "revoke",
+        Request::Control(Verb::Grant { .. }) => "grant",
         Request::Control(Verb::Shutdown) => "shutdown",
         _ => "a request",
     }

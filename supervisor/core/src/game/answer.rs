@@ -30,6 +30,7 @@ impl Game {
         }
         let Some(head) = slot.calls.pop_front() else { return };
         slot.head_since_mono_ns = cx.now.mono_ns;
+        slot.asides = 0;
         self.watch(worker);
         match (head.what, answer) {
             (CallKind::Init, Answer::Ok) => self.worker_serves(cx, worker),

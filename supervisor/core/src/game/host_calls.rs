@@ -18,6 +18,8 @@ use crate::session::{Asking, Flight};
 const E_DENIED: i32 = -6;
 /// Most host calls of one turn. The worker keeps the plugin's own limit, which is far lower; this is for one that does not.
 const HOST_CALLS_MAX: usize = 65_536;
+/// Most refusals that a worker may tell of in one turn; an honest one keeps to fewer.
+const ASIDES_MAX: u32 = 16;
 
 /// What to do with a question.
 enum Ask {
@@ -78,6 +80,31 @@ impl Game {
         if diverged {
             self.diverged(cx, session, seq);
         }
+    }
+
+    /// A worker's word about its running turn: told, and no more. So many of them and no more, or telling would be all that we do.
+    pub(super) fn refused_inside(
+        &mut self,
+        cx: &mut Cx<'_>,
+        worker: WorkerId,
+        call: CallId,
+        (permission, count): (String, u32),
+    ) {
+        let Some(slot) = self.workers.get_mut(&worker) else { return };
+        if slot.phase == WorkerPhase::Dying {
+            return;
+        }
+        slot.asides += 1;
+        let head = slot.calls.front().copied().filter(|head| head.id == call);
+        let Some(Call { what: CallKind::Turn(session, seq), .. }) = head else {
+            let why = format!("told of a refusal in call {call}, which is not the running turn");
+            return self.kill(cx, worker, KillReason::Protocol(why));
+        };
+        if slot.asides > ASIDES_MAX {
+            let why = format!("told of more than {ASIDES_MAX} refusals in one turn");
+            return self.kill(cx, worker, KillReason::Protocol(why));
+        }
+        cx.notice(Notice::RefusedInside { session, seq, permission, count });
     }
 
     pub(super) fn host_answered(&mut self, cx: &mut Cx<'_>, key: HostKey, status: i32, answer: Payload) {

@@ -172,6 +172,9 @@ impl Game {
             Event::HostCall { worker, call, index, name, args, asked } => {
                 self.host_called(cx, worker, (call, index), (name, args, asked));
             }
+            Event::RefusedInside { worker, call, permission, count } => {
+                self.refused_inside(cx, worker, call, (permission, count));
+            }
             Event::HostAnswer { key, status, answer } => self.host_answered(cx, key, status, answer),
             Event::WorkerDied { worker, cause } => self.worker_died(cx, worker, cause),
             Event::Wake => {}

@@ -19,6 +19,8 @@ pub(crate) struct Worker {
     pub(crate) role: Role,
     pub(crate) calls: VecDeque<Call>,
     pub(crate) last_call: u64,
+    /// What it has said of its oldest call that nothing depends on.
+    pub(crate) asides: u32,
     pub(crate) sessions: BTreeSet<SessionId>,
     /// Since when the oldest call is the oldest.
     pub(crate) head_since_mono_ns: u64,
@@ -101,6 +103,7 @@ impl Worker {
             role,
             calls: VecDeque::new(),
             last_call: 0,
+            asides: 0,
             sessions: BTreeSet::new(),
             head_since_mono_ns: now_mono_ns,
             alarmed: None,

@@ -19,10 +19,11 @@ pub(crate) enum Hostility {
     SaysHelloAgain,
     AsksForNoCall,
     AsksOutOfOrder,
+    TellsOfNoCall,
     Impersonates,
 }
 
-pub(crate) const HOSTILITIES: [Hostility; 9] = [
+pub(crate) const HOSTILITIES: [Hostility; 10] = [
     Hostility::AnswersNoCall,
     Hostility::AnswersInTheWrongKind,
     Hostility::SucceedsTwice,
@@ -31,6 +32,7 @@ pub(crate) const HOSTILITIES: [Hostility; 9] = [
     Hostility::SaysHelloAgain,
     Hostility::AsksForNoCall,
     Hostility::AsksOutOfOrder,
+    Hostility::TellsOfNoCall,
     Hostility::Impersonates,
 ];
 
@@ -54,6 +56,10 @@ fn done(status: i32, effects: Vec<Effect>) -> Answer {
         snapshot: Some(Payload::from(*b"rubbish")),
         diverged: true,
     }))
+}
+
+fn refusal(worker: WorkerId, call: CallId) -> Event {
+    Event::RefusedInside { worker, call, permission: "send".to_owned(), count: u32::MAX }
 }
 
 impl World {
@@ -93,6 +99,7 @@ impl World {
             (Hostility::SaysHelloAgain, ..) if self.workers[&worker].loaded => Event::WorkerLoaded { worker },
             (Hostility::AsksForNoCall, ..) => ask(CallId(u64::MAX), 0),
             (Hostility::AsksOutOfOrder, _, Some(call)) => ask(call, 77),
+            (Hostility::TellsOfNoCall, ..) => refusal(worker, CallId(u64::MAX)),
             _ => {
                 self.impersonate();
                 return false;
@@ -123,7 +130,7 @@ impl World {
 mod cases {
     use super::*;
     use crate::world::{COUNT, MS};
-    use croupier_core::action::Answered;
+    use croupier_core::action::{Answered, Notice};
 
     #[test]
     fn whatever_a_worker_says_it_alone_is_ended_for_it() {
@@ -142,6 +149,33 @@ mod cases {
             assert!(matches!(answer, Ok(Answered::Done(_))), "{how:?}: {answer:?}");
             world.check_states();
         }
+    }
+
+    #[test]
+    fn a_workers_word_about_refusals_is_told_so_often_and_no_more() {
+        let mut world = World::new(|_| {});
+        let (session, _) = world.open();
+        world.settle();
+        let request = world.act(session, COUNT);
+        let worker = *world.workers.keys().next().expect("a worker");
+        let (call, _) = world.head(worker).expect("a turn");
+        let told = |world: &World| {
+            let is_it = |notice: &&Notice| matches!(notice, Notice::RefusedInside { session: of, seq: 2, .. } if *of == session);
+            world.notices.iter().filter(is_it).count()
+        };
+        for _ in 0..16 {
+            world.step(refusal(worker, call));
+        }
+        assert_eq!((told(&world), &world.workers[&worker].killed), (16, &None));
+        for _ in 0..100 {
+            world.step(refusal(worker, call));
+        }
+        assert_eq!(told(&world), 16);
+        assert!(
+            matches!(&world.workers[&worker].killed, Some(KillReason::Protocol(why)) if why.contains("more than 16"))
+        );
+        world.settle();
+        assert!(matches!(world.answers[&request], Ok(Answered::Done(_))));
     }
 
     #[test]

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::minisign::Signature;
-use super::policy::{Policy, Signer, TrustError};
+use super::policy::{Policy, Signer, Trust, TrustError};
 use super::store::{Store, StoreError};
 use super::{read_text, signature_path};
+use crate::audit::record::text;
 use crate::audit::{Audit, Happened};
 
 const NS_PER_S: u64 = 1_000_000_000;
@@ -23,7 +24,16 @@ pub struct Gate {
     store: Store,
     audit: Audit,
     /// The keys as they were written down last.
-    told: Mutex<Option<[u8; 32]>>,
+    told: Mutex<Option<Told>>,
+}
+
+/// What was written down of the keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// Them, by their hash.
+    Keys([u8; 32]),
+    /// That they cannot be read.
+    Unreadable,
 }
 
 /// Why the gate stays shut.
@@ -47,7 +57,14 @@ pub enum GateError {
 
 /// What was seen of a signature.
 #[derive(Debug)]
-pub struct Seen(Option<Signer>);
+pub struct Seen(Option<(Signer, String)>);
+
+impl Seen {
+    /// The signature's text, if there was one.
+    pub fn signature(&self) -> Option<&str> {
+        self.0.as_ref().map(|(_, text)| text.as_str())
+    }
+}
 
 impl Gate {
     /// With the keys of this store.
@@ -77,7 +94,7 @@ impl Gate {
         let keys = self.store.read()?;
         self.tell_keys(&keys);
         match keys.trust.verify(bytes, &signature, crate::clock::wall_ns() / NS_PER_S) {
-            Ok(signer) => Ok(Seen(Some(signer))),
+            Ok(signer) => Ok(Seen(Some((signer, signature)))),
             Err(error) => {
                 let key =
                     Signature::parse(&signature).map_or_else(|_| String::new(), |read| read.key.to_string());
@@ -93,7 +110,7 @@ impl Gate {
     pub fn admit(&self, seen: Seen, plugin: &str, digest: &str) -> Result<(), GateError> {
         match seen.0 {
             None => self.tell(plugin, digest, if self.policy == Policy::Off { "off" } else { "none" }, ""),
-            Some(signer) => {
+            Some((signer, _)) => {
                 let key = signer.key.to_string();
                 signer.may_sign(plugin).map_err(|error| self.refused(error, plugin, digest, &key))?;
                 tracing::info!(plugin, key, comment = signer.comment, "signature is good");
@@ -101,6 +118,26 @@ impl Gate {
             }
         }
         Ok(())
+    }
+
+    /// The trusted keys, if they are others than were written down last; they are written down now.
+    ///
+    /// # Errors
+    /// When they cannot be read; that is written down once.
+    pub fn changed(&self) -> Result<Option<Trust>, StoreError> {
+        if self.policy == Policy::Off {
+            return Ok(None);
+        }
+        match self.store.read() {
+            Ok(keys) => Ok(self.tell_keys(&keys).then_some(keys.trust)),
+            Err(error) => {
+                let mut told = crate::lock(&self.told);
+                if told.replace(Told::Unreadable) != Some(Told::Unreadable) {
+                    self.audit.tell(Happened::TrustUnreadable { reason: text(&error) });
+                }
+                Err(error)
+            }
+        }
     }
 
     fn refused(&self, error: TrustError, plugin: &str, digest: &str, key: &str) -> TrustError {
@@ -118,9 +155,11 @@ impl Gate {
         });
     }
 
-    /// Writes the keys down when they are others than last time.
-    fn tell_keys(&self, keys: &super::store::Read) {
-        if crate::lock(&self.told).replace(keys.sha256) != Some(keys.sha256) {
+    /// Writes the keys down when they are others than last time, and says whether they are.
+    fn tell_keys(&self, keys: &super::store::Read) -> bool {
+        let now = Some(Told::Keys(keys.sha256));
+        let is_new = std::mem::replace(&mut *crate::lock(&self.told), now) != now;
+        if is_new {
             self.audit.tell(Happened::TrustRead {
                 sha256: hex::encode(keys.sha256),
                 roots: keys.trust.roots.len() as u64,
@@ -128,5 +167,6 @@ impl Gate {
                 revoked: keys.trust.revoked.len() as u64,
             });
         }
+        is_new
     }
 }

@@ -78,9 +78,16 @@ pub enum Verb {
         /// The plugin's name.
         plugin: String,
     },
-    /// Take a permission away from a plugin, from its next use on, until it is loaded again.
+    /// Take a permission away from a plugin, from its next use on, until it is given back with [`Verb::Grant`]; it stays away over loads and restarts.
     Revoke {
         /// The plugin's name.
+        plugin: String,
+        /// The permission, as in its manifest.
+        permission: String,
+    },
+    /// Give a permission back that was taken away with [`Verb::Revoke`].
+    Grant {
+        /// The plugin's name; it need not be loaded.
         plugin: String,
         /// The permission, as in its manifest.
         permission: String,
@@ -177,7 +184,7 @@ pub struct PluginInfo {
     pub path: String,
     /// `loaded`, `initialized`, `running`, `suspended`.
     pub state: String,
-    /// Why it does not run, if so.
+    /// Why it does not run, or should not, if so.
     pub fault: Option<String>,
     /// Game type.
     pub game: String,

@@ -139,4 +139,9 @@ pub enum What {
         /// Why.
         reason: String,
     },
+    /// The signature that let a plugin in would not do so any more. It runs on until somebody unloads it.
+    SignatureDistrusted {
+        /// Why.
+        reason: String,
+    },
 }

@@ -50,7 +50,7 @@ impl FromWorker<'_> {
     pub fn kind(&self) -> Kind {
         match self {
             FromWorker::Welcome { .. } => Kind::Handshake,
-            FromWorker::Done(_) | FromWorker::HostCall { .. } => Kind::Data,
+            FromWorker::Done(_) | FromWorker::HostCall { .. } | FromWorker::Refused { .. } => Kind::Data,
             FromWorker::Ok
             | FromWorker::Failed { .. }
             | FromWorker::Snapshot { .. }

@@ -60,6 +60,7 @@ pub fn verb_name(verb: &Verb) -> &'static str {
         Verb::AuditHead => "audit-head",
         Verb::Grants { .. } => "grants",
         Verb::Revoke { .. } => "revoke",
+        Verb::Grant { .. } => "grant",
     }
 }
 
@@ -84,6 +85,7 @@ pub fn verbs() -> Vec<Verb> {
         Verb::AuditHead,
         Verb::Grants { plugin: plugin() },
         Verb::Revoke { plugin: plugin(), permission: s("emit:table") },
+        Verb::Grant { plugin: plugin(), permission: s("call:wallet") },
     ]
 }
 
@@ -107,6 +109,7 @@ pub fn what_name(what: &What) -> &'static str {
         What::TurnDone { .. } => "turn-done",
         What::Emitted { .. } => "emitted",
         What::SnapshotsDistrusted { .. } => "snapshots-distrusted",
+        What::SignatureDistrusted { .. } => "signature-distrusted",
     }
 }
 
@@ -131,6 +134,7 @@ pub fn whats() -> Vec<What> {
         What::TurnDone { session, seq: 12, status: -1 },
         What::Emitted { session, topic: s("table") },
         What::SnapshotsDistrusted { reason: s("refused") },
+        What::SignatureDistrusted { reason: s("revoked") },
     ]
 }
 

@@ -29,8 +29,8 @@ pub const TO_WORKER: [&str; 11] = [
     "call-answer",
     "shutdown",
 ];
-pub const FROM_WORKER: [&str; 8] =
-    ["welcome", "ok", "failed", "done", "snapshot", "host-call", "log", "fault"];
+pub const FROM_WORKER: [&str; 9] =
+    ["welcome", "ok", "failed", "done", "snapshot", "host-call", "log", "fault", "refused"];
 
 pub fn to_worker_name(message: &ToWorker<'_>) -> &'static str {
     TO_WORKER[match message {
@@ -58,6 +58,7 @@ pub fn from_worker_name(message: &FromWorker<'_>) -> &'static str {
         FromWorker::HostCall { .. } => 5,
         FromWorker::Log { .. } => 6,
         FromWorker::Fault { .. } => 7,
+        FromWorker::Refused { .. } => 8,
     }]
 }
 
@@ -148,6 +149,7 @@ fn from_worker() -> Vec<FromWorker<'static>> {
         FromWorker::Snapshot { snapshot: &[0, 255] },
         FromWorker::HostCall { index: 2, name: "wallet.balance", args: b"{\"player\":1}" },
         FromWorker::Log { level: 3, text: "a line" },
+        FromWorker::Refused { permission: "emit:table", count: 300 },
     ]
 }
 

@@ -153,6 +153,7 @@ impl<'a> Random<'a> {
                 code: link_samples::FAULT_CODES[self.below(link_samples::FAULT_CODES.len())],
                 text: self.text(),
             },
+            8 => FromWorker::Refused { permission: self.text(), count: self.u32() },
             other => unreachable!("no generator for message {other}"),
         }
     }
@@ -227,7 +228,7 @@ impl<'a> Random<'a> {
                 *session = self.u64();
             }
             Verb::Grants { plugin } => *plugin = self.string(),
-            Verb::Revoke { plugin, permission } => {
+            Verb::Revoke { plugin, permission } | Verb::Grant { plugin, permission } => {
                 *plugin = self.string();
                 *permission = self.string();
             }

@@ -1,0 +1,57 @@
+//! A worker's link without a worker: bytes in, events of the core out, through the very code that real links go through. For tests that say what no worker would;
+//! not used in service.
+
+use croupier_core::event::Event;
+use croupier_core::ids::{CallId, WorkerId};
+use croupier_wire::link::Limits;
+
+use super::pump::hear;
+use super::slot::{Call, Slot};
+use crate::clock::Clock;
+use crate::worker::convert;
+use crate::worker::link::Link;
+use crate::worker::logs::PluginLog;
+use crate::worker::port::{Port, Received};
+
+/// Log lines per second that are shown.
+const LOG_LINES_PER_S: u32 = 10;
+
+/// One end of a link.
+#[derive(Debug)]
+pub struct Hearing {
+    slot: Slot,
+    port: Port,
+}
+
+impl Hearing {
+    /// Of a worker behind this link, which was told these limits.
+    #[must_use]
+    pub fn new(worker: WorkerId, link: Box<dyn Link>, limits: Limits) -> Hearing {
+        let log = PluginLog::new("heard", worker.0, LOG_LINES_PER_S, Clock::start());
+        Hearing { slot: Slot::new(worker, log), port: Port::new(link, limits) }
+    }
+
+    /// Sends it a message.
+    ///
+    /// # Errors
+    /// When it does not fit a frame.
+    pub fn say(
+        &self,
+        call: CallId,
+        message: &croupier_core::action::ToWorker,
+    ) -> Result<(), croupier_wire::codec::EncodeError> {
+        let is_turn = matches!(message, croupier_core::action::ToWorker::Turn(_));
+        self.slot.sent(if is_turn { Call::Turn } else { Call::Other });
+        let (wire, flags) = convert::to_wire(message);
+        self.port.put(&wire, flags, call.0)?;
+        self.port.flush();
+        Ok(())
+    }
+
+    /// What it says now, up to a bound.
+    pub fn hear(&self) -> (Received, Vec<Event>) {
+        let mut heard = Vec::new();
+        let received = hear(&self.slot, &self.port, |events| heard = events);
+        (received, heard)
+    }
+}
