@@ -7,6 +7,7 @@ use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use super::report::Fault;
+use crate::jail::maps::mappings;
 
 /// Records that are looked at.
 const RECORDS_MAX: usize = 65_536;
@@ -74,16 +75,10 @@ fn told(line: &str) -> Option<(String, u64)> {
     Some((module, u64::from_str_radix(offset, 16).ok()?))
 }
 
-/// The file that is mapped at an address, and the offset in it (proc_pid_maps(5)).
-pub fn place(maps: &str, address: u64) -> Option<(String, u64)> {
-    maps.lines().find_map(|line| {
-        let mut words = line.split_whitespace();
-        let (from, to) = words.next()?.split_once('-')?;
-        let number = |text: &str| u64::from_str_radix(text, 16).ok();
-        let (from, to, offset) = (number(from)?, number(to)?, number(words.nth(1)?)?);
-        let path = words.nth(2)?;
-        (from..to).contains(&address).then(|| (path.to_owned(), address - from + offset))
-    })
+/// The file that is mapped at an address, and the offset in it.
+fn place(maps: &str, address: u64) -> Option<(String, u64)> {
+    let mapping = mappings(maps).into_iter().find(|mapping| mapping.holds(address))?;
+    (!mapping.path.is_empty()).then(|| (mapping.file().to_owned(), mapping.file_offset(address)))
 }
 
 #[cfg(test)]
