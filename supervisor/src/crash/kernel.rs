@@ -14,8 +14,8 @@ const RECORDS_MAX: usize = 65_536;
 /// Longest record.
 const RECORD_BYTES_MAX: usize = 8192;
 
-/// The newest line about a fault of this process, with where in these maps it was; none when there is none, or it cannot be read.
-pub fn fault_of(pid: u32, maps: Option<&str>) -> Option<Fault> {
+/// The newest line about a fault of this thread, with where in these maps it was; none when there is none, or it cannot be read.
+pub fn fault_of(thread: u32, maps: Option<&str>) -> Option<Fault> {
     let nonblock = rustix::fs::OFlags::NONBLOCK.bits() as i32;
     let mut log = std::fs::OpenOptions::new().read(true).custom_flags(nonblock).open("/dev/kmsg").ok()?;
     let mut record = vec![0; RECORD_BYTES_MAX];
@@ -25,7 +25,7 @@ pub fn fault_of(pid: u32, maps: Option<&str>) -> Option<Fault> {
             Ok(0) => break,
             Ok(read) => {
                 let text = String::from_utf8_lossy(&record[..read]);
-                newest = parse(&text, pid).or(newest);
+                newest = parse(&text, thread).or(newest);
             }
             // A record was overwritten while we read: the next one is there.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
@@ -36,10 +36,10 @@ pub fn fault_of(pid: u32, maps: Option<&str>) -> Option<Fault> {
 }
 
 /// `6,1,2,-;faulty[12]: segfault at 0 ip 00007f… sp 00007f… error 6 in …` or `…;traps: faulty[12] trap invalid opcode ip:7f… sp:7f… error:0 …`
-fn parse(record: &str, pid: u32) -> Option<Fault> {
+fn parse(record: &str, thread: u32) -> Option<Fault> {
     let (_, message) = record.split_once(';')?;
     let line = message.lines().next()?;
-    line.contains(&format!("[{pid}]")).then_some(())?;
+    line.contains(&format!("[{thread}]")).then_some(())?;
     let words: Vec<&str> = line.split([' ', ':']).filter(|word| !word.is_empty()).collect();
     let after = |name: &str| {
         let at = words.iter().position(|word| *word == name)?;

@@ -91,7 +91,7 @@ fn report(frame: Frame, modules: &mut Modules<'_>, files: &Here<'_>) -> FrameRep
     let module = modules.mapping(instruction).map(|mapping| mapping.name().to_owned());
     let (mut offset, mut function) = (None, None);
     if let Some((image, address)) = modules.image(instruction, files) {
-        offset = Some(format!("{:#x}", address + behind));
+        offset = Some(format!("{:#x}", address.wrapping_add(behind)));
         function = image.function(address);
     }
     let (function, into) = function.unzip();
@@ -100,7 +100,7 @@ fn report(frame: Frame, modules: &mut Modules<'_>, files: &Here<'_>) -> FrameRep
         module,
         offset,
         function,
-        into: into.map(|into| format!("{:#x}", into + behind)),
+        into: into.map(|into| format!("{:#x}", into.wrapping_add(behind))),
         found: match frame.how {
             How::Instruction => "instruction",
             How::Table => "table",

@@ -168,7 +168,7 @@ fn caller(
         let back = stack.word(pointer).filter(|back| modules.mapping(*back).is_some());
         return match back {
             Some(back) if frame.how == How::Instruction => {
-                Some((with(cursor, back, pointer + WORD), How::Table))
+                Some((with(cursor, back, pointer.wrapping_add(WORD)), How::Table))
             }
             _ => scan(cursor, pointer, stack, modules),
         };
@@ -182,13 +182,13 @@ fn caller(
     if let Some(back) = stack.word(pointer).filter(|back| modules.mapping(*back).is_some())
         && frame.how == How::Instruction
     {
-        return Some((with(cursor, back, pointer + WORD), How::Scan));
+        return Some((with(cursor, back, pointer.wrapping_add(WORD)), How::Scan));
     }
     if let Some(base) = cursor.registers[RBP].filter(|base| *base >= pointer && base % WORD == 0)
-        && let (Some(outer), Some(back)) = (stack.word(base), stack.word(base + WORD))
+        && let (Some(outer), Some(back)) = (stack.word(base), stack.word(base.wrapping_add(WORD)))
         && modules.mapping(back).is_some()
     {
-        let mut caller = with(cursor, back, base + 2 * WORD);
+        let mut caller = with(cursor, back, base.wrapping_add(2 * WORD));
         caller.registers[RBP] = Some(outer);
         return Some((caller, How::FramePointer));
     }
@@ -207,7 +207,7 @@ fn scan(cursor: &Cursor, pointer: u64, stack: &Stack<'_>, modules: &Modules<'_>)
     let places = (0..SCAN_WORDS_MAX as u64).map_while(|word| first.checked_add(word * WORD));
     let mut words = places.map_while(|place| Some((place, stack.word(place)?)));
     let (place, back) = words.find(|(_, word)| modules.mapping(*word).is_some())?;
-    let mut caller = with(cursor, back, place + WORD);
+    let mut caller = with(cursor, back, place.wrapping_add(WORD));
     KEPT.iter().for_each(|register| caller.registers[*register] = None);
     Some((caller, How::Scan))
 }
@@ -292,6 +292,7 @@ mod tests {
             code: 1,
             address: Some(0),
             registers,
+            thread_id: 1,
             thread: None,
             stack_from: 0x8000,
             stack,

@@ -217,6 +217,8 @@ fn report(id: &str, death: &Death, maps: Result<&str, String>, no_replay: Option
     };
     let unanswered: Vec<Call> = calls.iter().enumerate().map(call).collect();
     let faulted = matches!(death.cause, Cause::Fault { .. });
+    // The main thread's id is the process's.
+    let faulted_thread = death.wreck.as_ref().map_or(death.pid, |wreck| wreck.thread_id);
     let (crash, no_backtrace) =
         said::crash(death).map_or_else(|why| (None, Some(why)), |crash| (Some(crash), None));
     Report {
@@ -229,7 +231,7 @@ fn report(id: &str, death: &Death, maps: Result<&str, String>, no_replay: Option
         worker: death.worker,
         pid: death.pid,
         cause: (&death.cause).into(),
-        fault: if faulted { kernel::fault_of(death.pid, maps.as_ref().ok().copied()) } else { None },
+        fault: if faulted { kernel::fault_of(faulted_thread, maps.as_ref().ok().copied()) } else { None },
         last_call: unanswered.first().cloned(),
         unanswered,
         limits: (&plugin.manifest.limits).into(),

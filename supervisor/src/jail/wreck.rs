@@ -48,6 +48,8 @@ pub struct Wreck {
     pub address: Option<u64>,
     /// [`REGISTERS`].
     pub registers: [u64; 17],
+    /// The thread's id, by the kernel's word.
+    pub thread_id: u32,
     /// The thread's name; none for the main thread.
     pub thread: Option<String>,
     /// The address of the first byte of `stack`.
@@ -98,6 +100,7 @@ pub fn look(pid: u32, call: &Call) -> Look {
         code,
         address: (code > 0).then(|| u64::from_le_bytes(said[ADDRESS_AT..].try_into().expect("eight"))),
         registers,
+        thread_id: call.thread,
         thread: (call.thread != pid).then(|| name(pid, call.thread)),
         stack_from,
         stack,

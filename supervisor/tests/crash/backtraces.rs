@@ -210,9 +210,9 @@ fn threads_that_end_leave_nothing_behind() {
     let dir = tempfile::tempdir().expect("a directory");
     let real = with_plugin("", &crasher(dir.path(), USUAL));
     let table = real.json(&["call", "--open", "crasher"])["session"].to_string();
-    // 3000 handler's stacks would be three times the memory limit.
-    for _ in 0..2 {
-        assert_eq!(real.ok(&["call", &table, "--player", "0", r#""many_threads""#]).trim(), "42");
+    // So many handler's stacks would be twice and three times the memory limit.
+    for deed in [r#""many_threads""#, r#""leaving_threads""#] {
+        assert_eq!(real.ok(&["call", &table, "--player", "0", deed]).trim(), "42", "{deed}");
     }
     assert!(reports(&real).is_empty());
 }

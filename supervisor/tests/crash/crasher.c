@@ -98,6 +98,21 @@ static long many_threads(void)
     }
     return 42;
 }
+/* However they end. */
+static void *thread_leaves(void *in) { (void)in; pthread_exit((void *)43L); }
+static void *thread_waits(void *in) { for (;;) sleep(100); return in; }
+static long leaving_threads(void)
+{
+    for (int i = 0; i < 2000; i++) {
+        pthread_t thread;
+        void *out;
+        if (pthread_create(&thread, NULL, i % 2 ? thread_leaves : thread_waits, NULL) != 0) return -i;
+        if (i % 2 == 0) pthread_cancel(thread);
+        pthread_join(thread, &out);
+        if (out != (i % 2 ? (void *)43L : PTHREAD_CANCELED)) return -1;
+    }
+    return 42;
+}
 /* All of them at once. */
 static pthread_barrier_t together;
 static void *thread_at_once(void *name)
@@ -153,7 +168,7 @@ static long send_segv(void) { return raise(SIGSEGV); }
 #define A(name) { #name, name }
 static const struct { const char *name; long (*deed)(void); } DEEDS[] = {
     { "null", middle_null }, { "divide", middle_divide }, { "abort", middle_abort }, { "trap", middle_trap }, { "undefined", middle_undefined },
-    { "jump", middle_jump }, { "overflow", middle_overflow }, A(other_null), A(other_overflow), A(other_c11), A(many_threads), A(at_once),
+    { "jump", middle_jump }, { "overflow", middle_overflow }, A(other_null), A(other_overflow), A(other_c11), A(many_threads), A(leaving_threads), A(at_once),
     A(forge_and_live), A(forge_and_abort), A(forge_often), A(forge_nonsense), A(send_segv),
 };
 

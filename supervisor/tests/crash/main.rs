@@ -5,6 +5,7 @@
 mod backtraces;
 mod debugger;
 mod forged;
+mod mutants;
 #[path = "../trust/real.rs"]
 #[allow(dead_code, reason = "shared with tests of other things")]
 mod real;
