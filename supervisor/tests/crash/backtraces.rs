@@ -1,4 +1,5 @@
 //! Who crashed, where, and who called it.
+#![allow(clippy::print_stdout, reason = "tests say why they skip")]
 
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
@@ -79,6 +80,8 @@ fn overflows_are_named_by_anybodys_supervisor() {
     for (deed, which, began) in [
         ("overflow", "stack overflow (main)", "action"),
         ("other_overflow", "stack overflow (thread dealer)", "thread_overflow"),
+        // Named after the program, as nobody named it.
+        ("other_c11", "stack overflow (thread croupier-worker)", "c11_overflow"),
     ] {
         let report = crash(&real, deed);
         assert_eq!(report["untrusted"]["crash"]["stack_overflow"], which, "{report:#}");
@@ -89,8 +92,8 @@ fn overflows_are_named_by_anybodys_supervisor() {
         let shown = text(&with_state(&real, &["crash", report["id"].as_str().expect("text")]).stdout);
         assert!(shown.contains(which) && shown.contains("more at the same place"), "{shown}");
     }
-    // Made without asking anybody, so there is no stack for its handler: told from how it ended.
-    let report = crash(&real, "other_c11");
+    // There is no stack for its handler: told from how it ended.
+    let report = crash(&real, "other_bare");
     assert!(report["untrusted"]["crash"].is_null(), "{report:#}");
     assert!(
         report["no_backtrace"].as_str().is_some_and(|why| why.contains("overflowed its own")),
@@ -103,10 +106,12 @@ fn an_ordinary_users_supervisor_names_them_too() {
     if std::env::var_os(ORDINARY).is_some() {
         return;
     }
-    assert!(
-        nix::unistd::geteuid().is_root(),
-        "skipped: an ordinary user cannot become another one: run the tests as root"
-    );
+    if !nix::unistd::geteuid().is_root() {
+        println!(
+            "skipped: crash reports of an ordinary user's supervisor: this user is one, so the other tests are about it"
+        );
+        return;
+    }
     let home = tempfile::tempdir().expect("a directory");
     let deps = home.path().join("deps");
     std::fs::create_dir(&deps).expect("a directory");

@@ -78,7 +78,15 @@ static long in_thread(void *(*begin)(void *))
 }
 static long other_null(void) { return in_thread(thread_null); }
 static long other_overflow(void) { return in_thread(thread_overflow); }
-/* The C library makes this one without asking anybody. */
+/* A thread that has nothing for a fault handler to stand on, as one that is made by a bare clone. */
+static void *thread_bare(void *name)
+{
+    stack_t none = { .ss_flags = SS_DISABLE };
+    prctl(PR_SET_NAME, name);
+    sigaltstack(&none, NULL);
+    return (void *)middle_overflow();
+}
+static long other_bare(void) { return in_thread(thread_bare); }
 static long other_c11(void)
 {
     thrd_t thread;
@@ -168,7 +176,7 @@ static long send_segv(void) { return raise(SIGSEGV); }
 #define A(name) { #name, name }
 static const struct { const char *name; long (*deed)(void); } DEEDS[] = {
     { "null", middle_null }, { "divide", middle_divide }, { "abort", middle_abort }, { "trap", middle_trap }, { "undefined", middle_undefined },
-    { "jump", middle_jump }, { "overflow", middle_overflow }, A(other_null), A(other_overflow), A(other_c11), A(many_threads), A(leaving_threads), A(at_once),
+    { "jump", middle_jump }, { "overflow", middle_overflow }, A(other_null), A(other_overflow), A(other_bare), A(other_c11), A(many_threads), A(leaving_threads), A(at_once),
     A(forge_and_live), A(forge_and_abort), A(forge_often), A(forge_nonsense), A(send_segv),
 };
 

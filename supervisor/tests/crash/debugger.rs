@@ -1,4 +1,5 @@
 //! `croupier crash ID --gdb`.
+#![allow(clippy::print_stdout, reason = "tests say why they skip")]
 
 use std::process::{Command, Stdio};
 
@@ -7,6 +8,10 @@ use crate::table::{USUAL, crash, crasher, with_plugin, with_state};
 
 #[test]
 fn gdb_stops_at_the_same_function() {
+    if Command::new("gdb").arg("--version").output().is_err() {
+        println!("skipped: croupier crash --gdb: there is no gdb on the PATH");
+        return;
+    }
     let dir = tempfile::tempdir().expect("a directory");
     let mut real = with_plugin("", &crasher(dir.path(), USUAL));
     let report = crash(&real, "null");
