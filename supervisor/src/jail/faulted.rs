@@ -13,6 +13,9 @@
 /// `PR_SET_DUMPABLE` (prctl(2)).
 const PR_SET_DUMPABLE: u64 = 4;
 
+/// ILL, TRAP, ABRT, BUS, FPE, SEGV (signal(7), x86_64): what is raised by the process's own doing.
+const FAULTS: [u64; 6] = [4, 5, 6, 7, 8, 11];
+
 /// How far it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Faulted {
@@ -68,9 +71,9 @@ impl Faulted {
         true
     }
 
-    /// Whether it may set a signal's action now. If so, that was its last step.
-    pub(super) fn may_set_action(&mut self) -> bool {
-        let may = *self == Faulted::Told;
+    /// Whether it may set this signal's action now. If so, that was its last step.
+    pub(super) fn may_set_action(&mut self, signal: u64) -> bool {
+        let may = *self == Faulted::Told && FAULTS.contains(&signal);
         if may {
             *self = Faulted::Over;
         }
@@ -89,11 +92,12 @@ mod tests {
     #[test]
     fn a_worker_is_looked_at_once() {
         let mut faulted = Faulted::default();
-        assert!(!faulted.may_prctl(PR_SET_DUMPABLE, 1) && !faulted.may_set_action(), "nobody faulted");
+        assert!(!faulted.may_prctl(PR_SET_DUMPABLE, 1) && !faulted.may_set_action(11), "nobody faulted");
         assert_eq!(faulted.tell(|| Reply::Done), Some(Reply::Done));
         assert_eq!(faulted.tell(never), None);
         assert!(!faulted.may_prctl(PR_SET_DUMPABLE, 1));
-        assert!(faulted.may_set_action() && !faulted.may_set_action(), "once");
+        assert!(!faulted.may_set_action(31), "no fault");
+        assert!(faulted.may_set_action(11) && !faulted.may_set_action(11), "once");
         assert_eq!(faulted.tell(never), None);
     }
 

@@ -181,10 +181,10 @@ impl Post {
             let errno = if reply == Reply::Again { CRASH_AGAIN } else { EPERM };
             return Some(self.listener.refuse(call, errno));
         }
-        let [option, value, ..] = call.args;
+        let [first, second, ..] = call.args;
         let may = match call.number {
-            number::PRCTL => self.faulted.may_prctl(option, value),
-            number::RT_SIGACTION => self.faulted.may_set_action(),
+            number::PRCTL => self.faulted.may_prctl(first, second),
+            number::RT_SIGACTION => self.faulted.may_set_action(first),
             _ => false,
         };
         may.then(|| self.listener.resume(call))
