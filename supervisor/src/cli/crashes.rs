@@ -4,21 +4,21 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use croupier::crash::case::CaseFile;
+use croupier::crash::debug::{DebugError, Debugged, Looker, debug};
 use croupier::crash::folder::{self, directory_in};
-use croupier::crash::replay::{Replayed, replay};
-use croupier::crash::report::{Call, Report};
-use croupier::crash::symbol::symbol_at;
+use croupier::crash::replay::{ReplayError, Replayed, replay};
+use croupier::crash::report::Report;
 use croupier::registry::objects;
 use croupier_manifest::Digest;
 use serde_json::json;
 
 use super::Common;
 use super::audit::StateDir;
+use super::crash_text::{call, lines};
 use super::fail::{Failure, Stop};
 use super::out::{Align, Form, Out, Table};
 
-/// How the plugin's mapping is called (memfd_create(2)).
-const PLUGIN_MODULE: &str = "/memfd:plugin";
 /// The exit code when a replay did not crash.
 const SURVIVED: u8 = 3;
 
@@ -38,13 +38,19 @@ pub(crate) struct Crash {
     /// The report's id, as `croupier crashes` lists it; `last` for the newest
     id: String,
     /// Run into it again: restore the session in a fresh worker of its own, and play its turns. Exit code 0: it crashed again, 3: it did not
-    #[arg(long)]
+    #[arg(long, group = "again")]
     replay: bool,
+    /// The same under gdb, in a worker WITHOUT a jail: the plugin can do whatever you can
+    #[arg(long, group = "again")]
+    gdb: bool,
+    /// Without a prompt: gdb prints a backtrace and registers, and ends. Exit codes as with --replay
+    #[arg(long, requires = "gdb")]
+    batch: bool,
     /// The plugin to replay with; by default the copy that the supervisor kept
-    #[arg(long, value_name = "FILE", requires = "replay")]
+    #[arg(long, value_name = "FILE", requires = "again")]
     plugin: Option<PathBuf>,
     /// The `croupier-worker` binary; beside this one when not said
-    #[arg(long, value_name = "PATH", requires = "replay")]
+    #[arg(long, value_name = "PATH", requires = "again")]
     worker: Option<PathBuf>,
     #[command(flatten)]
     place: StateDir,
@@ -81,21 +87,22 @@ impl Crash {
         let newest = || folder::ids(&dir).ok()?.pop();
         let id = if self.id == "last" { newest().unwrap_or_default() } else { self.id.clone() };
         let report = folder::report(&dir, &id).map_err(|error| unknown(&id, &error))?;
-        if self.replay {
-            return self.replay(&state_dir, &dir, &report, out);
+        if self.replay || self.gdb {
+            let again = self.again(&state_dir, &dir, &report)?;
+            return if self.gdb { self.debug(&again, out) } else { self.replay(&again, out) };
         }
         match out.form() {
             Form::Json => out.json(&report)?,
             Form::Human => {
                 let folder = folder::folder_of(&dir, &id).map_err(|error| unknown(&id, &error))?;
-                let symbol = symbol(&report, &state_dir);
-                lines(&report, &folder, symbol.as_deref()).iter().try_for_each(|line| out.line(line))?;
+                lines(&report, &folder).iter().try_for_each(|line| out.line(line))?;
             }
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    fn replay(&self, state_dir: &Path, dir: &Path, report: &Report, out: &mut Out) -> Result<ExitCode, Stop> {
+    /// What it takes to run into it again.
+    fn again(&self, state_dir: &Path, dir: &Path, report: &Report) -> Result<Again, Stop> {
         if let Some(why) = &report.no_replay {
             let text = format!("this crash cannot be run into again: {why}");
             return Err(Failure::new("no-replay", text, "").into());
@@ -103,9 +110,27 @@ impl Crash {
         let case = folder::case(dir, &report.id).map_err(|error| unknown(&report.id, &error))?;
         let kept = || objects::path_in(state_dir, digest(&case.digest));
         let plugin = self.plugin.clone().unwrap_or_else(kept);
-        let replayed = replay(&case, &plugin, self.worker.clone()).map_err(|error| {
-            Failure::new("not-replayed", error.to_string(), "name the binary with --plugin")
-        })?;
+        Ok(Again { case, plugin })
+    }
+
+    fn debug(&self, again: &Again, out: &mut Out) -> Result<ExitCode, Stop> {
+        let looker = if self.batch { Looker::Nobody } else { Looker::Person };
+        out.line("the plugin runs without its jail, as you, under gdb")?;
+        out.flush()?;
+        match debug(&again.case, &again.plugin, self.worker.clone(), looker) {
+            Ok(Debugged::Stopped) => Ok(ExitCode::SUCCESS),
+            Ok(Debugged::Survived { turns }) => {
+                out.line(&format!("it did not crash: {turns} turns were played"))?;
+                Ok(ExitCode::from(SURVIVED))
+            }
+            Err(DebugError::Replay(error)) => Err(not_replayed(&error).into()),
+            Err(error) => Err(Failure::new("no-debugger", error.to_string(), "").into()),
+        }
+    }
+
+    fn replay(&self, again: &Again, out: &mut Out) -> Result<ExitCode, Stop> {
+        let replayed =
+            replay(&again.case, &again.plugin, self.worker.clone()).map_err(|error| not_replayed(&error))?;
         let (crashed, text) = match &replayed {
             Replayed::Crashed { cause, seq, .. } => {
                 let at =
@@ -132,62 +157,19 @@ impl Crash {
     }
 }
 
+/// A case, and the plugin's file.
+struct Again {
+    case: CaseFile,
+    plugin: PathBuf,
+}
+
+fn not_replayed(error: &ReplayError) -> Failure {
+    Failure::new("not-replayed", error.to_string(), "name the binary with --plugin")
+}
+
 /// All zeros for what is no digest: no such binary is kept.
 fn digest(text: &str) -> Digest {
     Digest(hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok()).unwrap_or_default())
-}
-
-fn call(call: &Call) -> String {
-    match (call.session, call.seq) {
-        (0, _) => call.what.clone(),
-        (session, 0) => format!("{} of session {session}", call.what),
-        (session, seq) => format!("{} {seq} of session {session}", call.what),
-    }
-}
-
-/// The function that faulted, when that was in the plugin, and its kept copy has symbols.
-fn symbol(report: &Report, state_dir: &Path) -> Option<String> {
-    let fault = report.fault.as_ref()?;
-    fault.module.as_ref().filter(|module| module.starts_with(PLUGIN_MODULE))?;
-    let offset = u64::from_str_radix(fault.offset.as_ref()?.strip_prefix("0x")?, 16).ok()?;
-    let elf = std::fs::read(objects::path_in(state_dir, digest(&report.digest))).ok()?;
-    let (name, into) = symbol_at(&elf, offset)?;
-    Some(format!("{name}+{into:#x}"))
-}
-
-fn lines(report: &Report, folder: &Path, symbol: Option<&str>) -> Vec<String> {
-    let mut lines = vec![
-        format!("crash     {}", report.id),
-        format!("plugin    {} {}, binary {}", report.plugin, report.version, report.digest),
-        format!("worker    {}, process {}, at {}", report.worker, report.pid, report.at),
-        format!(
-            "cause     {}{}",
-            report.cause.text,
-            if report.cause.counts { "" } else { " (not the turn's doing)" }
-        ),
-        format!("at        {}", report.last_call.as_ref().map_or_else(|| "no call".to_owned(), call)),
-        format!("behind    {} more calls unanswered", report.unanswered.len().saturating_sub(1)),
-    ];
-    lines.push(match &report.fault {
-        None => "fault     the kernel's log says nothing, or may not be read".to_owned(),
-        Some(fault) => {
-            let place = fault.module.as_ref().zip(fault.offset.as_ref());
-            let place = place.map_or_else(String::new, |(module, offset)| format!(" = {module}+{offset}"));
-            let address = fault.address.as_deref().unwrap_or("unknown");
-            format!("fault     address {address}, ip {}{place}, sp {}", fault.ip, fault.sp)
-        }
-    });
-    lines.extend(symbol.map(|symbol| format!("in        {symbol}")));
-    lines.push(format!("isolation {}", report.isolation));
-    if let Some(words) = &report.untrusted.last_words {
-        lines.push(format!("it said   {words}   (its own words: no evidence)"));
-    }
-    lines.push(match &report.no_replay {
-        None => format!("replay    croupier crash {} --replay", report.id),
-        Some(why) => format!("replay    none: {why}"),
-    });
-    lines.push(format!("folder    {}", folder.display()));
-    lines
 }
 
 fn unknown(id: &str, error: &std::io::Error) -> Failure {

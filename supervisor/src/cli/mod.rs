@@ -6,6 +6,7 @@
 mod audit;
 mod call;
 mod check;
+mod crash_text;
 mod crashes;
 mod doctor;
 mod events;

@@ -7,14 +7,15 @@ use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use super::report::Fault;
+use crate::jail::maps::mappings;
 
 /// Records that are looked at.
 const RECORDS_MAX: usize = 65_536;
 /// Longest record.
 const RECORD_BYTES_MAX: usize = 8192;
 
-/// The newest line about a fault of this process, with where in these maps it was; none when there is none, or it cannot be read.
-pub fn fault_of(pid: u32, maps: Option<&str>) -> Option<Fault> {
+/// The newest line about a fault of this thread, with where in these maps it was; none when there is none, or it cannot be read.
+pub fn fault_of(thread: u32, maps: Option<&str>) -> Option<Fault> {
     let nonblock = rustix::fs::OFlags::NONBLOCK.bits() as i32;
     let mut log = std::fs::OpenOptions::new().read(true).custom_flags(nonblock).open("/dev/kmsg").ok()?;
     let mut record = vec![0; RECORD_BYTES_MAX];
@@ -24,7 +25,7 @@ pub fn fault_of(pid: u32, maps: Option<&str>) -> Option<Fault> {
             Ok(0) => break,
             Ok(read) => {
                 let text = String::from_utf8_lossy(&record[..read]);
-                newest = parse(&text, pid).or(newest);
+                newest = parse(&text, thread).or(newest);
             }
             // A record was overwritten while we read: the next one is there.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
@@ -35,10 +36,10 @@ pub fn fault_of(pid: u32, maps: Option<&str>) -> Option<Fault> {
 }
 
 /// `6,1,2,-;faulty[12]: segfault at 0 ip 00007f… sp 00007f… error 6 in …` or `…;traps: faulty[12] trap invalid opcode ip:7f… sp:7f… error:0 …`
-fn parse(record: &str, pid: u32) -> Option<Fault> {
+fn parse(record: &str, thread: u32) -> Option<Fault> {
     let (_, message) = record.split_once(';')?;
     let line = message.lines().next()?;
-    line.contains(&format!("[{pid}]")).then_some(())?;
+    line.contains(&format!("[{thread}]")).then_some(())?;
     let words: Vec<&str> = line.split([' ', ':']).filter(|word| !word.is_empty()).collect();
     let after = |name: &str| {
         let at = words.iter().position(|word| *word == name)?;
@@ -74,16 +75,10 @@ fn told(line: &str) -> Option<(String, u64)> {
     Some((module, u64::from_str_radix(offset, 16).ok()?))
 }
 
-/// The file that is mapped at an address, and the offset in it (proc_pid_maps(5)).
-pub fn place(maps: &str, address: u64) -> Option<(String, u64)> {
-    maps.lines().find_map(|line| {
-        let mut words = line.split_whitespace();
-        let (from, to) = words.next()?.split_once('-')?;
-        let number = |text: &str| u64::from_str_radix(text, 16).ok();
-        let (from, to, offset) = (number(from)?, number(to)?, number(words.nth(1)?)?);
-        let path = words.nth(2)?;
-        (from..to).contains(&address).then(|| (path.to_owned(), address - from + offset))
-    })
+/// The file that is mapped at an address, and the offset in it.
+fn place(maps: &str, address: u64) -> Option<(String, u64)> {
+    let mapping = mappings(maps).into_iter().find(|mapping| mapping.holds(address))?;
+    (!mapping.path.is_empty()).then(|| (mapping.file().to_owned(), mapping.file_offset(address)))
 }
 
 #[cfg(test)]

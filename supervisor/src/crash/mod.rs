@@ -5,8 +5,8 @@
 //!                                                                                                   └─▶ croupier crash ID --replay
 //! ```
 //!
-//! Everything in a report is from outside the dead process: the kernel's word, the manifest, the journal. What the worker said itself stands under
-//! `untrusted`.
+//! Everything in a report is from outside the dead process: the kernel's word, the manifest, the journal. What the worker said itself, and what was read from its memory (registers,
+//! backtrace), stands under `untrusted`.
 //!
 //! **`replay.json` is as secret as the table**: it holds the session's state (hidden cards) and its turns' seeds, never the server seed. Folders are 0700,
 //! files 0600; docs/FAIRNESS.md says what follows.
@@ -14,17 +14,20 @@
 //! * [`report`]: what a report says.
 //! * [`case`]: what it takes to run into the crash again, as a file.
 //! * [`kernel`]: what the kernel's log says of a fault.
-//! * [`symbol`]: which function that was.
+//! * [`said`]: what a faulted thread shows: registers and a backtrace. [`mod@unwind`] finds the frames, [`image`] reads the files.
 //! * [`folder`]: the folders, and how many are kept.
 //! * [`writer`]: the thread.
-//! * [`replay`]: running into it again.
+//! * [`replay`]: running into it again. [`mod@debug`]: with a debugger attached.
 
 pub mod case;
+pub mod debug;
 pub mod folder;
+pub mod image;
 pub mod kernel;
 pub mod replay;
 pub mod report;
-pub mod symbol;
+pub mod said;
+pub mod unwind;
 pub mod writer;
 
 pub use report::Report;

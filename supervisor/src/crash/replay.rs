@@ -60,6 +60,15 @@ pub enum ReplayError {
 /// # Errors
 /// [`ReplayError`]: it could not be tried.
 pub fn replay(case: &CaseFile, plugin: &Path, worker: Option<PathBuf>) -> Result<Replayed, ReplayError> {
+    let solo = open(case, plugin, worker)?;
+    match solo.worker(0) {
+        Ok(mut worker) => play(&mut worker, case),
+        Err(error) => ended(error, None, None),
+    }
+}
+
+/// The case's plugin, with the options that it had.
+pub(super) fn open(case: &CaseFile, plugin: &Path, worker: Option<PathBuf>) -> Result<Solo, ReplayError> {
     let options = PluginOptions {
         settings: Some(case.settings.clone()),
         grant: Some(case.permissions.clone()),
@@ -70,17 +79,18 @@ pub fn replay(case: &CaseFile, plugin: &Path, worker: Option<PathBuf>) -> Result
     if found != case.digest {
         return Err(ReplayError::OtherBinary { wanted: case.digest.clone(), path: plugin.to_owned(), found });
     }
-    let mut worker = match solo.worker(0) {
-        Ok(worker) => worker,
-        Err(error) => return ended(error, None, None),
-    };
+    Ok(solo)
+}
+
+/// Plays a case in a worker that has loaded the plugin.
+pub(super) fn play(worker: &mut SoloWorker, case: &CaseFile) -> Result<Replayed, ReplayError> {
     match &case.session {
         None => Ok(Replayed::Survived { turns: 0, diverged: None }),
-        Some(session) => play(&mut worker, session),
+        Some(session) => play_session(worker, session),
     }
 }
 
-fn play(worker: &mut SoloWorker, session: &SessionFile) -> Result<Replayed, ReplayError> {
+fn play_session(worker: &mut SoloWorker, session: &SessionFile) -> Result<Replayed, ReplayError> {
     if let Some(snapshot) = &session.snapshot {
         let snapshot = bytes("the snapshot", snapshot)?;
         if let Err(error) = worker.restore(session.id, &snapshot) {

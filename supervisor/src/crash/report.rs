@@ -5,7 +5,7 @@ use croupier_manifest::manifest::Limits;
 use serde::{Deserialize, Serialize};
 
 /// The version of the document.
-pub const REPORT_VERSION: u32 = 1;
+pub const REPORT_VERSION: u32 = 2;
 
 /// A report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +42,10 @@ pub struct Report {
     pub no_maps: Option<String>,
     /// Why there is no `replay.json`; none when there is one.
     pub no_replay: Option<String>,
-    /// What the worker said itself. Nothing in it is evidence.
+    /// Why there is no `untrusted.crash`; none when there is one.
+    #[serde(default)]
+    pub no_backtrace: Option<String>,
+    /// What the worker said itself, and what was in its memory. Nothing in it is evidence.
     pub untrusted: Untrusted,
 }
 
@@ -138,4 +141,45 @@ impl From<&Limits> for LimitsReport {
 pub struct Untrusted {
     /// Its last words, when it gave up by itself.
     pub last_words: Option<String>,
+    /// The thread that faulted, as read from the worker's memory while it waited for its end. A hostile plugin can show whatever it likes.
+    #[serde(default)]
+    pub crash: Option<Crash>,
+}
+
+/// A thread that faulted. Numbers are hexadecimal text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Crash {
+    /// The signal's name: `SIGSEGV`.
+    pub signal: String,
+    /// `si_code` (sigaction(2)).
+    pub code: i32,
+    /// The address that the fault is about: what was touched, or for ILL, FPE and TRAP the instruction. None for a signal that was sent, as by abort(3).
+    pub address: Option<String>,
+    /// `main`, or the name that the thread gave itself.
+    pub thread: String,
+    /// Set when it ran out of its stack: which one.
+    pub stack_overflow: Option<String>,
+    /// The general registers.
+    pub registers: Vec<(String, String)>,
+    /// Frames that are not told: in the middle of `frames`, behind the first 48.
+    pub frames_left_out: u64,
+    /// Where it was, innermost first.
+    pub frames: Vec<FrameReport>,
+}
+
+/// A frame.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameReport {
+    /// The address: of the instruction that faulted, or behind a call.
+    pub address: String,
+    /// The file: `memfd:plugin`, `libc.so.6`, `croupier-worker`. None where no code is.
+    pub module: Option<String>,
+    /// The address as the file has it: what `addr2line -e FILE` and `objdump` take. None when the file could not be read.
+    pub offset: Option<String>,
+    /// The function, demangled, when the file has symbols.
+    pub function: Option<String>,
+    /// How far into it.
+    pub into: Option<String>,
+    /// `instruction`, `table` (unwound by the file's tables), `frame-pointer`, or `scan` (an address that lay on the stack: perhaps an old one).
+    pub found: String,
 }

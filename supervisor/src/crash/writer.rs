@@ -10,9 +10,11 @@ use serde::Deserialize;
 
 use super::case::CaseFile;
 use super::report::{Call, REPORT_VERSION, Report, Untrusted};
-use super::{folder, kernel};
+use super::{folder, kernel, said};
 use crate::audit::{Audit, Happened};
 use crate::dates::rfc3339;
+use crate::jail::maps;
+use crate::jail::wreck::Wreck;
 use crate::registry::Plugin;
 
 /// Deaths that wait for the thread.
@@ -67,6 +69,8 @@ pub struct Death {
     pub scene: Option<Scene>,
     /// Its mappings and what confined it, when it had loaded its plugin.
     pub sample: Option<Sample>,
+    /// The thread that faulted, when it could be looked at.
+    pub wreck: Option<Wreck>,
     /// What it said itself.
     pub last_words: Option<String>,
 }
@@ -80,17 +84,10 @@ pub struct Sample {
     pub isolation: String,
 }
 
-/// Longest `/proc/PID/maps` that is kept, in bytes.
-const MAPS_BYTES_MAX: u64 = 1 << 20;
-
 impl Sample {
     /// Looks at a process that lives, and of which this is known.
     pub fn of(pid: u32, isolation: String) -> Sample {
-        use std::io::Read as _;
-        let mut text = String::new();
-        let maps = std::fs::File::open(format!("/proc/{pid}/maps"))
-            .and_then(|file| file.take(MAPS_BYTES_MAX).read_to_string(&mut text));
-        let maps = maps.map(|_| text).map_err(|error| format!("/proc/{pid}/maps cannot be read: {error}"));
+        let maps = maps::read(pid).map_err(|error| format!("/proc/{pid}/maps cannot be read: {error}"));
         Sample { maps, isolation }
     }
 }
@@ -167,9 +164,10 @@ fn id_of(death: &Death) -> String {
 }
 
 fn write(dir: &std::path::Path, id: &str, death: &Death, keep: KeepReplay) -> std::io::Result<()> {
-    let maps = match &death.sample {
-        Some(sample) => sample.maps.as_deref().map_err(Clone::clone),
-        None => Err("it died before it was looked at".to_owned()),
+    let maps = match (&death.wreck, &death.sample) {
+        (Some(wreck), _) => Ok(wreck.maps.as_str()),
+        (None, Some(sample)) => sample.maps.as_deref().map_err(Clone::clone),
+        (None, None) => Err("it died before it was looked at".to_owned()),
     };
     let replay = replay(death, keep);
     let report = report(id, death, maps.clone(), replay.as_ref().err().cloned());
@@ -219,6 +217,10 @@ fn report(id: &str, death: &Death, maps: Result<&str, String>, no_replay: Option
     };
     let unanswered: Vec<Call> = calls.iter().enumerate().map(call).collect();
     let faulted = matches!(death.cause, Cause::Fault { .. });
+    // The main thread's id is the process's.
+    let faulted_thread = death.wreck.as_ref().map_or(death.pid, |wreck| wreck.thread_id);
+    let (crash, no_backtrace) =
+        said::crash(death).map_or_else(|why| (None, Some(why)), |crash| (Some(crash), None));
     Report {
         report: REPORT_VERSION,
         id: id.to_owned(),
@@ -229,13 +231,14 @@ fn report(id: &str, death: &Death, maps: Result<&str, String>, no_replay: Option
         worker: death.worker,
         pid: death.pid,
         cause: (&death.cause).into(),
-        fault: if faulted { kernel::fault_of(death.pid, maps.as_ref().ok().copied()) } else { None },
+        fault: if faulted { kernel::fault_of(faulted_thread, maps.as_ref().ok().copied()) } else { None },
         last_call: unanswered.first().cloned(),
         unanswered,
         limits: (&plugin.manifest.limits).into(),
         isolation: death.sample.as_ref().map(|sample| sample.isolation.clone()).unwrap_or_default(),
         no_maps: maps.err(),
         no_replay,
-        untrusted: Untrusted { last_words: death.last_words.clone() },
+        no_backtrace,
+        untrusted: Untrusted { crash, last_words: death.last_words.clone() },
     }
 }

@@ -27,6 +27,7 @@ use super::slot::Slot;
 use crate::crash::writer::Death;
 use crate::events::PushTo;
 use crate::jail::Isolation;
+use crate::jail::Warden;
 use crate::registry::Plugin;
 use crate::worker::cause::LastWords;
 
@@ -424,6 +425,7 @@ impl GameDriver {
             cause: cause.clone(),
             scene: inner.game.scene(worker),
             sample: slot.sample(),
+            wreck: slot.warden.get().and_then(Warden::wreck).cloned(),
             last_words: slot.words().map(|words| match words {
                 LastWords::BeforeWelcome(text) | LastWords::AfterWelcome(text) => text,
             }),

@@ -10,8 +10,10 @@ use croupier_notify::Call;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 
-/// Longest list of mappings that is read, in bytes.
-const MAPS_BYTES_MAX: u64 = 1 << 20;
+use super::maps::{self, Mapping, mappings};
+
+/// Longest line of `/proc/PID/syscall`, in bytes.
+const LINE_BYTES_MAX: u64 = 1 << 10;
 /// How much of the stack is searched, in bytes. A page is always there.
 const STACK_BYTES: usize = 4096;
 /// Most addresses of the plugin that are told.
@@ -23,10 +25,9 @@ const STACK_POINTER_FROM_END: usize = 1;
 
 /// `MODULE+0xOFFSET` of the call, then of the plugin's frames that are found. Empty when none of it can be seen.
 pub fn locate(pid: u32, call: &Call) -> Vec<String> {
-    let Some(maps) = read(&format!("/proc/{pid}/maps")) else { return Vec::new() };
+    let Ok(maps) = maps::read(pid) else { return Vec::new() };
     let code = code(&maps);
-    let module = |address| code.iter().find_map(|code| code.tell(address));
-    let mut found: Vec<String> = module(call.ip).into_iter().collect();
+    let mut found: Vec<String> = tell(&code, call.ip).into_iter().collect();
     if found.first().is_some_and(|first| first.starts_with(PLUGIN)) {
         return found;
     }
@@ -34,15 +35,16 @@ pub fn locate(pid: u32, call: &Call) -> Vec<String> {
     let words = stack
         .chunks_exact(size_of::<u64>())
         .map(|bytes| u64::from_le_bytes(bytes.try_into().expect("eight")));
-    let plugins: Vec<&Code> = code.iter().filter(|code| code.name.starts_with(PLUGIN)).collect();
-    let frames = words.filter_map(|word| plugins.iter().find_map(|code| code.tell(word)));
+    let plugins: Vec<Mapping<'_>> =
+        code.into_iter().filter(|mapping| mapping.name().starts_with(PLUGIN)).collect();
+    let frames = words.filter_map(|word| tell(&plugins, word));
     found.extend(frames.take(FRAMES_MAX));
     found
 }
 
 fn read(path: &str) -> Option<String> {
     let mut text = String::new();
-    File::open(path).ok()?.take(MAPS_BYTES_MAX).read_to_string(&mut text).ok()?;
+    File::open(path).ok()?.take(LINE_BYTES_MAX).read_to_string(&mut text).ok()?;
     Some(text)
 }
 
@@ -65,44 +67,15 @@ fn stack(pid: u32, thread: u32) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// A mapping with code in it.
-struct Code<'a> {
-    from: u64,
-    to: u64,
-    offset: u64,
-    name: &'a str,
+/// `NAME+0xOFFSET` of an address, when it is code.
+fn tell(code: &[Mapping<'_>], address: u64) -> Option<String> {
+    let mapping = code.iter().find(|mapping| mapping.holds(address))?;
+    Some(format!("{}+{:#x}", mapping.name(), mapping.file_offset(address)))
 }
 
-impl Code<'_> {
-    /// `NAME+0xOFFSET` of an address in it.
-    fn tell(&self, address: u64) -> Option<String> {
-        let within = (self.from..self.to).contains(&address);
-        within.then(|| format!("{}+{:#x}", self.name, address - self.from + self.offset))
-    }
-}
-
-/// The executable lines of `/proc/PID/maps`.
-fn code(maps: &str) -> Vec<Code<'_>> {
-    maps.lines().filter_map(mapping).collect()
-}
-
-fn mapping(line: &str) -> Option<Code<'_>> {
-    let hex = |text| u64::from_str_radix(text, 16).ok();
-    let mut fields = line.split_whitespace();
-    let (from, to) = fields.next()?.split_once('-')?;
-    if !fields.next()?.contains('x') {
-        return None;
-    }
-    let offset = hex(fields.next()?)?;
-    Some(Code { from: hex(from)?, to: hex(to)?, offset, name: last_part(fields.nth(2).unwrap_or_default()) })
-}
-
-/// The file's name in a path, without what the kernel says of it.
-fn last_part(path: &str) -> &str {
-    match path.rsplit('/').next().unwrap_or(path).split(' ').next() {
-        Some("") | None => "anonymous",
-        Some(name) => name,
-    }
+/// The executable mappings.
+fn code(maps: &str) -> Vec<Mapping<'_>> {
+    mappings(maps).into_iter().filter(Mapping::is_code).collect()
 }
 
 #[cfg(test)]
@@ -114,7 +87,7 @@ mod tests {
         let maps = "1000-2000 r-xp 00000500 00:01 7   /memfd:plugin (deleted)\n3000-4000 rw-p 00000000 00:00 0\n\
                     5000-6000 r-xp 00000000 00:00 0\n";
         let code = code(maps);
-        let tell = |address| code.iter().find_map(|code| code.tell(address));
+        let tell = |address| tell(&code, address);
         assert_eq!(tell(0x1010).as_deref(), Some("memfd:plugin+0x510"));
         assert_eq!(tell(0x3001), None, "no code");
         assert_eq!(tell(0x5001).as_deref(), Some("anonymous+0x1"));

@@ -11,18 +11,22 @@
 //! * [`mod@admit`]: the talk before Hello.
 //! * [`decide`]: what becomes of a call; pure, on numbers alone.
 //! * [`warden`]: the thread that does it. [`denial`]: what it reports. [`names`]: numbers as names. [`mod@locate`]: where a call came from.
+//! * [`wreck`]: a thread that faulted, as seen from outside. [`maps`]: what a process has mapped.
 //!
 //! Nothing here runs inside a worker: see the worker's own `jail`.
 
 pub mod admit;
 pub mod decide;
 pub mod denial;
+mod faulted;
 pub mod locate;
+pub mod maps;
 pub mod names;
 pub mod outside;
 pub mod plan;
 pub mod value;
 pub mod warden;
+pub mod wreck;
 
 pub use admit::{AdmitError, Admitted, admit};
 pub use denial::{Denial, Denials, TraceDenials};

@@ -7,9 +7,11 @@ use croupier_notify::{ARCH_I386, ARCH_X86_64, Call, X32_BIT};
 pub mod number {
     pub const OPEN: u32 = 2;
     pub const MMAP: u32 = 9;
+    pub const RT_SIGACTION: u32 = 13;
     pub const PRCTL: u32 = 157;
     pub const OPENAT: u32 = 257;
     pub const OPENAT2: u32 = 437;
+    pub const CRASH: u32 = croupier_wire::confine::CRASH_CALL;
 }
 
 /// The first number of [`NEWER`].
@@ -22,6 +24,9 @@ pub fn name(call: &Call) -> String {
         return format!("#{}", call.number);
     }
     let number = call.number & !X32_BIT;
+    if number == number::CRASH {
+        return "crash".to_owned();
+    }
     let known = match number.checked_sub(NEWER_FROM) {
         Some(newer) => NEWER.get(newer as usize),
         None => OLDER.get(number as usize),

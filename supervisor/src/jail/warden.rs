@@ -4,23 +4,31 @@
 //!  Loading ── run ──▶ Running       no way back
 //! ```
 //!
+//! A thread that faults makes a call that means "look at me": once per worker that is done ([`super::wreck`]). Whoever makes it has promised to die, and is ended if it lives on.
+//!
 //! A thread and not a task: it must answer while the runtime is busy, and for workers that have no runtime around them.
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-use croupier_notify::{Call, Listener};
-use rustix::event::{PollFd, PollFlags, poll};
+use croupier_notify::{ARCH_X86_64, Call, Listener};
+use croupier_wire::confine::CRASH_AGAIN;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::decide::{Decision, EPERM, Loading, refuse};
 use super::denial::{Consequence, Denial, Denials};
+use super::faulted::{Faulted, Reply};
 use super::locate::locate;
-use super::names;
+use super::names::{self, number};
+use super::wreck::{Look, Wreck, look};
 
 /// Stack of a warden, in bytes: it has little to do.
 const STACK_BYTES: usize = 128 << 10;
+/// How long a worker may live after it said that it faulted. It takes microseconds; a machine may have much else to do.
+const LAST_BREATH_MAX: Duration = Duration::from_secs(5);
 
 /// Whom a warden watches, and whom it tells.
 pub struct Watch {
@@ -48,6 +56,7 @@ pub struct Watch {
 #[derive(Debug, Clone)]
 pub struct Warden {
     running: Arc<AtomicBool>,
+    wreck: Arc<OnceLock<Wreck>>,
 }
 
 impl Warden {
@@ -57,8 +66,18 @@ impl Warden {
     /// When there is no thread to be had.
     pub fn start(listener: Listener, watch: Watch) -> io::Result<Warden> {
         let running = Arc::new(AtomicBool::new(false));
-        let warden = Warden { running: running.clone() };
-        let post = Post { listener, watch, running, loading: Loading::default(), denied: 0 };
+        let wreck = Arc::new(OnceLock::new());
+        let warden = Warden { running: running.clone(), wreck: wreck.clone() };
+        let post = Post {
+            listener,
+            watch,
+            running,
+            loading: Loading::default(),
+            denied: 0,
+            faulted: Faulted::default(),
+            due: None,
+            wreck,
+        };
         std::thread::Builder::new()
             .name("warden".into())
             .stack_size(STACK_BYTES)
@@ -70,6 +89,12 @@ impl Warden {
     pub fn run(&self) {
         self.running.store(true, Ordering::Release);
     }
+
+    /// The thread that said that it faulted, if one did. Nothing in it is evidence.
+    #[must_use]
+    pub fn wreck(&self) -> Option<&Wreck> {
+        self.wreck.get()
+    }
 }
 
 struct Post {
@@ -78,6 +103,10 @@ struct Post {
     running: Arc<AtomicBool>,
     loading: Loading,
     denied: u64,
+    faulted: Faulted,
+    /// When it must have died, after it said that it faulted.
+    due: Option<Instant>,
+    wreck: Arc<OnceLock<Wreck>>,
 }
 
 impl Post {
@@ -85,7 +114,9 @@ impl Post {
     fn stand(mut self) {
         loop {
             let mut polled = [PollFd::new(&self.listener, PollFlags::IN)];
-            match poll(&mut polled, None) {
+            let left = self.due.map(|due| due.saturating_duration_since(Instant::now()));
+            let left = left.and_then(|left| Timespec::try_from(left).ok());
+            match poll(&mut polled, left.as_ref()) {
                 Ok(_) => {}
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(_) => return,
@@ -100,10 +131,17 @@ impl Post {
             } else if seen.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
                 return;
             }
+            self.lives_on();
         }
     }
 
     fn meet(&mut self, call: &Call) {
+        if let Some(done) = self.meet_faulted(call) {
+            if let Err(error) = done {
+                self.give_up(&error);
+            }
+            return;
+        }
         let decision =
             if self.running.load(Ordering::Acquire) { refuse(call) } else { self.loading.decide(call) };
         let done = match decision {
@@ -122,6 +160,40 @@ impl Post {
         };
         if let Err(error) = done {
             self.give_up(&error);
+        }
+    }
+
+    /// A call that belongs to a fault, and what came of answering it; none for any other.
+    fn meet_faulted(&mut self, call: &Call) -> Option<io::Result<()>> {
+        if call.arch != ARCH_X86_64 {
+            return None;
+        }
+        if call.number == number::CRASH {
+            let reply = self.faulted.tell(|| match look(self.watch.pid, call) {
+                Look::Seen(wreck) => {
+                    let _ = self.wreck.set(*wreck);
+                    Reply::Done
+                }
+                Look::Closed => Reply::Again,
+                Look::Nonsense => Reply::Done,
+            })?;
+            self.due.get_or_insert_with(|| Instant::now() + LAST_BREATH_MAX);
+            let errno = if reply == Reply::Again { CRASH_AGAIN } else { EPERM };
+            return Some(self.listener.refuse(call, errno));
+        }
+        let [first, second, ..] = call.args;
+        let may = match call.number {
+            number::PRCTL => self.faulted.may_prctl(first, second),
+            number::RT_SIGACTION => self.faulted.may_set_action(first),
+            _ => false,
+        };
+        may.then(|| self.listener.resume(call))
+    }
+
+    /// Ends it when it said that it faulted, and did not die.
+    fn lives_on(&mut self) {
+        if self.due.take_if(|due| *due <= Instant::now()).is_some() {
+            (self.watch.excess)("it made the call of a fault, and lived on".to_owned());
         }
     }
 

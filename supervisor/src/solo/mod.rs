@@ -18,15 +18,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use croupier_core::event::Cause;
+use croupier_manifest::manifest::Isolation;
 use thiserror::Error;
 
 pub use determinism::{DeterminismReport, Difference};
 pub use replay::Replay;
-pub use worker::{HostAnswers, Played, Snapshot, SoloWorker, TurnInput};
+pub use worker::{Ender, HostAnswers, Played, Snapshot, SoloWorker, TurnInput};
 
 use crate::jail::AdmitError;
 use crate::registry::{BinaryError, Plugin, PluginError, PluginOptions};
 use crate::worker::launcher::{LaunchError, Launcher};
+
+/// Deadlines while somebody debugs, in nanoseconds: a week.
+const DEBUGGING_NS: u64 = 7 * 24 * 3600 * 1_000_000_000;
 
 /// Why a solo run ended early.
 #[derive(Debug, Error)]
@@ -111,5 +115,23 @@ impl Solo {
     /// When it does not come up.
     pub fn worker(&self, layout_shift_pages: u32) -> Result<SoloWorker, SoloError> {
         SoloWorker::start(&self.plugin, &self.launcher, layout_shift_pages)
+    }
+
+    /// The same for a debugger: without a jail, whatever the manifest demands, and with all the time in the world.
+    #[must_use]
+    pub fn for_debugging(mut self) -> Solo {
+        if let Some(plugin) = Arc::get_mut(&mut self.plugin) {
+            plugin.jail.level = Isolation::Off;
+            (plugin.spec.turn_wall_ns, plugin.spec.load_wall_ns) = (DEBUGGING_NS, DEBUGGING_NS);
+        }
+        self
+    }
+
+    /// A fresh worker that has not loaded the plugin yet: [`SoloWorker::load`] does it.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn worker_to_load(&self) -> Result<SoloWorker, SoloError> {
+        SoloWorker::launch(&self.plugin, &self.launcher)
     }
 }

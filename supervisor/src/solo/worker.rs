@@ -82,12 +82,30 @@ pub struct SoloWorker {
     welcomed: bool,
 }
 
+/// Ends a worker, wherever it is waited for.
+#[derive(Debug)]
+pub struct Ender(OwnedFd);
+
+impl Ender {
+    /// Ends it. Nothing happens when it has ended already.
+    pub fn end(&self) {
+        let _ = pidfd_send_signal(&self.0, Signal::KILL);
+    }
+}
+
 impl SoloWorker {
     pub(super) fn start(
         plugin: &Arc<Plugin>,
         launcher: &Arc<Launcher>,
         shift: u32,
     ) -> Result<SoloWorker, SoloError> {
+        let mut worker = SoloWorker::launch(plugin, launcher)?;
+        worker.load(shift)?;
+        Ok(worker)
+    }
+
+    /// A worker that waits for its plugin.
+    pub(super) fn launch(plugin: &Arc<Plugin>, launcher: &Arc<Launcher>) -> Result<SoloWorker, SoloError> {
         let launched = launcher.launch_blocking(Order::new(&plugin.jail))?;
         let patience = Duration::from_nanos(plugin.spec.load_wall_ns);
         let admitted = admit(&launched, &plugin.jail, patience)?;
@@ -95,7 +113,9 @@ impl SoloWorker {
         let warden = admitted.listener.map(|listener| guard(plugin, &handle, listener)).transpose()?;
         let reader = FrameReader::new(LINK_VERSION, plugin.limits.frame_bytes);
         let (plugin, launcher) = (plugin.clone(), launcher.clone());
-        let mut worker = SoloWorker {
+        drain(stdout)?;
+        drain(stderr)?;
+        Ok(SoloWorker {
             plugin,
             _launcher: launcher,
             handle,
@@ -104,14 +124,32 @@ impl SoloWorker {
             reader,
             last_call: 0,
             welcomed: false,
-        };
-        drain(stdout)?;
-        drain(stderr)?;
-        worker.load(shift)?;
-        Ok(worker)
+        })
     }
 
-    fn load(&mut self, shift: u32) -> Result<(), SoloError> {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.handle.pid()
+    }
+
+    /// What ends it from another thread.
+    ///
+    /// # Errors
+    /// When there are no descriptors left.
+    pub fn ender(&self) -> io::Result<Ender> {
+        Ok(Ender(self.handle.pidfd().try_clone_to_owned()?))
+    }
+
+    /// Ends it.
+    pub fn end(&self) {
+        self.handle.kill();
+    }
+
+    /// Has it load and initialise the plugin. Once.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn load(&mut self, shift: u32) -> Result<(), SoloError> {
         let mut frame = Vec::new();
         hello_frame(&self.plugin.hello(0, shift), &mut frame)?;
         match self.warden {

@@ -1,4 +1,5 @@
 //! Crash reports: written, bounded, shown, and run into again.
+#![allow(clippy::print_stdout, reason = "tests say why they skip")]
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ fn with_state(real: &Real, words: &[&str]) -> Output {
     let (state, worker) = (real.path("state"), worker());
     let mut all = words.to_vec();
     all.extend(["--state-dir", state.to_str().expect("UTF-8")]);
-    if words.contains(&"--replay") {
+    if words.contains(&"--replay") || words.contains(&"--gdb") {
         all.extend(["--worker", worker.to_str().expect("UTF-8")]);
     }
     croupier(&all)
@@ -100,6 +101,17 @@ fn a_kill_from_outside_is_reported_and_does_not_happen_again() {
     let again = with_state(&real, &["crash", "last", "--replay"]);
     assert_eq!(again.status.code(), Some(3), "{again:?}");
     assert!(text(&again.stdout).contains("did not crash"), "{again:?}");
+    if std::process::Command::new("gdb").arg("--version").output().is_ok() {
+        let debugged = with_state(&real, &["crash", "last", "--gdb", "--batch"]);
+        assert_eq!(debugged.status.code(), Some(3), "{debugged:?}");
+    } else {
+        println!("skipped: croupier crash --gdb of what does not crash: there is no gdb on the PATH");
+    }
+    assert!(
+        all[0]["no_backtrace"].as_str().is_some_and(|why| why.contains("not die of a fault")),
+        "{}",
+        all[0]
+    );
 }
 
 #[test]

@@ -3,5 +3,6 @@
 mod audit;
 mod crashes;
 mod grants;
+#[allow(dead_code, reason = "shared with tests of other things")]
 mod real;
 mod signatures;

@@ -11,8 +11,11 @@ use serde_json::Value;
 /// Longest that a supervisor may take to come up on a busy machine.
 const UP_MAX: Duration = Duration::from_secs(30);
 
+/// Set where an ordinary user runs copies of the binaries, beside the test's own directory.
+pub(crate) const ORDINARY: &str = "CROUPIER_TEST_ORDINARY";
+
 /// Where cargo puts binaries: this test runs from its `deps`.
-fn target_dir() -> PathBuf {
+pub(crate) fn target_dir() -> PathBuf {
     let exe = std::env::current_exe().expect("a path");
     exe.parent().and_then(Path::parent).expect("two directories up").to_owned()
 }
@@ -34,6 +37,14 @@ fn built(file: &str, package: &str) -> PathBuf {
     path
 }
 
+/// The binary that is tested.
+pub(crate) fn croupier_binary() -> PathBuf {
+    match std::env::var_os(ORDINARY) {
+        Some(_) => target_dir().join("croupier"),
+        None => env!("CARGO_BIN_EXE_croupier").into(),
+    }
+}
+
 /// The plugin that misbehaves on command.
 pub(crate) fn faulty() -> PathBuf {
     built("libfaulty.so", "croupier-plugin-faulty")
@@ -50,7 +61,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 
 /// `croupier` with these words and no supervisor.
 pub(crate) fn croupier(words: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_croupier"));
+    let mut command = Command::new(croupier_binary());
     command.args(words).stdin(Stdio::null()).output().expect("croupier runs")
 }
 
@@ -78,7 +89,7 @@ impl Real {
         );
         std::fs::write(self.path("croupier.toml"), whole).expect("writes");
         let log = std::fs::File::create(self.path("log")).expect("makes");
-        let child = Command::new(env!("CARGO_BIN_EXE_croupier"))
+        let child = Command::new(croupier_binary())
             .args(["serve", "--config"])
             .arg(self.path("croupier.toml"))
             .stdin(Stdio::null())

@@ -12,12 +12,14 @@
 //! * [`descriptors`]: the link, two pipes, `/dev/null`, and nothing else.
 //! * [`libraries`]: what plugins may need is loaded while there still are files.
 //! * [`root`], [`limits`], [`privileges`], [`landlock`], [`seccomp`]: the layers. [`bpf`] and [`calls`] are the filter.
+//! * [`faults`]: what happens when the plugin faults, on any thread ([`threads`]). [`signals`]: what happens where nobody is told.
 //! * [`zygote`], [`fork`]: how workers are made.
 #![allow(unsafe_code)] // this is where the kernel is talked to
 
 mod bpf;
 mod calls;
 pub(crate) mod descriptors;
+mod faults;
 mod fork;
 mod landlock;
 pub(crate) mod libraries;
@@ -26,6 +28,7 @@ mod privileges;
 mod root;
 mod seccomp;
 mod signals;
+mod threads;
 pub(crate) mod zygote;
 
 use std::io;
@@ -82,6 +85,9 @@ pub(crate) fn enter(confine: &Confine) -> Result<Delivery, Fault> {
         step("say what confines it", descriptors::say(&confined, None))?;
         return Ok(Delivery::BesideHello);
     }
+    // Only now: without a filter there is nobody to tell, and a debugger wants to see the fault itself.
+    step("prepare for faults", faults::tell())?;
+    threads::give_stacks();
     let filter = calls::filter(confine.threads);
     step("open the hand-over", descriptors::open_hand_over())?;
     let listener = step("install the system call filter", seccomp::install(&filter))?;

@@ -1,7 +1,7 @@
 //! Loads a plugin: from a sealed memfd to checked functions.
 //!
 //! ```text
-//!   (seals) ─▶ (shift the address layout) ─▶ dlopen ─▶ symbol ─▶ structs ─▶ descriptor = manifest ─▶ abi_stable layout
+//!   (shift the address layout) ─▶ (seals) ─▶ dlopen ─▶ symbol ─▶ structs ─▶ descriptor = manifest ─▶ abi_stable layout
 //! ```
 //!
 //! The plugin's structs are copied once, as far as their `struct_size` goes, into zeroed locals, and only the copies are looked at.
@@ -12,6 +12,7 @@ use std::error::Error;
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 
 use croupier_abi as abi;
 use croupier_abi::{Descriptor, Plugin, Sink, Slice, Status, Turn, Vtable};
@@ -86,14 +87,18 @@ pub(crate) enum Source {
 /// Loads the plugin.
 pub(crate) fn load(link: &Link, hello: &Hello<'_>, source: &Source) -> Result<Game, Fault> {
     let rules = Rules::new(hello)?;
+    // First: what is freed before it is used again behind it, at the old place.
+    shift_layout(hello.layout_shift_pages)?;
     let path = match source {
         Source::Notified => jail::PLUGIN_PATH.to_owned(),
         Source::Memfd(memfd) => {
             check_seals(memfd)?;
-            format!("/proc/self/fd/{}", memfd.as_raw_fd())
+            // Not "self": a debugger looks the same path up, to find the plugin's symbols. By what `/proc` calls this process, which may be in a namespace.
+            let this = std::fs::read_link("/proc/self").ok();
+            let this = this.as_deref().and_then(Path::to_str).unwrap_or("self");
+            format!("/proc/{this}/fd/{}", memfd.as_raw_fd())
         }
     };
-    shift_layout(hello.layout_shift_pages)?;
     let stdio = Stdio::new();
     let library = open(&path)?;
     let plugin = find_plugin(library)?;

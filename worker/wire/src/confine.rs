@@ -22,6 +22,12 @@ pub const CONFINE_FRAME_BYTES_MAX: u32 = 4096;
 /// Exit status of a worker that called abort(3): pid 1 of a namespace cannot die of SIGABRT, so it says so like this.
 pub const EXIT_ABORTED: i32 = 128 + 6;
 
+/// The number of a system call that no kernel has. A worker's fault handler makes it, with the signal, the address of its `siginfo_t` and that of its `ucontext_t`; its
+/// filter passes it on, and while it waits the supervisor looks at the faulted thread from outside. Whoever makes it has promised to die.
+pub const CRASH_CALL: u32 = 0x63_7273;
+/// How that call fails when the supervisor may not look into the process: it should let itself be looked into (`PR_SET_DUMPABLE`), and call again. EAGAIN (errno(3)).
+pub const CRASH_AGAIN: i32 = 11;
+
 /// A layer of the jail that a worker puts on itself, as a bit of [`Confine::layers`].
 pub mod layer {
     /// Empty read-only root; needs a mount namespace.
