@@ -1,6 +1,7 @@
 //! A supervisor in this process, with real workers: what must work before anything else is tried.
 
 mod bench;
+mod cgroups;
 mod deaths;
 mod impostors;
 mod play;
