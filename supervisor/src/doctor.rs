@@ -177,7 +177,8 @@ fn cgroups() -> Item {
         Ok(found) => {
             let names: Vec<&str> = found.controllers.iter().map(|controller| controller.name()).collect();
             let verdict = if names.len() == Controller::ALL.len() { Verdict::Ok } else { Verdict::Partial };
-            let detail = format!("{} is ours to divide; controllers: {}", found.dir.display(), names.join(", "));
+            let detail =
+                format!("{} is ours to divide; controllers: {}", found.dir.display(), names.join(", "));
             item("cgroup v2", verdict, detail, advice)
         }
         Err(why) => item("cgroup v2", Verdict::Absent, why.to_string(), advice),

@@ -325,7 +325,9 @@ fn cgroup(text: Option<&str>) -> Result<Choice, (String, String)> {
         Some("off") => Ok(Choice::Off),
         Some(dir) if dir.starts_with('/') => Ok(Choice::At(PathBuf::from(dir))),
         Some(other) => {
-            let why = format!("{other:?} is neither \"auto\" nor \"off\" nor an absolute path such as \"/sys/fs/cgroup/croupier\"");
+            let why = format!(
+                "{other:?} is neither \"auto\" nor \"off\" nor an absolute path such as \"/sys/fs/cgroup/croupier\""
+            );
             Err(("cgroup".to_owned(), why))
         }
     }

@@ -242,7 +242,7 @@ impl Life {
         let (killed, left) = (slot.killed(), slot.left());
         tokio::pin!(killed, left);
         let mut writing = false;
-        let mut budget = CpuBudget::new(driver.plugin.jail.cpu_per_turn);
+        let mut budget = CpuBudget::new(driver.plugin.jail.cpu_per_turn, driver.plugin.jail.cpu_per_life);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -265,9 +265,18 @@ impl Life {
                 },
                 () = port.wants_write() => writing = true,
                 _ = tick.tick(), if self.killed.is_none() => {
-                    if budget.tick(slot.work(), || cpu_time(self.process.pid())) == Verdict::Spent {
-                        self.killed = Some(Killed::Late(cause::Late::Burning));
-                        self.process.kill();
+                    match budget.tick(slot.work(), || cpu_time(self.process.pid())) {
+                        Verdict::Fine => {}
+                        Verdict::Spent => {
+                            self.killed = Some(Killed::Late(cause::Late::Burning));
+                            self.process.kill();
+                        }
+                        // Nobody's fault: whatever it plays is played again in another one.
+                        Verdict::Old => {
+                            tracing::info!(plugin = driver.plugin.name, worker = slot.id.0, "a worker has used up the CPU time of its whole life, cpu_s");
+                            self.killed = Some(Killed::For(KillReason::Retired));
+                            self.process.kill();
+                        }
                     }
                 }
                 () = tokio::time::sleep_until(due), if self.killed.is_none() => {

@@ -255,8 +255,7 @@ fn rlimits(facts: &Facts<'_>, status: &Status) -> Protection {
 fn threads_are_limited(facts: &Facts<'_>, status: &Status) -> bool {
     let plan = facts.plan;
     let filter = plan.threads == Threads::Denied && !plan.leaves_out(Layer::Seccomp);
-    let has_own =
-        |layer: Protection| facts.rlimits.threads > 0 && matches!(layer, Protection::Enforced);
+    let has_own = |layer: Protection| facts.rlimits.threads > 0 && matches!(layer, Protection::Enforced);
     filter
         || has_own(namespace(facts, "user", namespace::USER))
         || has_own(own_user(status, facts.uid))

@@ -72,6 +72,8 @@ pub struct Plan {
     pub layout: Layout,
     /// CPU time of one turn.
     pub cpu_per_turn: Duration,
+    /// CPU time of a worker's whole life; none for as much as it likes.
+    pub cpu_per_life: Option<Duration>,
     /// CPU time in the long run, in percent of one core.
     pub cpu_percent: u64,
     /// Sends, emits and host calls per second.
@@ -115,6 +117,7 @@ impl Plan {
             threads,
             layout: if options.fresh_aslr == Some(true) { Layout::Fresh } else { Layout::Shared },
             cpu_per_turn: Duration::from_millis(less(manifest.cpu_ms_per_turn, options.cpu_ms_per_turn)),
+            cpu_per_life: cpu_per_life(manifest, options),
             cpu_percent: cpu_percent(manifest, options, most_threads),
             effects_per_s: less(manifest.effects_per_s, options.effects_per_s) as u32,
             denied_calls_max: options.denied_calls_max.unwrap_or(DENIED_CALLS_MAX),
@@ -191,4 +194,11 @@ fn cpu_percent(manifest: &Manifest, options: &PluginOptions, threads: u64) -> u6
         percent => u64::from(percent),
     };
     options.cpu_percent.map_or(asked, |most| asked.min(u64::from(most)))
+}
+
+/// 0 is no limit, on either side.
+fn cpu_per_life(manifest: &Manifest, options: &PluginOptions) -> Option<Duration> {
+    let seconds = [manifest.cpu_s, options.cpu_s.unwrap_or(0)];
+    let least = seconds.into_iter().filter(|seconds| *seconds > 0).min();
+    least.map(|seconds| Duration::from_secs(seconds.into()))
 }

@@ -24,11 +24,11 @@ const LIMITS: Limits = Limits { memory_bytes: 64 << 20, tasks: 8, cpu_percent: 1
 const NOBODY: u32 = 65_534;
 
 /// A cgroup of the test's own, below the one that the test is in.
-struct Base(PathBuf);
+pub(crate) struct Base(PathBuf);
 
 impl Base {
     /// None where this user may make none, which is said.
-    fn make() -> Option<Base> {
+    pub(crate) fn make() -> Option<Base> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let made = own_dir().and_then(|dir| {
@@ -44,12 +44,16 @@ impl Base {
         }
     }
 
-    fn found(&self) -> Found {
+    pub(crate) fn dir(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn found(&self) -> Found {
         let controllers = fs::read_to_string(self.0.join("cgroup.controllers")).expect("a list");
         Found { dir: self.0.clone(), controllers: Controller::listed(&controllers) }
     }
 
-    fn directories(&self) -> Vec<PathBuf> {
+    pub(crate) fn directories(&self) -> Vec<PathBuf> {
         directories(&self.0)
     }
 }
@@ -89,7 +93,7 @@ fn cgroup_of(pid: u32) -> String {
     text.lines().find_map(|line| line.strip_prefix("0::")).expect("version 2").to_owned()
 }
 
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let due = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < due, "{what} in vain");
@@ -202,14 +206,17 @@ fn what_a_dead_supervisor_left_is_ended_and_removed_and_a_living_ones_is_not() {
 fn daemon_inside(base: &Base, uid: u32) {
     let home = tempfile::tempdir().expect("a directory");
     let path = |name: &str| home.path().join(name);
-    for (from, to) in [(Path::new(env!("CARGO_BIN_EXE_croupier")), "croupier"), (&worker(), "croupier-worker")] {
+    for (from, to) in
+        [(Path::new(env!("CARGO_BIN_EXE_croupier")), "croupier"), (&worker(), "croupier-worker")]
+    {
         fs::copy(from, path(to)).expect("copies");
     }
     fs::create_dir(path("plugins")).expect("room");
     fs::copy(faulty(), path("plugins/libfaulty.so")).expect("copies");
     // Root may divide what it names; whoever was given a directory need not name it.
     let named = if uid == 0 { format!("cgroup = {:?}\n", base.0) } else { String::new() };
-    let config = format!("{named}plugin_dirs = [\"plugins\"]\nstate_dir = \"state\"\nsocket = \"run/control.sock\"\n");
+    let config =
+        format!("{named}plugin_dirs = [\"plugins\"]\nstate_dir = \"state\"\nsocket = \"run/control.sock\"\n");
     fs::write(path("croupier.toml"), config).expect("room");
     for file in [home.path().to_owned(), base.0.clone()]
         .into_iter()
@@ -239,7 +246,11 @@ fn daemon_inside(base: &Base, uid: u32) {
     assert!(within("supervisor").lines().any(|pid| pid == daemon.id().to_string()), "it stepped aside");
     assert_eq!(within("supervisor").lines().count(), 2, "with its zygote");
     assert_eq!(within("w1").lines().count(), 1);
-    assert_eq!(fs::read_to_string(base.0.join("cgroup.procs")).expect("a list"), "", "nobody is left in between");
+    assert_eq!(
+        fs::read_to_string(base.0.join("cgroup.procs")).expect("a list"),
+        "",
+        "nobody is left in between"
+    );
     kill(Pid::from_raw(daemon.id() as i32), Signal::SIGTERM).expect("our child");
     assert!(daemon.wait().expect("ends").success());
     assert_eq!(base.directories(), Vec::<PathBuf>::new(), "all is as it was found");

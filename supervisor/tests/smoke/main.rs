@@ -2,6 +2,8 @@
 
 mod bench;
 mod cgroups;
+mod controllers;
 mod deaths;
 mod impostors;
+mod limits;
 mod play;

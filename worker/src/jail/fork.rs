@@ -91,7 +91,9 @@ pub(super) fn fork(
         return inside;
     }
     // Said, and seen from outside; whether it will do is the supervisor's decision.
-    eprintln!("croupier-worker: a worker cannot be made, perhaps because of its cgroup; trying without: {error}");
+    eprintln!(
+        "croupier-worker: a worker cannot be made, perhaps because of its cgroup; trying without: {error}"
+    );
     let outside = Plan { cgroup: None, ..*plan };
     as_far_as_possible(tools, &outside, descriptors)
 }

@@ -56,6 +56,8 @@ limits! {
     open_files: 16, 8..=1024;
     /// CPU time of one turn, in milliseconds; beyond, the worker is killed and the turn suspected.
     cpu_ms_per_turn: 100, 1..=60_000;
+    /// CPU time of a worker's whole life, in seconds; then, between two turns, another takes over. 0 for no limit.
+    cpu_s: 0, 0..=31_536_000;
     /// CPU time in the long run, in percent of one core; 0 for one core per thread. Beyond, the worker waits. Only where there are cgroups.
     cpu_percent: 0, 0..=25_600;
     /// Wall-clock time of one turn, in milliseconds; beyond, the worker is killed.

@@ -118,9 +118,12 @@ impl Group {
     fn judge(&self, cgroup: &str) -> Protection {
         let path = cgroup.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
         // Where the hierarchy is mounted differs; our two names do not, and no two supervisors have the same.
-        let ours: PathBuf = self.dir.components().rev().take(2).collect::<Vec<_>>().into_iter().rev().collect();
+        let ours: PathBuf =
+            self.dir.components().rev().take(2).collect::<Vec<_>>().into_iter().rev().collect();
         if !Path::new(path).ends_with(&ours) {
-            return Protection::Absent(format!("it is in {path:?}: the kernel did not let it in; see the log"));
+            return Protection::Absent(format!(
+                "it is in {path:?}: the kernel did not let it in; see the log"
+            ));
         }
         let mut lacking: Vec<String> = Vec::new();
         for (file, value) in self.wanted() {
@@ -139,7 +142,8 @@ impl Group {
                 None => told.push((vec![controller.name()], why)),
             }
         }
-        lacking.extend(told.into_iter().map(|(names, why)| format!("no limit of {}: {why}", names.join(", "))));
+        lacking
+            .extend(told.into_iter().map(|(names, why)| format!("no limit of {}: {why}", names.join(", "))));
         if lacking.is_empty() { Protection::Enforced } else { Protection::Partial(lacking.join("; ")) }
     }
 
@@ -230,7 +234,8 @@ mod tests {
 
     #[test]
     fn whose_memory_was_short_is_told_apart() {
-        let events = |oom, kill| format!("low 0\nhigh 0\nmax 7\noom {oom}\noom_kill {kill}\noom_group_kill 0\n");
+        let events =
+            |oom, kill| format!("low 0\nhigh 0\nmax 7\noom {oom}\noom_kill {kill}\noom_group_kill 0\n");
         assert_eq!(out_of_memory(&events(0, 0)), OutOfMemory::No);
         assert_eq!(out_of_memory(&events(4, 0)), OutOfMemory::No, "an allocation failed, nobody died");
         assert_eq!(out_of_memory(&events(1, 2)), OutOfMemory::OwnLimit);

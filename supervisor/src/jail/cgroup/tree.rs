@@ -166,7 +166,11 @@ impl Tree {
         }
         let off = |dir: &Path, controllers: &[Controller]| {
             let text: Vec<String> = controllers.iter().map(|controller| format!("-{controller}")).collect();
-            if text.is_empty() { Ok(()) } else { fs::write(dir.join("cgroup.subtree_control"), text.join(" ")) }
+            if text.is_empty() {
+                Ok(())
+            } else {
+                fs::write(dir.join("cgroup.subtree_control"), text.join(" "))
+            }
         };
         let has = |controller: &Controller| self.missing.iter().all(|(missing, _)| missing != controller);
         let ours: Vec<Controller> = Controller::ALL.into_iter().filter(has).collect();
