@@ -6,4 +6,5 @@ mod controllers;
 mod deaths;
 mod impostors;
 mod limits;
+mod no_namespaces;
 mod play;
