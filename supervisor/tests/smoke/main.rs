@@ -2,7 +2,6 @@
 
 mod bench;
 mod cgroups;
-mod controllers;
 mod deaths;
 mod impostors;
 mod limits;

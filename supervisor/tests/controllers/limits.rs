@@ -1,19 +1,17 @@
-//! What the controllers of cgroup v2 do to workers. They are ignored where nobody may switch controllers on (this is most build machines): `tests/vm/run` boots a kernel for them.
-//!
-//! What needs no controllers is in [`super::cgroups`].
+//! What the controllers of cgroup v2 do to workers. What needs none is in [`super::cgroups`].
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use croupier::SupervisorConfig;
 use croupier::jail::cgroup::{Choice, Controller, Limits, OutOfMemory, Tree};
 use croupier::registry::PluginOptions;
-use croupier_client::{Code, OpenOptions, Player};
+use croupier_client::{Code, Event, OpenOptions, Player, Push, What};
 
 use crate::bench::{Bench, alone, faulty, start};
 use crate::cgroups::{Base, wait_until};
-use crate::deaths::death;
 
 fn base() -> Base {
     let base = Base::make().expect("a cgroup v2 that this test may divide");
@@ -40,7 +38,6 @@ fn count(dir: &Path, file: &str, name: &str) -> u64 {
 }
 
 #[test]
-#[ignore = "needs the controllers memory, pids and cpu: tests/vm/run"]
 fn limits_are_in_force_and_a_death_at_the_memory_limit_is_called_that() {
     let base = base();
     let memory = PluginOptions { memory_mib: Some(8), cpu_percent: Some(50), ..PluginOptions::default() };
@@ -60,14 +57,21 @@ fn limits_are_in_force_and_a_death_at_the_memory_limit_is_called_that() {
     assert!(leaks.next().expect("ten").is_ok(), "within the limit");
     let error = leaks.find_map(Result::err).expect("together they are over it");
     assert_eq!(error.code(), Some(Code::Poison), "{error}");
-    assert_eq!(death(&mut events), "used up its memory");
+    let due = Instant::now() + Duration::from_secs(60);
+    let cause = loop {
+        match events.wait_next_until(due).expect("a death comes in time") {
+            Some(Ok(Push::Event(Event { what: What::WorkerDied { cause, .. }, .. }))) => break cause,
+            Some(Ok(_)) => {}
+            end => panic!("events ended: {end:?}"),
+        }
+    };
+    assert_eq!(cause, "used up its memory");
     table.act(Player(1), r#"{"do":"count"}"#).expect("the table goes on");
     drop((table, events));
     bench.end();
 }
 
 #[test]
-#[ignore = "needs the controllers memory, pids and cpu: tests/vm/run"]
 fn who_uses_the_cpu_for_long_waits_for_it() {
     let base = base();
     let options = PluginOptions { cpu_percent: Some(10), ..PluginOptions::default() };
@@ -81,7 +85,6 @@ fn who_uses_the_cpu_for_long_waits_for_it() {
 }
 
 #[test]
-#[ignore = "needs the controllers memory, pids and cpu: tests/vm/run"]
 fn a_fork_bomb_gets_as_far_as_its_limit() {
     let _alone = alone();
     let base = base();
@@ -100,7 +103,6 @@ fn a_fork_bomb_gets_as_far_as_its_limit() {
 }
 
 #[test]
-#[ignore = "needs the controllers memory, pids and cpu: tests/vm/run"]
 fn a_death_for_want_of_others_memory_is_not_held_against_the_worker() {
     let _alone = alone();
     let base = base();
