@@ -116,7 +116,7 @@ fn two_processes(dir: &Path) -> Child {
 fn each_worker_has_a_cgroup_which_goes_with_it() {
     let Some(base) = Base::make() else { return };
     let before = cgroup_of(std::process::id());
-    let bench = start(SupervisorConfig::new().cgroup(Choice::At(base.0.clone())));
+    let bench = start(SupervisorConfig::new().cgroup(Choice::At(base.dir().to_owned())));
     bench.client.load(faulty().to_str().expect("UTF-8")).expect("loads");
     let table = bench.client.open("faulty", "{}", OpenOptions::default()).expect("opens");
     let worker = || bench.client.workers().expect("workers").remove(0);
@@ -188,8 +188,8 @@ fn what_a_dead_supervisor_left_is_ended_and_removed_and_a_living_ones_is_not() {
     let Some(base) = Base::make() else { return };
     let _alone = alone();
     let living = Tree::plant(&base.found()).expect("room");
-    let dead = base.0.join("croupier-1-1");
-    let strange = base.0.join("croupier-someone");
+    let dead = base.dir().join("croupier-1-1");
+    let strange = base.dir().join("croupier-someone");
     for dir in [&dead, &dead.join("w7"), &strange] {
         fs::create_dir(dir).expect("room");
     }
@@ -218,15 +218,15 @@ fn daemon_inside(base: &Base, uid: u32) {
     let config =
         format!("{named}plugin_dirs = [\"plugins\"]\nstate_dir = \"state\"\nsocket = \"run/control.sock\"\n");
     fs::write(path("croupier.toml"), config).expect("room");
-    for file in [home.path().to_owned(), base.0.clone()]
+    for file in [home.path().to_owned(), base.dir().to_owned()]
         .into_iter()
-        .chain(["cgroup.procs", "cgroup.threads", "cgroup.subtree_control"].map(|file| base.0.join(file)))
+        .chain(["cgroup.procs", "cgroup.threads", "cgroup.subtree_control"].map(|file| base.dir().join(file)))
     {
         std::os::unix::fs::chown(file, Some(uid), Some(uid)).expect("root may");
     }
     let script = format!(
         "echo $$ > {}/cgroup.procs && exec setpriv --reuid {uid} --regid {uid} --clear-groups ./croupier serve --config croupier.toml",
-        base.0.display()
+        base.dir().display()
     );
     let daemon = Command::new("sh").args(["-c", &script]).current_dir(home.path()).process_group(0).spawn();
     let mut daemon = daemon.expect("a shell");
@@ -247,7 +247,7 @@ fn daemon_inside(base: &Base, uid: u32) {
     assert_eq!(within("supervisor").lines().count(), 2, "with its zygote");
     assert_eq!(within("w1").lines().count(), 1);
     assert_eq!(
-        fs::read_to_string(base.0.join("cgroup.procs")).expect("a list"),
+        fs::read_to_string(base.dir().join("cgroup.procs")).expect("a list"),
         "",
         "nobody is left in between"
     );
