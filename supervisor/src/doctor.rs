@@ -4,11 +4,12 @@
 //! a worker really got is checked when it starts.
 
 use std::fs;
-use std::path::Path;
 
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::process::{PidfdFlags, Resource};
 use serde::Serialize;
+
+use crate::jail::cgroup::{self, Choice, Controller};
 
 /// How much of an item is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -170,19 +171,18 @@ fn user_namespaces() -> Item {
 }
 
 fn cgroups() -> Item {
-    let advice = "memory and CPU of workers are limited by rlimits only: run under systemd with Delegate=yes, or own a cgroup v2 directory";
-    if !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
-        return item("cgroup v2", Verdict::Absent, "not mounted at /sys/fs/cgroup", advice);
+    let advice = "memory, threads and CPU of workers are limited by rlimits and by being watched only: run the supervisor under systemd with Delegate=yes, or name a cgroup v2 \
+                  directory with the controllers memory, pids and cpu with `cgroup` in the config";
+    match cgroup::find::find(&Choice::Auto) {
+        Ok(found) => {
+            let names: Vec<&str> = found.controllers.iter().map(|controller| controller.name()).collect();
+            let verdict = if names.len() == Controller::ALL.len() { Verdict::Ok } else { Verdict::Partial };
+            let detail =
+                format!("{} is ours to divide; controllers: {}", found.dir.display(), names.join(", "));
+            item("cgroup v2", verdict, detail, advice)
+        }
+        Err(why) => item("cgroup v2", Verdict::Absent, why.to_string(), advice),
     }
-    let own = read("/proc/self/cgroup").unwrap_or_default();
-    let path = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
-    let dir = format!("/sys/fs/cgroup{}", path.trim_end_matches('/'));
-    let controllers = read(&format!("{dir}/cgroup.controllers")).unwrap_or_default();
-    let writable = rustix::fs::access(format!("{dir}/cgroup.procs"), rustix::fs::Access::WRITE_OK).is_ok();
-    let has = |name: &str| controllers.split_whitespace().any(|controller| controller == name);
-    let verdict = if writable && has("memory") && has("pids") { Verdict::Ok } else { Verdict::Partial };
-    let owner = if writable { "ours to divide" } else { "not ours to divide" };
-    item("cgroup v2", verdict, format!("{path} is {owner}; controllers: {controllers}"), advice)
 }
 
 fn core_pattern() -> Item {

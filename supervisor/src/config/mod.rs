@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::audit::AuditOptions;
 use crate::crash::{CrashOptions, KeepReplay};
+use crate::jail::cgroup::Choice;
 use crate::registry::PluginOptions;
 use crate::registry::trust::{Policy, store};
 
@@ -52,6 +53,8 @@ pub struct Config {
     pub audit: Option<AuditOptions>,
     /// Reports of workers' deaths; none when they are switched off.
     pub crashes: Option<CrashOptions>,
+    /// Where workers' cgroups are made.
+    pub cgroup: Choice,
     /// Options for all plugins.
     pub defaults: PluginOptions,
     /// Options for one plugin each; they go first.
@@ -148,6 +151,7 @@ struct File {
     frame_bytes_max: Option<u32>,
     signatures: Policy,
     trust_dir: Option<PathBuf>,
+    cgroup: Option<String>,
     log: Log,
     transcripts: TranscriptsFile,
     audit: AuditFile,
@@ -277,6 +281,7 @@ fn finish(file: File, base: &Path) -> Result<Config, (String, String)> {
         .collect::<Result<_, _>>()?;
     let state_dir = file.state_dir.map_or_else(default_state_dir, |dir| base.join(dir));
     Ok(Config {
+        cgroup: cgroup(file.cgroup.as_deref())?,
         signatures: file.signatures,
         trust_dir: file.trust_dir.map_or_else(|| state_dir.join(store::DIRECTORY), |dir| base.join(dir)),
         plugin_dirs: file.plugin_dirs.into_iter().map(|dir| base.join(dir)).collect(),
@@ -311,6 +316,21 @@ fn audit(file: &AuditFile) -> Result<Option<AuditOptions>, (String, String)> {
     let bytes = |mib: u64| mib.saturating_mul(1 << 20);
     let options = AuditOptions { file_bytes_max: bytes(file.file_mib), keep_bytes: bytes(file.keep_mib) };
     Ok(file.write.then_some(options))
+}
+
+/// `auto`, `off`, or a directory.
+fn cgroup(text: Option<&str>) -> Result<Choice, (String, String)> {
+    match text {
+        None | Some("auto") => Ok(Choice::Auto),
+        Some("off") => Ok(Choice::Off),
+        Some(dir) if dir.starts_with('/') => Ok(Choice::At(PathBuf::from(dir))),
+        Some(other) => {
+            let why = format!(
+                "{other:?} is neither \"auto\" nor \"off\" nor an absolute path such as \"/sys/fs/cgroup/croupier\""
+            );
+            Err(("cgroup".to_owned(), why))
+        }
+    }
 }
 
 /// Where a text is no TOML, for a person with an editor.
@@ -357,6 +377,7 @@ mod tests {
             state_dir = "state"
             socket = "/run/x/control.sock"
             traffic_mode = "0666"
+            cgroup = "/sys/fs/cgroup/games"
             [log]
             format = "json"
             [transcripts]
@@ -377,6 +398,8 @@ mod tests {
         assert_eq!((holdem.queue_max, holdem.turn_wall_ms), (Some(7), Some(250)));
         assert_eq!(holdem.settings.as_deref(), Some(r#"{"rake":"0.05","tables":3}"#));
         assert_eq!(config.options("other").settings, None);
+        assert_eq!(config.cgroup, Choice::At("/sys/fs/cgroup/games".into()));
+        assert_eq!(Config::default().cgroup, Choice::Auto);
     }
 
     #[test]
@@ -385,6 +408,8 @@ mod tests {
         assert!(wrong("[log]\nformat = \"loud\"").starts_with("log.format"));
         assert!(wrong("traffic_mode = \"rw\"").starts_with("traffic_mode"));
         assert!(wrong("frame_bytes_max = 1").starts_with("frame_bytes_max"));
+        assert!(wrong("cgroup = \"croupier\"").starts_with("cgroup: \"croupier\" is neither"));
+        assert!(wrong("[defaults]\ncpu_percent = 0").starts_with("defaults.cpu_percent: 0 would"));
         assert!(wrong("[transcripts]\nauditor_key = \"zz\"").starts_with("transcripts.auditor_key"));
         assert!(wrong("[plugins.holdem]\nqueue_max = \"many\"").starts_with("plugins.holdem.queue_max"));
         assert!(wrong("[plugins.holdem.settings]\nrake = 0.05").starts_with("plugins.holdem.settings.rake"));

@@ -27,6 +27,7 @@ use super::budget::{CpuBudget, TICK, Verdict};
 use super::context::AliveGuard;
 use super::driver::GameDriver;
 use super::slot::Slot;
+use crate::jail::cgroup::OutOfMemory;
 use crate::jail::warden::Watch;
 use crate::jail::{AdmitError, Admitted, Warden, admit};
 use crate::registry::BinaryError;
@@ -56,7 +57,7 @@ enum StartError {
     #[error(transparent)]
     Admit(#[from] AdmitError),
     #[error("the worker was ended before it had confined itself: {0}")]
-    Killed(ExitStatus),
+    Killed(ExitStatus, OutOfMemory),
     #[error("the worker's link could not be set up: {0}")]
     Link(std::io::Error),
     #[error("the thread that makes workers has ended")]
@@ -73,7 +74,7 @@ pub(super) async fn attend(driver: Arc<GameDriver>, slot: Arc<Slot>, alive: Aliv
             let _ = (&mut life.logs).await;
             ended
         }
-        Err(StartError::Killed(status)) => cause(status, None, None),
+        Err(StartError::Killed(status, memory)) => cause(status, memory, None, None),
         Err(error) => Cause::Start(error.to_string()),
     };
     driver.worker_ended(slot.id, cause);
@@ -118,7 +119,7 @@ async fn start(driver: &Arc<GameDriver>, slot: &Arc<Slot>) -> Result<Life, Start
         let status = status.await.map_err(|_| StartError::NoLauncher)?;
         // How it ended is what counts: a kill from outside is no fault of the plugin's.
         if status.signal().is_some() {
-            return Err(StartError::Killed(status));
+            return Err(StartError::Killed(status, handle.out_of_memory()));
         }
     }
     let admitted = admitted?;
@@ -221,8 +222,16 @@ impl Life {
         if slot.is_leaving() && status.success() {
             return Cause::Asked;
         }
+        let memory = self.process.out_of_memory();
+        if memory == OutOfMemory::Elsewhere {
+            tracing::warn!(
+                plugin = driver.plugin.name,
+                worker = slot.id.0,
+                "the kernel ended a worker because the machine, or a cgroup above the worker's, had no memory left"
+            );
+        }
         let words = slot.words();
-        cause(status, self.killed.as_ref(), words.as_ref())
+        cause(status, memory, self.killed.as_ref(), words.as_ref())
     }
 
     /// Until the process has ended.
@@ -233,7 +242,7 @@ impl Life {
         let (killed, left) = (slot.killed(), slot.left());
         tokio::pin!(killed, left);
         let mut writing = false;
-        let mut budget = CpuBudget::new(driver.plugin.jail.cpu_per_turn);
+        let mut budget = CpuBudget::new(driver.plugin.jail.cpu_per_turn, driver.plugin.jail.cpu_per_life);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -256,9 +265,18 @@ impl Life {
                 },
                 () = port.wants_write() => writing = true,
                 _ = tick.tick(), if self.killed.is_none() => {
-                    if budget.tick(slot.work(), || cpu_time(self.process.pid())) == Verdict::Spent {
-                        self.killed = Some(Killed::Late(cause::Late::Burning));
-                        self.process.kill();
+                    match budget.tick(slot.work(), || cpu_time(self.process.pid())) {
+                        Verdict::Fine => {}
+                        Verdict::Spent => {
+                            self.killed = Some(Killed::Late(cause::Late::Burning));
+                            self.process.kill();
+                        }
+                        // Nobody's fault: whatever it plays is played again in another one.
+                        Verdict::Old => {
+                            tracing::info!(plugin = driver.plugin.name, worker = slot.id.0, "a worker has used up the CPU time of its whole life, cpu_s");
+                            self.killed = Some(Killed::For(KillReason::Retired));
+                            self.process.kill();
+                        }
                     }
                 }
                 () = tokio::time::sleep_until(due), if self.killed.is_none() => {

@@ -1,7 +1,16 @@
-//! CPU time of one turn, watched from outside: the worker's CPU clock is compared with the turns that it has answered, every [`TICK`].
+//! What a worker may use up over time: CPU, and effects (sends, emits, host calls).
+//!
+//! CPU time of one turn is watched from outside: the worker's CPU clock is compared with the turns that it has answered, every [`TICK`].
 //!
 //! A turn's time is counted from the tick after the answer before it, so a turn may use up to one tick more than its budget, and on a busy machine as much as the
-//! watching task is late; never less. Pure: clock and counts are arguments.
+//! watching task is late; never less. CPU time of the worker's whole life is watched by the same look,
+//! and ends it only where it has just come on with its work: what does not come on has the other limits, which say whose fault that is. (RLIMIT_CPU knows whole seconds, cannot
+//! tell these apart, and pid 1 of a namespace does not hear its warning.)
+//!
+//! Effects are part of a turn's outcome, so that none can be dropped as log lines are: a worker that gives out more than its rate for long is ended. Those of replays do not
+//! count; nobody is given them.
+//!
+//! Pure: clock and counts are arguments.
 
 use std::time::Duration;
 
@@ -15,6 +24,8 @@ pub(super) struct Work {
     pub(super) answered: u64,
     /// Whether a turn is what it works on.
     pub(super) plays: bool,
+    /// Whether it has nothing to do.
+    pub(super) idle: bool,
 }
 
 /// Whether it goes on.
@@ -22,28 +33,41 @@ pub(super) struct Work {
 pub(super) enum Verdict {
     Fine,
     Spent,
+    /// Of its whole life.
+    Old,
 }
 
 /// One worker's budget.
 #[derive(Debug)]
 pub(super) struct CpuBudget {
     per_turn: Duration,
+    /// None for as much as it likes.
+    per_life: Option<Duration>,
     /// The CPU clock when the running turn was first seen, and how many were answered then.
     since: Option<(Duration, u64)>,
 }
 
 impl CpuBudget {
-    pub(super) fn new(per_turn: Duration) -> CpuBudget {
-        CpuBudget { per_turn, since: None }
+    pub(super) fn new(per_turn: Duration, per_life: Option<Duration>) -> CpuBudget {
+        CpuBudget { per_turn, per_life, since: None }
     }
 
-    /// A look at the worker. `clock` is asked for its CPU time only while it plays.
+    /// A look at the worker. `clock` is asked for its CPU time only while it plays, or where its whole life counts.
     pub(super) fn tick(&mut self, work: Work, clock: impl FnOnce() -> Option<Duration>) -> Verdict {
+        let comes_on = work.idle || self.since.is_some_and(|(_, answered)| answered != work.answered);
         if !work.plays {
             self.since = None;
+        }
+        if !work.plays && (self.per_life.is_none() || !comes_on) {
             return Verdict::Fine;
         }
         let Some(now) = clock() else { return Verdict::Fine };
+        if comes_on && self.per_life.is_some_and(|most| now >= most) {
+            return Verdict::Old;
+        }
+        if !work.plays {
+            return Verdict::Fine;
+        }
         match self.since {
             Some((began, answered)) if answered == work.answered => {
                 if now.saturating_sub(began) > self.per_turn { Verdict::Spent } else { Verdict::Fine }
@@ -56,15 +80,98 @@ impl CpuBudget {
     }
 }
 
+/// For how long a worker may give out as much as it saved up, in seconds.
+pub(super) const EFFECTS_BURST_S: u32 = 10;
+
+/// One worker's effects: so many per second, saved up for [`EFFECTS_BURST_S`].
+#[derive(Debug)]
+pub(super) struct EffectBudget {
+    per_s: u32,
+    /// Most that can be saved; at least what one turn may give out, so that no turn is too much alone.
+    most: f64,
+    left: f64,
+    /// When that was left.
+    at: Duration,
+}
+
+impl EffectBudget {
+    pub(super) fn new(per_s: u32, per_turn: u32) -> EffectBudget {
+        let most = f64::from(per_s.saturating_mul(EFFECTS_BURST_S).max(per_turn));
+        EffectBudget { per_s, most, left: most, at: Duration::ZERO }
+    }
+
+    /// Effects come, at this time of any clock that does not go back.
+    pub(super) fn spend(&mut self, effects: u32, now: Duration) -> Verdict {
+        let earned = now.saturating_sub(self.at).as_secs_f64() * f64::from(self.per_s);
+        self.left = (self.left + earned).min(self.most) - f64::from(effects);
+        self.at = now;
+        if self.left < 0.0 { Verdict::Spent } else { Verdict::Fine }
+    }
+
+    pub(super) fn per_s(&self) -> u32 {
+        self.per_s
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn a_burst_is_saved_up_for_and_a_rate_is_not_exceeded_for_long() {
+        let s = Duration::from_secs_f64;
+        let mut budget = EffectBudget::new(100, 256);
+        assert_eq!(budget.spend(1000, s(0.0)), Verdict::Fine, "all that is saved up at the start");
+        assert_eq!(budget.spend(0, s(0.0)), Verdict::Fine);
+        assert_eq!(budget.spend(50, s(0.5)), Verdict::Fine, "what half a second gives");
+        assert_eq!(budget.spend(51, s(1.0)), Verdict::Spent);
+        let mut budget = EffectBudget::new(100, 256);
+        for second in 0..1000 {
+            assert_eq!(budget.spend(100, s(f64::from(second))), Verdict::Fine, "for ever");
+        }
+        assert_eq!(budget.spend(1000, s(1e6)), Verdict::Fine);
+        assert_eq!(budget.spend(1, s(1e6)), Verdict::Spent, "no more than ten seconds' worth is saved");
+    }
+
+    #[test]
+    fn one_turn_alone_is_never_too_much() {
+        let mut budget = EffectBudget::new(1, 4096);
+        assert_eq!(budget.spend(4096, Duration::ZERO), Verdict::Fine);
+        assert_eq!(budget.spend(1, Duration::ZERO), Verdict::Spent);
+    }
+
+    #[test]
+    fn a_whole_life_ends_even_without_a_turn() {
+        let ms = Duration::from_millis;
+        let idle = Work { answered: 7, plays: false, idle: true };
+        let mut budget = CpuBudget::new(ms(100), Some(ms(2000)));
+        assert_eq!(budget.tick(idle, || Some(ms(1999))), Verdict::Fine);
+        assert_eq!(budget.tick(idle, || Some(ms(2000))), Verdict::Old);
+        let mut endless = CpuBudget::new(ms(100), None);
+        assert_eq!(endless.tick(idle, || unreachable!("nobody need look")), Verdict::Fine);
+    }
+
+    #[test]
+    fn a_whole_lifes_end_is_nobodys_fault_so_it_waits_for_an_answer() {
+        let ms = Duration::from_millis;
+        let busy = |answered| Work { answered, plays: true, idle: false };
+        let mut budget = CpuBudget::new(ms(100), Some(ms(2000)));
+        assert_eq!(budget.tick(busy(1), || Some(ms(1990))), Verdict::Fine);
+        assert_eq!(budget.tick(busy(1), || Some(ms(2050))), Verdict::Fine, "the turn may be why");
+        assert_eq!(budget.tick(busy(2), || Some(ms(2060))), Verdict::Old);
+        let mut stuck = CpuBudget::new(ms(100), Some(ms(2000)));
+        assert_eq!(stuck.tick(busy(1), || Some(ms(1990))), Verdict::Fine);
+        assert_eq!(stuck.tick(busy(1), || Some(ms(2091))), Verdict::Spent, "it is why");
+        let restores = Work { answered: 1, plays: false, idle: false };
+        assert_eq!(stuck.tick(restores, || unreachable!("it has a wall deadline")), Verdict::Fine);
+    }
+
+    #[test]
     fn only_one_turns_own_time_counts() {
         let ms = Duration::from_millis;
-        let mut budget = CpuBudget::new(ms(100));
-        let mut tick = |answered, plays, cpu| budget.tick(Work { answered, plays }, || Some(ms(cpu)));
+        let mut budget = CpuBudget::new(ms(100), None);
+        let mut tick =
+            |answered, plays, cpu| budget.tick(Work { answered, plays, idle: !plays }, || Some(ms(cpu)));
         assert_eq!(tick(0, true, 1000), Verdict::Fine, "whatever was used before");
         assert_eq!(tick(0, true, 1100), Verdict::Fine, "all of it, not more");
         assert_eq!(tick(1, true, 1150), Verdict::Fine, "another turn");

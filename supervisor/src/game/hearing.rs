@@ -5,6 +5,7 @@ use croupier_core::event::Event;
 use croupier_core::ids::{CallId, WorkerId};
 use croupier_wire::link::Limits;
 
+use super::budget::EffectBudget;
 use super::pump::hear;
 use super::slot::{Call, Slot};
 use crate::clock::Clock;
@@ -15,6 +16,8 @@ use crate::worker::port::{Port, Received};
 
 /// Log lines per second that are shown.
 const LOG_LINES_PER_S: u32 = 10;
+/// Effects per second that are borne.
+const EFFECTS_PER_S: u32 = 1000;
 
 /// One end of a link.
 #[derive(Debug)]
@@ -28,7 +31,8 @@ impl Hearing {
     #[must_use]
     pub fn new(worker: WorkerId, link: Box<dyn Link>, limits: Limits) -> Hearing {
         let log = PluginLog::new("heard", worker.0, LOG_LINES_PER_S, Clock::start());
-        Hearing { slot: Slot::new(worker, log), port: Port::new(link, limits) }
+        let effects = EffectBudget::new(EFFECTS_PER_S, limits.effects_per_turn);
+        Hearing { slot: Slot::new(worker, log, effects), port: Port::new(link, limits) }
     }
 
     /// Sends it a message.

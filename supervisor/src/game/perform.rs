@@ -10,6 +10,7 @@ use croupier_fair::entry::Effect;
 use croupier_wire::door;
 
 use super::attend::attend;
+use super::budget::EffectBudget;
 use super::driver::{Answerer, GameDriver, Inner};
 use super::host_calls::{HostCall, UNSUPPORTED, ask};
 use super::slot::{Call, Slot};
@@ -70,7 +71,8 @@ impl GameDriver {
     fn add_slot(&self, inner: &mut Inner, worker: WorkerId) -> Arc<Slot> {
         let plugin = &self.plugin;
         let log = PluginLog::new(&plugin.name, worker.0, plugin.log_lines_per_s, self.context.clock);
-        let slot = Arc::new(Slot::new(worker, log));
+        let effects = EffectBudget::new(plugin.jail.effects_per_s, plugin.limits.effects_per_turn);
+        let slot = Arc::new(Slot::new(worker, log, effects));
         inner.slots.insert(worker, slot.clone());
         slot
     }

@@ -83,6 +83,7 @@ fn event(slot: &Slot, limits: &Limits, call: u64, message: FromWorker<'_>) -> Re
         }
         FromWorker::Done(done) => {
             check_done(&done, limits).map_err(|over| over.to_string())?;
+            slot.gave_out(done.effects.len())?;
             answer(done_to_core(&done))
         }
         FromWorker::Snapshot { snapshot } => {
@@ -98,6 +99,7 @@ fn event(slot: &Slot, limits: &Limits, call: u64, message: FromWorker<'_>) -> Re
         }
         FromWorker::HostCall { index, name, args } => {
             check_call(index, name, args, limits).map_err(|over| over.to_string())?;
+            slot.gave_out(1)?;
             Ok(Some(Event::HostCall {
                 worker,
                 call: CallId(call),

@@ -2,13 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
+use std::time::Instant;
 
 use croupier_core::action::KillReason;
 use croupier_core::ids::WorkerId;
 use croupier_wire::frame::HEADER_BYTES;
 use tokio::sync::watch;
 
-use super::budget::Work;
+use super::budget::{EFFECTS_BURST_S, EffectBudget, Verdict, Work};
 use crate::crash::writer::Sample;
 use crate::jail::{Isolation, Warden};
 use crate::worker::cause::LastWords;
@@ -58,10 +59,13 @@ pub(super) struct Slot {
     sample: OnceLock<Sample>,
     /// Bytes of log lines since it last answered something.
     chatter: AtomicU64,
+    /// What it has given out.
+    effects: Mutex<EffectBudget>,
+    since: Instant,
 }
 
 impl Slot {
-    pub(super) fn new(id: WorkerId, log: PluginLog) -> Slot {
+    pub(super) fn new(id: WorkerId, log: PluginLog, effects: EffectBudget) -> Slot {
         Slot {
             id,
             port: OnceLock::new(),
@@ -77,6 +81,8 @@ impl Slot {
             words: Mutex::new(None),
             sample: OnceLock::new(),
             chatter: AtomicU64::new(0),
+            effects: Mutex::new(effects),
+            since: Instant::now(),
         }
     }
 
@@ -159,6 +165,7 @@ impl Slot {
         Work {
             answered: self.turns.answered.load(Ordering::Relaxed),
             plays: self.turns.open() && !self.others.open(),
+            idle: !self.turns.open() && !self.others.open(),
         }
     }
 
@@ -166,6 +173,22 @@ impl Slot {
     pub(super) fn chatted(&self, bytes: usize) -> u64 {
         let bytes = (bytes + HEADER_BYTES) as u64;
         self.chatter.fetch_add(bytes, Ordering::Relaxed) + bytes
+    }
+
+    /// It gave out effects, or asked for a host call. The error is that it does so too fast.
+    pub(super) fn gave_out(&self, effects: usize) -> Result<(), String> {
+        if effects == 0 {
+            return Ok(());
+        }
+        let mut budget = crate::lock(&self.effects);
+        let count = u32::try_from(effects).unwrap_or(u32::MAX);
+        match budget.spend(count, self.since.elapsed()) {
+            Verdict::Fine => Ok(()),
+            Verdict::Spent | Verdict::Old => Err(format!(
+                "it gave out more than its {} sends, emits and host calls a second (effects_per_s), for {EFFECTS_BURST_S} s or all at once",
+                budget.per_s()
+            )),
+        }
     }
 
     /// It gave up by itself, saying this.

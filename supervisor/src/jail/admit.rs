@@ -9,14 +9,15 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use croupier_notify::Listener;
-use croupier_wire::confine::{CONFINE_FRAME_BYTES_MAX, Confine, Confined, layer};
+use croupier_wire::confine::{CONFINE_FRAME_BYTES_MAX, Confine, Confined, Rlimits, layer, namespace};
 use croupier_wire::frame::{FrameReader, Header, Kind};
 use croupier_wire::link::{FromWorker, LINK_VERSION, decode_from_worker};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use thiserror::Error;
 
+use super::cgroup::Controller;
 use super::outside::{Facts, examine};
-use super::plan::{Plan, Threads};
+use super::plan::{Counted, MemoryLimit, Plan, Threads};
 use super::value::Isolation;
 use crate::game::fault_text;
 use crate::worker::launcher::Launched;
@@ -70,11 +71,7 @@ pub struct Admitted {
 /// [`AdmitError`]; the worker is to be ended then.
 pub fn admit(launched: &Launched, plan: &Plan, patience: Duration) -> Result<Admitted, AdmitError> {
     let layers = plan.layers(launched.namespaces);
-    let mut rlimits = plan.rlimits;
-    if launched.namespaces == 0 {
-        // It would count every process of this user.
-        rlimits.threads = 0;
-    }
+    let rlimits = rlimits(launched, plan);
     let threads = plan.threads == Threads::Granted;
     let mut frame = Vec::new();
     Confine { version: LINK_VERSION, layers, rlimits, threads }.put(&mut frame).map_err(io::Error::other)?;
@@ -92,6 +89,8 @@ pub fn admit(launched: &Launched, plan: &Plan, patience: Duration) -> Result<Adm
         namespaces: launched.namespaces,
         why: &launched.why,
         uid: launched.uid,
+        rlimits: &rlimits,
+        group: launched.handle.group(),
         confined: &confined,
     });
     let missing = isolation.missing();
@@ -101,6 +100,17 @@ pub fn admit(launched: &Launched, plan: &Plan, patience: Duration) -> Result<Adm
     } else {
         Err(AdmitError::Less { level: plan.level.as_str(), missing })
     }
+}
+
+/// What it is told to set: it depends on what the kernel already does.
+fn rlimits(launched: &Launched, plan: &Plan) -> Rlimits {
+    let pid = launched.handle.pid();
+    let memory = match launched.handle.group() {
+        Ok(group) if group.confines(pid, Controller::Memory) => MemoryLimit::Cgroup,
+        _ => MemoryLimit::Rlimits,
+    };
+    let alone = launched.namespaces & namespace::USER != 0 || launched.uid != 0;
+    plan.rlimits(memory, if alone { Counted::Alone } else { Counted::WithOthers })
 }
 
 fn understand(header: &Header, body: &[u8]) -> Result<Confined, AdmitError> {

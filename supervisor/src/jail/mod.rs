@@ -8,6 +8,7 @@
 //! * [`plan`]: levels and limits.
 //! * [`value`]: isolation as a value: each layer `Enforced`, `Partial` or `Absent`, and why.
 //! * [`outside`]: looks at a worker through `/proc`.
+//! * [`cgroup`]: memory, tasks and CPU where a cgroup was delegated to us.
 //! * [`mod@admit`]: the talk before Hello.
 //! * [`decide`]: what becomes of a call; pure, on numbers alone.
 //! * [`warden`]: the thread that does it. [`denial`]: what it reports. [`names`]: numbers as names. [`mod@locate`]: where a call came from.
@@ -16,6 +17,7 @@
 //! Nothing here runs inside a worker: see the worker's own `jail`.
 
 pub mod admit;
+pub mod cgroup;
 pub mod decide;
 pub mod denial;
 mod faulted;

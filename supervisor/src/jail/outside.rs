@@ -7,9 +7,10 @@ use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
 
-use croupier_wire::confine::{Confined, namespace};
+use croupier_wire::confine::{Confined, Rlimits, namespace};
 
-use super::plan::Plan;
+use super::cgroup::{Controller, Group};
+use super::plan::{Plan, Threads};
 use super::value::{Isolation, Layer, Protection};
 use croupier_manifest::manifest::Isolation as Level;
 
@@ -36,6 +37,10 @@ pub struct Facts<'a> {
     pub why: &'a str,
     /// The user id that it was to have; 0 for none of its own.
     pub uid: u32,
+    /// What it was told to set.
+    pub rlimits: &'a Rlimits,
+    /// Its cgroup, or why it has none.
+    pub group: Result<&'a Group, &'a str>,
     /// What it said.
     pub confined: &'a Confined,
 }
@@ -53,7 +58,7 @@ pub fn examine(facts: &Facts<'_>) -> Isolation {
         Layer::Seccomp => seccomp(&status),
         Layer::NoNewPrivs => holds(status.field("NoNewPrivs") == "1", "it may gain privileges"),
         Layer::Capabilities => capabilities(&status),
-        Layer::Rlimits => rlimits(facts),
+        Layer::Rlimits => rlimits(facts, &status),
         Layer::Descriptors => descriptors(facts.pid),
         Layer::Environment => environment(facts.pid),
         Layer::Landlock => landlock(facts.confined),
@@ -65,7 +70,7 @@ pub fn examine(facts: &Facts<'_>) -> Isolation {
         Layer::UtsNamespace => namespace(facts, "uts", namespace::UTS),
         Layer::CgroupNamespace => namespace(facts, "cgroup", namespace::CGROUP),
         Layer::OwnUser => own_user(&status, facts.uid),
-        Layer::Cgroup => Protection::Absent("no delegated subtree; rlimits carry the load".into()),
+        Layer::Cgroup => cgroup(facts),
     };
     Isolation { level: plan.level, layers: Layer::ALL.map(|layer| (layer, look(layer))).into() }
 }
@@ -205,13 +210,20 @@ fn open_descriptors(pid: u32) -> io::Result<BTreeMap<u32, String>> {
     Ok(open)
 }
 
-fn rlimits(facts: &Facts<'_>) -> Protection {
+fn cgroup(facts: &Facts<'_>) -> Protection {
+    match facts.group {
+        Ok(group) => group.look(facts.pid),
+        Err(why) => Protection::Absent(format!("{why}; rlimits carry the load")),
+    }
+}
+
+fn rlimits(facts: &Facts<'_>, status: &Status) -> Protection {
     let text = match fs::read_to_string(format!("/proc/{}/limits", facts.pid)) {
         Ok(text) => text,
         Err(error) => return unseen("they", &error),
     };
-    let wanted = facts.plan.rlimits;
-    let at_most = [
+    let wanted = facts.rlimits;
+    let mut at_most = vec![
         ("Max data size", wanted.data_bytes),
         ("Max address space", wanted.address_bytes),
         ("Max stack size", wanted.stack_bytes),
@@ -220,6 +232,9 @@ fn rlimits(facts: &Facts<'_>) -> Protection {
         ("Max file size", 0),
         ("Max locked memory", 0),
     ];
+    if wanted.threads > 0 {
+        at_most.push(("Max processes", wanted.threads));
+    }
     for (name, most) in at_most {
         let Some((soft, hard)) = limit(&text, name) else {
             return Protection::Absent(format!("{name:?} is not to be seen"));
@@ -228,7 +243,23 @@ fn rlimits(facts: &Facts<'_>) -> Protection {
             return Protection::Absent(format!("{name:?} is {hard}, not {most}"));
         }
     }
-    Protection::Enforced
+    if threads_are_limited(facts, status) {
+        return Protection::Enforced;
+    }
+    Protection::Partial(
+        "the number of its threads is not limited: without a user or a user namespace of its own, RLIMIT_NPROC would count other processes".into(),
+    )
+}
+
+/// By the filter, which lets it make none; by `RLIMIT_NPROC`, where that counts its own alone; or by its cgroup.
+fn threads_are_limited(facts: &Facts<'_>, status: &Status) -> bool {
+    let plan = facts.plan;
+    let filter = plan.threads == Threads::Denied && !plan.leaves_out(Layer::Seccomp);
+    let has_own = |layer: Protection| facts.rlimits.threads > 0 && matches!(layer, Protection::Enforced);
+    filter
+        || has_own(namespace(facts, "user", namespace::USER))
+        || has_own(own_user(status, facts.uid))
+        || facts.group.is_ok_and(|group| group.confines(facts.pid, Controller::Pids))
 }
 
 /// Soft and hard value of one line of `/proc/PID/limits`.

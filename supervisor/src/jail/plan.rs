@@ -6,6 +6,7 @@ use croupier_manifest::manifest::{Isolation as Level, Limits as Manifest};
 use croupier_wire::confine::{Rlimits, layer, namespace};
 use croupier_wire::link::Limits as LinkLimits;
 
+use super::cgroup;
 use super::value::Layer;
 use crate::registry::PluginOptions;
 
@@ -13,6 +14,10 @@ use crate::registry::PluginOptions;
 const OWN_BYTES: u64 = 16 << 20;
 /// Address space beyond memory, in bytes: libraries, reserved heaps, guard pages, shifted layouts. It is never touched.
 const ADDRESS_SLACK_BYTES: u64 = 2 << 30;
+/// Where memory itself is limited (cgroups), RLIMIT_DATA is the second line: this much more in percent, since it also counts what is never touched.
+const SECOND_LINE_PERCENT: u64 = 150;
+/// Percent of a core that one thread can use.
+const THREAD_PERCENT: u64 = 100;
 /// Refused system calls after which a worker is ended, unless configured otherwise.
 pub const DENIED_CALLS_MAX: u32 = 64;
 const MIB: u64 = 1 << 20;
@@ -36,6 +41,24 @@ pub enum Layout {
     Fresh,
 }
 
+/// By what a worker's memory is limited first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemoryLimit {
+    /// By address space alone.
+    Rlimits,
+    /// By its cgroup.
+    Cgroup,
+}
+
+/// Whose processes `RLIMIT_NPROC` counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// The worker's alone: it has a user namespace, or a user, of its own.
+    Alone,
+    /// All of its user's: the limit must not be set.
+    WithOthers,
+}
+
 /// What confines the workers of one plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
@@ -49,6 +72,12 @@ pub struct Plan {
     pub layout: Layout,
     /// CPU time of one turn.
     pub cpu_per_turn: Duration,
+    /// CPU time of a worker's whole life; none for as much as it likes.
+    pub cpu_per_life: Option<Duration>,
+    /// CPU time in the long run, in percent of one core.
+    pub cpu_percent: u64,
+    /// Sends, emits and host calls per second.
+    pub effects_per_s: u32,
     /// Refused system calls after which it is ended; 0 for never.
     pub denied_calls_max: u32,
     /// Layers of [`layer`] that are left out: for tests that show what the others hold.
@@ -88,8 +117,42 @@ impl Plan {
             threads,
             layout: if options.fresh_aslr == Some(true) { Layout::Fresh } else { Layout::Shared },
             cpu_per_turn: Duration::from_millis(less(manifest.cpu_ms_per_turn, options.cpu_ms_per_turn)),
+            cpu_per_life: cpu_per_life(manifest, options),
+            cpu_percent: cpu_percent(manifest, options, most_threads),
+            effects_per_s: less(manifest.effects_per_s, options.effects_per_s) as u32,
             denied_calls_max: options.denied_calls_max.unwrap_or(DENIED_CALLS_MAX),
             without: options.without_layers,
+        }
+    }
+
+    /// What its cgroup is to limit; none with isolation off.
+    #[must_use]
+    pub fn cgroup(&self) -> Option<cgroup::Limits> {
+        // A worker that is executed afresh needs a thread once, before the plugin is there.
+        let first = if self.layout == Layout::Fresh { 1 } else { 0 };
+        (self.level != Level::Off).then_some(cgroup::Limits {
+            memory_bytes: self.rlimits.data_bytes,
+            tasks: self.rlimits.threads + first,
+            cpu_percent: self.cpu_percent,
+        })
+    }
+
+    /// The rlimits of a worker whose memory is limited otherwise or not, and which is alone in what `RLIMIT_NPROC` counts or not.
+    #[must_use]
+    pub fn rlimits(&self, memory: MemoryLimit, counted: Counted) -> Rlimits {
+        let second = |bytes: u64| bytes * SECOND_LINE_PERCENT / 100;
+        let data_bytes = match memory {
+            MemoryLimit::Rlimits => self.rlimits.data_bytes,
+            MemoryLimit::Cgroup => second(self.rlimits.data_bytes),
+        };
+        Rlimits {
+            data_bytes,
+            address_bytes: data_bytes + ADDRESS_SLACK_BYTES,
+            threads: match counted {
+                Counted::Alone => self.rlimits.threads,
+                Counted::WithOthers => 0,
+            },
+            ..self.rlimits
         }
     }
 
@@ -123,4 +186,20 @@ impl Plan {
         let impossible = if namespaces & namespace::MOUNT == 0 { layer::ROOT } else { 0 };
         layer::ALL & !impossible & !self.without
     }
+}
+
+/// What the manifest asks for (a core for each thread, when it does not say), and the operator caps.
+fn cpu_percent(manifest: &Manifest, options: &PluginOptions, threads: u64) -> u64 {
+    let asked = match manifest.cpu_percent {
+        0 => threads * THREAD_PERCENT,
+        percent => u64::from(percent),
+    };
+    options.cpu_percent.map_or(asked, |most| asked.min(u64::from(most)))
+}
+
+/// 0 is no limit, on either side.
+fn cpu_per_life(manifest: &Manifest, options: &PluginOptions) -> Option<Duration> {
+    let seconds = [manifest.cpu_s, options.cpu_s.unwrap_or(0)];
+    let least = seconds.into_iter().filter(|seconds| *seconds > 0).min();
+    least.map(|seconds| Duration::from_secs(seconds.into()))
 }

@@ -107,7 +107,9 @@ impl Layer {
                 "run the supervisor as root, or allow unprivileged user namespaces (user.max_user_namespaces, \
                  kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)"
             }
-            Layer::Rlimits => "look for who lowered the supervisor's own limits",
+            Layer::Rlimits => {
+                "run the supervisor as root, allow unprivileged user namespaces, or delegate a cgroup with the controller pids to it"
+            }
             Layer::Descriptors | Layer::Environment => {
                 "mount /proc without hidepid for the supervisor, so that it can look"
             }
@@ -115,7 +117,9 @@ impl Layer {
                 "use Linux 6.12 or newer, booted with landlock in the list of security modules (lsm=)"
             }
             Layer::OwnUser => "run the supervisor as root",
-            Layer::Cgroup => "run under systemd with Delegate=yes",
+            Layer::Cgroup => {
+                "run the supervisor under systemd with Delegate=yes, or name a cgroup v2 directory with the controllers memory, pids and cpu with `cgroup` in the config"
+            }
         }
     }
 

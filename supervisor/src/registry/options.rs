@@ -87,6 +87,12 @@ options! {
     open_files: u32,
     /// CPU time of one turn in milliseconds; likewise.
     cpu_ms_per_turn: u32,
+    /// CPU time of a worker's whole life in seconds; likewise, and 0 is no limit.
+    cpu_s: u32,
+    /// CPU time in the long run, in percent of one core; likewise.
+    cpu_percent: u32,
+    /// Sends, emits and host calls per second; likewise.
+    effects_per_s: u32,
     /// Idle time-out in milliseconds; 0 for never.
     idle_timeout_ms: u64,
 }

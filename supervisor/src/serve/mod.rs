@@ -200,6 +200,7 @@ fn start(
     std::fs::create_dir_all(&config.state_dir).map_err(failed(&config.state_dir))?;
     let mut parts = SupervisorConfig::new()
         .isolation_off(options.isolation_off)
+        .cgroup(config.cgroup.clone())
         .state_dir(&config.state_dir)
         .traffic_socket(config.traffic_socket.display().to_string())
         .plugin_defaults(config.defaults.clone())

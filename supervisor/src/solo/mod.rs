@@ -99,7 +99,8 @@ impl Solo {
         worker_binary: Option<PathBuf>,
         options: &PluginOptions,
     ) -> Result<Solo, SoloError> {
-        let launcher = Arc::new(Launcher::start(worker_binary.as_deref())?);
+        let launcher =
+            Arc::new(Launcher::start(worker_binary.as_deref(), Err("checks and replays use none".into()))?);
         let plugin = Arc::new(Plugin::load(plugin, |_| options.clone())?);
         Ok(Solo { plugin, launcher })
     }

@@ -313,7 +313,10 @@ impl SoloWorker {
             false => LastWords::BeforeWelcome(text),
         });
         match ends_within(&self.handle, END_MAX) {
-            Ok(true) => SoloError::Died(cause(self.handle.reap_blocking(), None, words.as_ref())),
+            Ok(true) => {
+                let memory = self.handle.out_of_memory();
+                SoloError::Died(cause(self.handle.reap_blocking(), memory, None, words.as_ref()))
+            }
             Ok(false) => {
                 self.handle.kill();
                 SoloError::Protocol("it closed its link and lived on".into())

@@ -9,6 +9,7 @@ use crate::audit::Audit;
 use crate::crash::Crashes;
 use crate::game::host_calls::{HostCall, HostCalls};
 use crate::game::transcripts::TranscriptSink;
+use crate::jail::cgroup::Choice;
 use crate::jail::{Denials, TraceDenials};
 use crate::registry::PluginOptions;
 use crate::registry::trust::Gate;
@@ -35,6 +36,7 @@ pub struct SupervisorConfig {
     pub(super) crashes: Crashes,
     pub(super) denials: Arc<dyn Denials>,
     pub(super) isolation_off: IsolationOff,
+    pub(super) cgroup: Choice,
 }
 
 /// Whether plugins may run without any isolation.
@@ -63,6 +65,7 @@ impl Default for SupervisorConfig {
             crashes: Crashes::default(),
             denials: Arc::new(TraceDenials),
             isolation_off: IsolationOff::Refused,
+            cgroup: Choice::Off,
         }
     }
 }
@@ -173,6 +176,13 @@ impl SupervisorConfig {
     #[must_use]
     pub fn isolation_off(mut self, off: IsolationOff) -> SupervisorConfig {
         self.isolation_off = off;
+        self
+    }
+
+    /// Where workers' cgroups are made; nowhere otherwise. Where this process is in the very cgroup that is divided, it is moved into one below it.
+    #[must_use]
+    pub fn cgroup(mut self, choice: Choice) -> SupervisorConfig {
+        self.cgroup = choice;
         self
     }
 

@@ -49,6 +49,7 @@ pub use state_lock::StateLockError;
 use crate::events::{PushTo, TooManyFollowers, Turns};
 use crate::game::GameDriver;
 use crate::game::context::{Context, Parts};
+use crate::jail::cgroup::{self, Choice, NotFound, Tree, TreeError};
 use crate::registry::{Objects, ObjectsError, Revocations, RevocationsError};
 use crate::worker::launcher::{LaunchError, Launcher};
 use crate::worker::usage::Sampler;
@@ -78,6 +79,12 @@ pub enum StartError {
     /// Permissions that were taken away.
     #[error(transparent)]
     Revocations(#[from] RevocationsError),
+    /// The cgroup that the config names.
+    #[error(transparent)]
+    NoCgroup(#[from] NotFound),
+    /// That cgroup cannot be used.
+    #[error(transparent)]
+    Cgroup(#[from] TreeError),
 }
 
 /// A running supervisor. Cheap to clone.
@@ -136,9 +143,9 @@ impl Supervisor {
     /// # Errors
     /// [`StartError`].
     pub fn start(config: SupervisorConfig, runtime: Handle) -> Result<Supervisor, StartError> {
-        let launcher = Launcher::start(config.worker_binary.as_deref())?;
         let state_dir = config.state_dir.as_deref();
         let state_lock = Mutex::new(state_dir.map(StateLock::take).transpose()?);
+        let launcher = Launcher::start(config.worker_binary.as_deref(), tree(&config.cgroup)?)?;
         let ids = SessionIds::open(state_dir)?;
         let objects = state_dir.map(Objects::open).transpose()?;
         let revocations = Revocations::open(state_dir)?;
@@ -311,6 +318,27 @@ impl Shared {
         let waiting = crate::lock(&self.opens).give_up();
         drop(waiting);
         drop(crate::lock(&self.state_lock).take());
+    }
+}
+
+/// Where workers' cgroups are made, or why nowhere. A directory that somebody named must do; what was merely found need not.
+fn tree(choice: &Choice) -> Result<Result<Tree, String>, StartError> {
+    let found = match cgroup::find::find(choice) {
+        Ok(found) => found,
+        Err(why @ NotFound::Off) => return Ok(Err(why.to_string())),
+        Err(why) if matches!(choice, Choice::At(_)) => return Err(why.into()),
+        Err(why) => {
+            tracing::info!(%why, "workers get no cgroups");
+            return Ok(Err(why.to_string()));
+        }
+    };
+    match Tree::plant(&found) {
+        Ok(tree) => Ok(Ok(tree)),
+        Err(why) if matches!(choice, Choice::At(_)) => Err(why.into()),
+        Err(why) => {
+            tracing::warn!(%why, "workers get no cgroups");
+            Ok(Err(why.to_string()))
+        }
     }
 }
 

@@ -11,6 +11,8 @@ use croupier_core::event::Cause;
 use croupier_wire::confine::EXIT_ABORTED;
 use nix::sys::signal::Signal;
 
+use crate::jail::cgroup::OutOfMemory;
+
 /// Signals that a process raises by its own doing.
 const FAULTS: [Signal; 7] = [
     Signal::SIGSEGV,
@@ -76,9 +78,18 @@ pub enum Killed {
 
 /// The cause of a death.
 ///
-/// What the worker did by itself comes first: a fault that happened before our kill arrived is a fault. An exit status that says KILL is ours if we sent one.
-pub fn cause(status: ExitStatus, killed: Option<&Killed>, words: Option<&LastWords>) -> Cause {
+/// What the worker did by itself comes first: a fault that happened before our kill arrived is a fault, and reaching its own memory limit is its own doing. An exit status
+/// that says KILL is the kernel's if it says that it was, else ours if we sent one.
+pub fn cause(
+    status: ExitStatus,
+    memory: OutOfMemory,
+    killed: Option<&Killed>,
+    words: Option<&LastWords>,
+) -> Cause {
     if let Some(signal) = status.signal() {
+        if signal == Signal::SIGKILL as i32 && memory == OutOfMemory::OwnLimit {
+            return Cause::Memory;
+        }
         if FAULTS.iter().any(|fault| *fault as i32 == signal) {
             return Cause::Fault { signal };
         }
@@ -146,7 +157,18 @@ mod tests {
             (exited(1), None, Some(&gave_up), Cause::Protocol("odd frame".into())),
         ];
         for (status, killed, words, expected) in table {
-            assert_eq!(cause(status, killed, words), expected, "{status:?} {killed:?} {words:?}");
+            let found = cause(status, OutOfMemory::No, killed, words);
+            assert_eq!(found, expected, "{status:?} {killed:?} {words:?}");
+        }
+        let late = Killed::Late(Late::Waiting);
+        let memory = [
+            (kill, OutOfMemory::OwnLimit, None, Cause::Memory),
+            (kill, OutOfMemory::OwnLimit, Some(&late), Cause::Memory),
+            (kill, OutOfMemory::Elsewhere, None, Cause::External { signal: 9 }),
+            (signalled(Signal::SIGSEGV), OutOfMemory::OwnLimit, None, Cause::Fault { signal: 11 }),
+        ];
+        for (status, memory, killed, expected) in memory {
+            assert_eq!(cause(status, memory, killed, None), expected, "{status:?} {memory:?}");
         }
     }
 

@@ -5,7 +5,7 @@
 //!                     └─ the zygote is dead? its workers are too: start another
 //! ```
 //!
-//! Workers are the zygote's children: it is told when to collect one, so that a worker's pid is its own until then. They get their link and two pipes: no environment, no
+//! Each begins in a cgroup of its own, where the supervisor has any: see [`crate::jail::cgroup`]. Workers are the zygote's children: it is told when to collect one, so that a worker's pid is its own until then. They get their link and two pipes: no environment, no
 //! other descriptor. What confines them is asked for afterwards: see [`crate::jail`].
 
 use std::io;
@@ -15,7 +15,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 
 use croupier_wire::confine::ToZygote;
@@ -26,6 +26,7 @@ use thiserror::Error;
 
 use super::zygote::{Answer, Zygote};
 use crate::jail::Plan;
+use crate::jail::cgroup::{Group, Limits, OutOfMemory, Tree};
 use crate::jail::plan::Layout;
 
 /// The first user id of workers' own, when the supervisor may give them one each, and how many there are. Nobody else should have ids in this range.
@@ -74,13 +75,14 @@ fn list(paths: &[PathBuf]) -> String {
 pub struct Order {
     namespaces: u32,
     layout: Layout,
+    cgroup: Option<Limits>,
 }
 
 impl Order {
     /// For a worker that is to be confined like this.
     #[must_use]
     pub fn new(plan: &Plan) -> Order {
-        Order { namespaces: plan.namespaces(), layout: plan.layout }
+        Order { namespaces: plan.namespaces(), layout: plan.layout, cgroup: plan.cgroup() }
     }
 }
 
@@ -112,6 +114,8 @@ pub struct Handle {
     zygote: u64,
     jobs: mpsc::Sender<Job>,
     reaped: bool,
+    /// Removed when both we and whoever reaps have let go of it.
+    group: Result<Arc<Group>, String>,
 }
 
 impl Handle {
@@ -127,14 +131,34 @@ impl Handle {
         self.pidfd.as_fd()
     }
 
-    /// Ends it. Nothing happens when it has ended already.
+    /// Its cgroup, or why it has none.
+    pub fn group(&self) -> Result<&Group, &str> {
+        self.group.as_deref().map_err(String::as_str)
+    }
+
+    /// Whether the kernel ended it for want of memory. To be asked when it has ended.
+    #[must_use]
+    pub fn out_of_memory(&self) -> OutOfMemory {
+        self.group().map_or(OutOfMemory::No, Group::out_of_memory)
+    }
+
+    /// Ends it, with all that is in its cgroup. Nothing happens when it has ended already.
     pub fn kill(&self) {
         let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+        if let Ok(group) = &self.group {
+            group.kill();
+        }
     }
 
     /// Collects it: `done` gets how it ended, on the launcher's thread. Ends it, if it has not ended.
     pub fn reap(&mut self, done: impl FnOnce(ExitStatus) + Send + 'static) {
         self.reaped = true;
+        let group = self.group.clone();
+        let done = move |status| {
+            // Only what is empty can be removed.
+            drop(group);
+            done(status);
+        };
         let job = Job::Reap { zygote: self.zygote, pid: self.pid, done: Box::new(done) };
         if let Err(mpsc::SendError(Job::Reap { done, .. })) = self.jobs.send(job) {
             done(ExitStatus::from_raw(DIED_WITH_ZYGOTE));
@@ -176,14 +200,16 @@ pub struct Launcher {
 }
 
 impl Launcher {
-    /// Starts the thread. `binary` is the worker's; without one it is looked for beside the current executable.
+    /// Starts the thread. `binary` is the worker's; without one it is looked for beside the current executable. Workers' cgroups are made in the tree, if there is one; else it
+    /// is said why there is none.
     ///
     /// # Errors
     /// [`LaunchError::NotFound`], [`LaunchError::Thread`].
-    pub fn start(binary: Option<&Path>) -> Result<Launcher, LaunchError> {
+    pub fn start(binary: Option<&Path>, tree: Result<Tree, String>) -> Result<Launcher, LaunchError> {
         let binary = find_binary(binary)?;
         let (jobs, queue) = mpsc::channel();
-        let mut nursery = Nursery { binary: binary.clone(), jobs: jobs.clone(), zygote: None, zygotes: 0 };
+        let mut nursery =
+            Nursery { binary: binary.clone(), jobs: jobs.clone(), zygote: None, zygotes: 0, tree };
         let thread = std::thread::Builder::new()
             .name("launcher".into())
             .spawn(move || nursery.work(queue))
@@ -229,7 +255,7 @@ impl Drop for Launcher {
     }
 }
 
-/// What the thread owns.
+/// What the thread owns. The order counts: fields are dropped as they stand.
 struct Nursery {
     binary: PathBuf,
     /// Given to each handle.
@@ -237,6 +263,8 @@ struct Nursery {
     zygote: Option<Zygote>,
     /// How many there were; the number of the current one.
     zygotes: u64,
+    /// Where workers' cgroups are made, or why nowhere. After the zygote: what is in it must have ended.
+    tree: Result<Tree, String>,
 }
 
 impl Nursery {
@@ -281,12 +309,16 @@ impl Nursery {
         let (stdout, out) = log_pipe()?;
         let (stderr, err) = log_pipe()?;
         let uid = if order.namespaces == 0 { 0 } else { own_uid() };
+        let group = self.group(order.cgroup);
+        let cgroup = group.as_ref().ok().map(|group| group.open()).transpose()?;
         let question =
             ToZygote::Spawn { namespaces: order.namespaces, uid, fresh: order.layout == Layout::Fresh };
-        match self.zygote()?.ask(&question, &[theirs.as_fd(), out.as_fd(), err.as_fd()]) {
+        let mut descriptors = vec![theirs.as_fd(), out.as_fd(), err.as_fd()];
+        descriptors.extend(cgroup.as_ref().map(OwnedFd::as_fd));
+        match self.zygote()?.ask(&question, &descriptors) {
             Ok(Answer::Spawned { pid, pidfd, namespaces, why }) => {
                 let jobs = self.jobs.clone();
-                let handle = Handle { pid, pidfd, zygote: self.zygotes, jobs, reaped: false };
+                let handle = Handle { pid, pidfd, zygote: self.zygotes, jobs, reaped: false, group };
                 Ok(Launched { handle, link, stdout, stderr, namespaces, why, uid })
             }
             Ok(Answer::Failed(error)) => Err(error),
@@ -299,6 +331,17 @@ impl Nursery {
                 Err(error)
             }
         }
+    }
+
+    /// A cgroup for one worker, or why it gets none.
+    fn group(&mut self, limits: Option<Limits>) -> Result<Arc<Group>, String> {
+        let limits = limits.ok_or("isolation is off")?;
+        let tree = self.tree.as_mut().map_err(|why| why.clone())?;
+        tree.group(limits).map(Arc::new).map_err(|error| {
+            let text = format!("none can be made in {}: {error}", tree.dir().display());
+            tracing::warn!("a worker gets no cgroup: {text}");
+            text
+        })
     }
 
     fn reap(&mut self, zygote: u64, pid: u32) -> i32 {

@@ -17,6 +17,7 @@ use super::cause::{CPU_SAMPLE_GAP, LATE_WATCH_MAX, Late, late};
 use super::launcher::Handle;
 use super::readiness::watch;
 use super::usage::{cpu_time, scheduling};
+use crate::jail::cgroup::OutOfMemory;
 
 /// A worker's process. Dropping it unreaped kills and reaps it.
 #[derive(Debug)]
@@ -49,6 +50,11 @@ impl Process {
     /// Ends it. Nothing happens when it has ended already.
     pub fn kill(&self) {
         self.handle.kill();
+    }
+
+    /// Whether the kernel ended it for want of memory. To be asked when it has ended.
+    pub fn out_of_memory(&self) -> OutOfMemory {
+        self.handle.out_of_memory()
     }
 
     /// Looks at its CPU clock for [`CPU_SAMPLE_GAP`], or longer where it wants the CPU and does not get it: what is it doing so late?

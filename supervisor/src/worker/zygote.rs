@@ -23,7 +23,7 @@ use rustix::net::{
 /// Longest time for one answer. A fork takes milliseconds; a zygote that does not answer is replaced.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Most descriptors beside a question.
-const DESCRIPTORS_MAX: usize = 3;
+const DESCRIPTORS_MAX: usize = 4;
 
 /// What the zygote answered.
 #[derive(Debug)]

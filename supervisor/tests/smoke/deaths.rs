@@ -51,7 +51,7 @@ fn wait_for<T>(events: &mut Pushes, find: impl Fn(&What) -> Option<T>) -> T {
     }
 }
 
-fn death(events: &mut Pushes) -> String {
+pub(crate) fn death(events: &mut Pushes) -> String {
     wait_for(events, |what| match what {
         What::WorkerDied { cause, .. } => Some(cause.clone()),
         _ => None,

@@ -1,19 +1,23 @@
 //! Forks a worker off the zygote: namespaces, user id, session, descriptors.
 //!
 //! ```text
-//!  zygote:  clone3 ─▶ uid and gid maps ─▶ "go" ─▶ answers
-//!  child:             waits for "go" ─▶ become the mapped user ─▶ die with the zygote ─▶ session ─▶ descriptors ─▶ (exec) ─▶ a worker
+//!  zygote:  clone3 into its cgroup ─▶ uid and gid maps ─▶ "go" ─▶ answers
+//!  child:             waits for "go" ─▶ become the mapped user ─▶ cgroup namespace ─▶ die with the zygote ─▶ session ─▶ descriptors ─▶ (exec) ─▶ a worker
 //! ```
 //!
-//! Where the kernel refuses namespaces, the child is made without any, and the answer says so. The zygote has one thread, so the child may do whatever it likes.
+//! Where the kernel refuses namespaces, the child is made without any, and the answer says so. Where it refuses the cgroup, the child is made outside of it, which is seen from
+//! outside. The zygote has one thread, so the child may do whatever it likes.
+//!
+//! The cgroup namespace is made by the child, and not by clone3: that would take the zygote's cgroup as its root, although the child begins in its own.
 #![allow(unsafe_code)] // clone3(2)
 
 use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
 use croupier_wire::confine::namespace;
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Pid, Uid, setgroups, setresgid, setresuid, setsid};
 
@@ -27,15 +31,20 @@ const EXIT_NOT_BORN: i32 = 91;
 /// What a fresh worker is called.
 const NAME: &CStr = c"croupier-worker";
 const GO: u8 = b'g';
+/// `CLONE_INTO_CGROUP` (clone3(2)), for which the libc crate's type is too narrow.
+const CLONE_INTO_CGROUP: u64 = 1 << 33;
 
 /// How a worker is to be made.
-pub(super) struct Plan {
+#[derive(Clone, Copy)]
+pub(super) struct Plan<'a> {
     /// Bits of [`namespace`].
     pub(super) namespaces: u32,
     /// Its user and group id outside; 0 for our own.
     pub(super) uid: u32,
     /// With an exec.
     pub(super) fresh: bool,
+    /// The cgroup that it begins in; ours without one.
+    pub(super) cgroup: Option<BorrowedFd<'a>>,
 }
 
 /// On which side of the fork we are.
@@ -70,13 +79,32 @@ impl Tools {
 
 type Step = (&'static str, io::Error);
 
-/// Forks; without namespaces when they are not to be had. In the worker every descriptor that the zygote owned is closed, so its owners must be forgotten there.
+/// Forks; outside of the cgroup when the kernel does not let it in. In the worker every descriptor that the zygote owned is closed, so its owners must be forgotten there.
 pub(super) fn fork(
     tools: &Tools,
-    plan: &Plan,
+    plan: &Plan<'_>,
     descriptors: &[OwnedFd; WORKER_DESCRIPTORS],
 ) -> Result<Forked, Step> {
-    let all = fork_with(tools, plan, plan.namespaces, descriptors);
+    let inside = as_far_as_possible(tools, plan, descriptors);
+    let Err((_, error)) = &inside else { return inside };
+    if plan.cgroup.is_none() {
+        return inside;
+    }
+    // Said, and seen from outside; whether it will do is the supervisor's decision.
+    eprintln!(
+        "croupier-worker: a worker cannot be made, perhaps because of its cgroup; trying without: {error}"
+    );
+    let outside = Plan { cgroup: None, ..*plan };
+    as_far_as_possible(tools, &outside, descriptors)
+}
+
+/// Without namespaces when they are not to be had.
+fn as_far_as_possible(
+    tools: &Tools,
+    plan: &Plan<'_>,
+    descriptors: &[OwnedFd; WORKER_DESCRIPTORS],
+) -> Result<Forked, Step> {
+    let all = fork_with(tools, plan, descriptors);
     let Err((step, error)) = all else { return all };
     if plan.namespaces == 0 {
         return Err((step, error));
@@ -84,12 +112,13 @@ pub(super) fn fork(
     if plan.uid != 0 {
         // Privileged in a user namespace that does not have this user, as in a container: one's own user will do.
         let ours = Plan { uid: 0, ..*plan };
-        let forked = fork_with(tools, &ours, plan.namespaces, descriptors);
+        let forked = fork_with(tools, &ours, descriptors);
         if forked.is_ok() {
             return forked;
         }
     }
-    match fork_with(tools, plan, 0, descriptors)? {
+    let bare = Plan { namespaces: 0, ..*plan };
+    match fork_with(tools, &bare, descriptors)? {
         Forked::Parent { pid, pidfd, namespaces, .. } => {
             Ok(Forked::Parent { pid, pidfd, namespaces, why: format!("{step}: {error}") })
         }
@@ -99,12 +128,12 @@ pub(super) fn fork(
 
 fn fork_with(
     tools: &Tools,
-    plan: &Plan,
-    namespaces: u32,
+    plan: &Plan<'_>,
     descriptors: &[OwnedFd; WORKER_DESCRIPTORS],
 ) -> Result<Forked, Step> {
+    let namespaces = plan.namespaces;
     let (mut wait, mut go) = io::pipe().map_err(|error| ("make a pipe", error))?;
-    let Some((pid, pidfd)) = clone(tools, namespaces).map_err(|error| ("clone3", error))? else {
+    let Some((pid, pidfd)) = clone(tools, plan).map_err(|error| ("clone3", error))? else {
         drop(go);
         let mut word = [0];
         // The zygote has ended, or the maps could not be written.
@@ -112,7 +141,7 @@ fn fork_with(
             exit_now(EXIT_NO_GO);
         }
         drop(wait);
-        return match become_worker(tools, plan, namespaces, descriptors) {
+        return match become_worker(tools, plan, descriptors) {
             Ok(link) => Ok(Forked::Worker(link)),
             Err((step, error)) => {
                 eprintln!("croupier-worker: {step}: {error}");
@@ -132,12 +161,16 @@ fn fork_with(
     Ok(Forked::Parent { pid, pidfd, namespaces, why: String::new() })
 }
 
-/// clone3(2) as fork(2) does it, into namespaces. `None` in the child.
-fn clone(tools: &Tools, namespaces: u32) -> io::Result<Option<(Pid, OwnedFd)>> {
+/// clone3(2) as fork(2) does it, into namespaces and the cgroup. `None` in the child.
+fn clone(tools: &Tools, plan: &Plan<'_>) -> io::Result<Option<(Pid, OwnedFd)>> {
     let mut pidfd: libc::c_int = -1;
     // SAFETY: integers only, for which zero is a value.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    args.flags = clone_flags(namespaces) | flag(libc::CLONE_PIDFD);
+    args.flags = clone_flags(plan.namespaces) | flag(libc::CLONE_PIDFD);
+    if let Some(cgroup) = plan.cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = u64::from(cgroup.as_raw_fd().cast_unsigned());
+    }
     if tools.thread_id_at != 0 {
         args.flags |= flag(libc::CLONE_CHILD_SETTID) | flag(libc::CLONE_CHILD_CLEARTID);
         args.child_tid = tools.thread_id_at;
@@ -160,6 +193,7 @@ fn flag(flag: libc::c_int) -> u64 {
     u64::from(flag.cast_unsigned())
 }
 
+/// Without the cgroup namespace: see above.
 fn clone_flags(namespaces: u32) -> u64 {
     let table = [
         (namespace::USER, libc::CLONE_NEWUSER),
@@ -168,7 +202,6 @@ fn clone_flags(namespaces: u32) -> u64 {
         (namespace::NET, libc::CLONE_NEWNET),
         (namespace::IPC, libc::CLONE_NEWIPC),
         (namespace::UTS, libc::CLONE_NEWUTS),
-        (namespace::CGROUP, libc::CLONE_NEWCGROUP),
     ];
     table.iter().filter(|(bit, _)| namespaces & bit != 0).map(|(_, value)| flag(*value)).sum()
 }
@@ -190,11 +223,10 @@ fn map(pid: Pid, uid: u32) -> io::Result<()> {
 /// What the child does before it is a worker like any other.
 fn become_worker(
     tools: &Tools,
-    plan: &Plan,
-    namespaces: u32,
+    plan: &Plan<'_>,
     descriptors: &[OwnedFd; WORKER_DESCRIPTORS],
 ) -> Result<File, Step> {
-    if namespaces & namespace::USER != 0 {
+    if plan.namespaces & namespace::USER != 0 {
         // User 0 of the namespace is who we are outside.
         become_user(0, plan.uid).map_err(|error| ("become the namespace's user", error))?;
     } else if plan.uid != 0
@@ -202,6 +234,12 @@ fn become_worker(
     {
         // Said, and seen from outside; whether it will do is the supervisor's decision.
         eprintln!("croupier-worker: it could not become a user of its own: {error}");
+    }
+    if plan.namespaces & namespace::CGROUP != 0
+        && let Err(error) = unshare(CloneFlags::CLONE_NEWCGROUP)
+    {
+        // As above: it is seen.
+        eprintln!("croupier-worker: it could not get a cgroup namespace of its own: {error}");
     }
     privileges::die_with_parent().map_err(|error| ("die with the zygote", error))?;
     setsid().map_err(|error| ("begin a session", error.into()))?;

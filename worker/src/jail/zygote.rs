@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!             ◀─ which build it is ───────────────────────────────────
-//!  supervisor ── Spawn(namespaces, uid) + link, stdout, stderr ──▶ fork ──▶ Spawned + pidfd        in the child: serve returns, and it goes on as a worker
+//!  supervisor ── Spawn(namespaces, uid) + link, stdout, stderr, cgroup ─▶ fork ──▶ Spawned + pidfd        in the child: serve returns, and it goes on as a worker
 //!             ── Reap(pid) ──────────────────────────────────────▶ waitpid ─▶ Reaped(status)
 //!             ── (end of the socket) ────────────────────────────▶ exit, and with it every worker
 //! ```
@@ -12,7 +12,7 @@
 
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 
 use croupier_wire::confine::{CONFINE_FRAME_BYTES_MAX, FromZygote, ToZygote};
 use croupier_wire::frame::FrameReader;
@@ -26,8 +26,10 @@ use super::fork::{Forked, Plan, Tools, fork};
 use super::{exit_now, step};
 use crate::fault::Fault;
 
-/// Descriptors beside a Spawn: link, standard output, standard error.
+/// Descriptors beside a Spawn that become the worker's: link, standard output, standard error.
 pub(super) const WORKER_DESCRIPTORS: usize = 3;
+/// Most descriptors beside a Spawn: those, and the cgroup to begin in.
+const DESCRIPTORS_MAX: usize = WORKER_DESCRIPTORS + 1;
 
 /// What has been asked.
 struct Question {
@@ -46,17 +48,19 @@ pub(crate) fn serve(socket: File) -> Result<File, Fault> {
         };
         match ask {
             ToZygote::Spawn { namespaces, uid, fresh } => {
+                let mut descriptors = descriptors;
+                let cgroup = if descriptors.len() == DESCRIPTORS_MAX { descriptors.pop() } else { None };
                 let Ok(descriptors) = <[OwnedFd; WORKER_DESCRIPTORS]>::try_from(descriptors) else {
                     return Err(Fault::Unexpected {
                         message: "Spawn",
                         when: "without its three descriptors",
                     });
                 };
-                let plan = Plan { namespaces, uid, fresh };
+                let plan = Plan { namespaces, uid, fresh, cgroup: cgroup.as_ref().map(AsFd::as_fd) };
                 match fork(&tools, &plan, &descriptors) {
                     Ok(Forked::Worker(link)) => {
                         // In the worker their descriptors are closed already, and the numbers are others'.
-                        std::mem::forget((socket, tools, descriptors));
+                        std::mem::forget((socket, tools, descriptors, cgroup));
                         return Ok(link);
                     }
                     Ok(Forked::Parent { pid, pidfd, namespaces, why }) => {
@@ -114,7 +118,7 @@ fn reap(pid: u32) -> Result<i32, Errno> {
 /// The next question; none at the end of the socket.
 fn receive(socket: &File) -> std::io::Result<Option<Question>> {
     let mut reader = FrameReader::new(LINK_VERSION, CONFINE_FRAME_BYTES_MAX);
-    let mut control = nix::cmsg_space!([RawFd; WORKER_DESCRIPTORS]);
+    let mut control = nix::cmsg_space!([RawFd; DESCRIPTORS_MAX]);
     let mut descriptors = Vec::new();
     let read = {
         let mut parts = [IoSliceMut::new(reader.space())];

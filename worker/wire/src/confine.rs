@@ -1,7 +1,7 @@
 //! What is said before Hello: how a worker is to confine itself, and what came of it. And between the supervisor and the zygote, which makes workers.
 //!
 //! ```text
-//!  supervisor ── Spawn + link, stdout, stderr ──▶ zygote ── fork ──▶ worker
+//!  supervisor ── Spawn + link, stdout, stderr (, cgroup) ──▶ zygote ── fork ──▶ worker
 //!             ◀── Spawned + pidfd ───────────────
 //!  supervisor ── Confine ──────────────────────────────────────────▶ worker   enters the jail
 //!             ◀── Confined + the filter's listener ─────────────────          all that it says is believed until here, and checked from outside
@@ -108,7 +108,7 @@ pub struct Confined {
 /// What the zygote is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
 pub enum ToZygote {
-    /// Make a worker of the three descriptors beside this: link, standard output, standard error. Answered by [`FromZygote::Spawned`] or [`FromZygote::Failed`].
+    /// Make a worker of the three descriptors beside this: link, standard output, standard error; a fourth one is the cgroup in which it begins. Answered by [`FromZygote::Spawned`] or [`FromZygote::Failed`].
     Spawn {
         /// Bits of [`namespace`].
         namespaces: u32,

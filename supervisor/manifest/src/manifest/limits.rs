@@ -56,6 +56,10 @@ limits! {
     open_files: 16, 8..=1024;
     /// CPU time of one turn, in milliseconds; beyond, the worker is killed and the turn suspected.
     cpu_ms_per_turn: 100, 1..=60_000;
+    /// CPU time of a worker's whole life, in seconds; then, between two turns, another takes over. 0 for no limit.
+    cpu_s: 0, 0..=31_536_000;
+    /// CPU time in the long run, in percent of one core; 0 for one core per thread. Beyond, the worker waits. Only where there are cgroups.
+    cpu_percent: 0, 0..=25_600;
     /// Wall-clock time of one turn, in milliseconds; beyond, the worker is killed.
     turn_wall_ms: 5000, 1..=600_000;
     /// Wall-clock time from spawn to the end of `init`, in milliseconds.
@@ -66,6 +70,8 @@ limits! {
     snapshot_bytes: 4_194_304, 1..=33_554_432;
     /// Most sends, emits and host calls of one turn together.
     effects_per_turn: 256, 0..=4096;
+    /// Most sends, emits and host calls per second, over ten seconds; beyond, the worker is killed.
+    effects_per_s: 1_000_000, 1..=10_000_000;
     /// Longest single send, emit, or host-call argument or answer, in bytes.
     effect_bytes: 65_536, 1..=1_048_576;
     /// Log lines per second; more are counted and dropped.
