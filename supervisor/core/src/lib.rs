@@ -11,10 +11,12 @@
 //! * [`Game`]: the owner of all state of one plugin. One `step` per event.
 //! * [`Event`], [`Action`], [`Refusal`]: the whole boundary.
 //! * [`Spec`]: the limits that it goes by.
+//! * [`durable`]: what a session that must survive its supervisor writes down, and how it comes back from that.
 //! * [`open_keys`]: idempotency of opens, over all games.
 #![forbid(unsafe_code)]
 
 pub mod action;
+pub mod durable;
 pub mod event;
 pub mod game;
 pub mod ids;
