@@ -41,7 +41,7 @@ pub enum Change {
     Opened(Box<Opened>),
     /// A turn has its outcome, is skipped, or is poison.
     Played(Box<Played>),
-    /// A turn asks the platform, or has its answer: from now on it keeps its number, time and seed whatever dies.
+    /// A turn asks the platform: from now on it keeps its number, time and seed, and so the names of its host calls, whatever dies.
     Asking(Box<Asking>),
     /// The plugin gave a snapshot.
     Snapshot(Box<Kept>),
@@ -57,8 +57,11 @@ pub enum Change {
         /// Why.
         reason: String,
     },
-    /// The session is gone; so is everything about it.
-    Ended,
+    /// The session is gone; what is left are its answers, so that a repeated last turn gets the same one after the supervisor's death too.
+    Ended {
+        /// What its callers were told.
+        answers: Vec<Answer>,
+    },
 }
 
 /// How a session began.
@@ -168,15 +171,14 @@ pub enum Effect {
     },
 }
 
-/// A turn without an outcome that has asked the platform.
+/// A turn without an outcome that asks the platform. Nobody can say whether the question behind the answers that it has was performed: it is asked
+/// again, under the same name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Asking {
     /// The turn, with the answers that it has.
     pub turn: Turn,
     /// The key that it came with.
     pub key: Option<KeyOnRecord>,
-    /// The hash of the question that has no answer yet; asked again, under the same name, when nobody knows whether it was performed.
-    pub asked: Option<u64>,
 }
 
 /// A snapshot, and what the supervisor itself knew of the session then.

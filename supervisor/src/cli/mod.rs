@@ -10,6 +10,7 @@ mod crashes;
 mod doctor;
 mod events;
 mod fail;
+mod journal;
 mod operate;
 mod out;
 mod play;
@@ -88,6 +89,8 @@ enum Verb {
     Check(check::Check),
     /// Look into the audit log, verify it, show its head
     Audit(audit::Audit),
+    /// Look into the durable journal while no supervisor runs: verify, export, stats
+    Journal(journal::Journal),
     /// Show what a plugin asks for and what it has
     Grants(operate::Named),
     /// Take a permission away from a plugin that runs, from its next use on
@@ -161,6 +164,7 @@ fn carry_out(cli: Cli, out: &mut Out) -> Result<ExitCode, Stop> {
         Verb::Verify(verify) => verify.run(&common, out)?,
         Verb::Trust(trust) => trust.run(&common, out)?,
         Verb::Audit(audit) => audit.run(&common, out)?,
+        Verb::Journal(journal) => journal.run(&common, out)?,
         Verb::Grants(named) => named.grants(&common.connect()?, out)?,
         Verb::Revoke(revoke) => revoke.run(&common.connect()?, out)?,
         Verb::Load(load) => load.run(&common.connect()?, out)?,

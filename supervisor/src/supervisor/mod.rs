@@ -22,7 +22,7 @@ pub mod ids;
 mod load;
 mod open;
 pub mod routes;
-mod state_lock;
+pub(crate) mod state_lock;
 mod turn;
 mod views;
 
