@@ -42,7 +42,8 @@ pub enum Change {
     Opened(Box<Opened>),
     /// A turn has its outcome, is skipped, or is poison.
     Played(Box<Played>),
-    /// A turn asks the platform: from now on it keeps its number, time and seed, and so the names of its host calls, whatever dies.
+    /// A turn asks the platform, or its session is about to be held: from now on it keeps its number, time and seed, and so the names of its host
+    /// calls, whatever dies.
     Asking(Box<Asking>),
     /// The plugin gave a snapshot.
     Snapshot(Box<Kept>),

@@ -230,8 +230,8 @@ impl Game {
             let key = flight.key;
             session.flights.insert(at, flight);
             let waiters = key.map(|key| session.keys.take_waiters(key)).unwrap_or_default();
-            cx.answer_all(waiters, &Err(refusal));
             self.hold(cx, id, format!("turn {seq} (a tick, leave or close) kills its worker"));
+            cx.answer_all(waiters, &Err(refusal));
             return cx.notice(notice);
         }
         if flight.kind == kind::JOIN {

@@ -154,9 +154,17 @@ impl Game {
 
     /// The session is set aside.
     pub(super) fn write_held(&mut self, cx: &mut Cx<'_>, id: SessionId, reason: &str) {
-        if self.is_on_disk(id) {
-            self.write(cx, id, Change::Held { reason: reason.to_owned() });
+        if !self.is_on_disk(id) {
+            return;
         }
+        // What has a number and no outcome is part of what a person will look at.
+        let session = self.sessions.get(&id);
+        let flights: Vec<u64> =
+            session.into_iter().flat_map(|session| session.flights.iter().map(|flight| flight.seq)).collect();
+        for seq in flights {
+            self.write_asking(cx, id, seq);
+        }
+        self.write(cx, id, Change::Held { reason: reason.to_owned() });
     }
 
     /// The session is over, and was taken out already.

@@ -192,6 +192,7 @@ impl World {
                 // What became of it in between is in no journal any more: its transcript stays as it is, and is of no use here.
                 opened.ended.get_or_insert(EndReason::Closed);
                 self.cut_short.insert(*session);
+                self.seen.remove(session);
                 continue;
             }
             let records = self.records.entry(*session).or_default();

@@ -32,7 +32,7 @@ fn an_answer_waits_for_the_disk() {
     let (mut world, session) = world();
     let request = world.act(session, SEND);
     world.settle_now_with(|_, _| true);
-    assert!(!world.answers.contains_key(&request) && world.outputs.get(&session).is_none());
+    assert!(!world.answers.contains_key(&request) && !world.outputs.contains_key(&session));
     assert_eq!(world.game.outputs(session, 1).unwrap(), [], "nor can anybody fetch what is not out");
     let repeated = world.turn_as(session, 1, kind::ACTION, 0, SEND);
     assert!(!world.answers.contains_key(&repeated), "the same answer waits as well");

@@ -259,7 +259,11 @@ impl Storm {
                 let answer = answer.unwrap_or_else(|| panic!("request {request} hangs: {:?}", sent.turn));
                 match answer {
                     Ok(_) | Err(Refusal::Plugin { .. } | Refusal::Poison { .. }) => {
-                        assert!(outcome.is_none_or(|known| known == answer), "one key, two answers");
+                        assert!(
+                            outcome.is_none_or(|known| known == answer),
+                            "one key, two answers: {:?}: {outcome:?}, {answer:?}",
+                            sent.turn
+                        );
                         outcome = Some(answer);
                     }
                     Err(
