@@ -11,6 +11,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::action::EndReason;
 use crate::ids::{Payload, SessionId};
 
 /// How much of the machine a session survives.
@@ -41,7 +42,8 @@ pub enum Change {
     Opened(Box<Opened>),
     /// A turn has its outcome, is skipped, or is poison.
     Played(Box<Played>),
-    /// A turn asks the platform: from now on it keeps its number, time and seed, and so the names of its host calls, whatever dies.
+    /// A turn asks the platform, or its session is about to be held: from now on it keeps its number, time and seed, and so the names of its host
+    /// calls, whatever dies.
     Asking(Box<Asking>),
     /// The plugin gave a snapshot.
     Snapshot(Box<Kept>),
@@ -57,11 +59,9 @@ pub enum Change {
         /// Why.
         reason: String,
     },
-    /// The session is gone; what is left are its answers, so that a repeated last turn gets the same one after the supervisor's death too.
-    Ended {
-        /// What its callers were told.
-        answers: Vec<Answer>,
-    },
+    /// The session is gone. What is left are its answers, so that a repeated last turn gets the same one after the supervisor's death too, and
+    /// its secret, so that its transcript can be closed.
+    Ended(Box<Ended>),
 }
 
 /// How a session began.
@@ -219,6 +219,17 @@ pub struct Side {
     pub last_output: u64,
     /// The outputs that are kept for followers: number of the turn, and what.
     pub outputs: Vec<(u64, Effect)>,
+}
+
+/// What is left of a session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Why it ended.
+    pub reason: EndReason,
+    /// Its secret.
+    pub seed: [u8; 32],
+    /// What its callers were told.
+    pub answers: Vec<Answer>,
 }
 
 /// An answer that is remembered under its key.

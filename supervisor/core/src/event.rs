@@ -104,6 +104,18 @@ pub enum Event {
         /// Why.
         cause: Cause,
     },
+    /// Everything up to this entry is on the disk for good.
+    Durable {
+        /// The entry's number.
+        at: u64,
+    },
+    /// A session comes back from the disk. Before [`Event::Start`], once for each.
+    Adopt {
+        /// Which.
+        session: SessionId,
+        /// What is known of it, in order, with the numbers of the entries.
+        changes: Vec<(u64, crate::durable::Change)>,
+    },
     /// Time passed: [`crate::Game::next_wake`] was reached.
     Wake,
 }
@@ -141,6 +153,8 @@ pub struct Options {
     pub idle_ns: Option<u64>,
     /// Most accepted turns that wait.
     pub queue_max: Option<u32>,
+    /// What the session survives.
+    pub durability: Option<crate::durable::Durability>,
 }
 
 /// A turn from outside.

@@ -138,6 +138,11 @@ impl Store {
             // After a crash the file is taken as it is, not walked through.
             write.set_quick_repair(true);
             {
+                let mut meta = write.open_table(META)?;
+                // As the disk has it: a batch whose commit failed may be there all the same.
+                if let (Some(entries), Some(bytes)) = (meta.get("entries")?, meta.get("bytes")?) {
+                    books.totals = Totals { entries: entries.value(), bytes: bytes.value() };
+                }
                 let mut tables = Tables {
                     games: write.open_table(GAMES)?,
                     entries: write.open_table(ENTRIES)?,
@@ -154,6 +159,8 @@ impl Store {
                     }
                 }
                 tables.finish()?;
+                meta.insert("entries", books.totals.entries)?;
+                meta.insert("bytes", books.totals.bytes)?;
             }
             write.commit()?;
             Ok(())
@@ -255,7 +262,7 @@ impl Tables<'_, '_> {
         let old = self.entries.insert(key, value.as_slice())?;
         match old {
             // A batch that is tried again although the disk had it.
-            Some(old) => totals.bytes -= old.value().len() as u64,
+            Some(old) => totals.bytes = totals.bytes.saturating_sub(old.value().len() as u64),
             None => totals.entries += 1,
         }
         totals.bytes += value.len() as u64;
@@ -295,8 +302,8 @@ impl Tables<'_, '_> {
         let totals = &mut self.books.totals;
         let goes = |value: &[u8]| spare == Spare::Nothing || !is_opened(value);
         for gone in self.entries.extract_from_if(from..to, |_, value| goes(value))? {
-            totals.entries -= 1;
-            totals.bytes -= gone?.1.value().len() as u64;
+            totals.entries = totals.entries.saturating_sub(1);
+            totals.bytes = totals.bytes.saturating_sub(gone?.1.value().len() as u64);
         }
         Ok(())
     }

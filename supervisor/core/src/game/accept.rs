@@ -19,6 +19,7 @@ use crate::session::journal::Journal;
 use crate::session::keys::{Begin, Key, Keys, WINDOW};
 use crate::session::outputs::Outputs;
 use crate::session::queue::{Pending, Queue};
+use crate::session::recorded::Recorded;
 use crate::session::ticker::Ticker;
 use crate::session::{Flight, Home, Phase, Session, Trouble};
 
@@ -72,6 +73,8 @@ impl Game {
             last_seq: 1,
             last_now_ns: opened_ns,
             journal: Journal::default(),
+            recorded: Recorded::new(opened_ns, mix),
+            shelf: self.shelf(open.options.durability),
             keys: Keys::default(),
             outputs: Outputs::default(),
             ticker: Ticker::new(opened_ns, open.options.tick_ns.unwrap_or(self.spec.tick_ns)),
@@ -90,8 +93,16 @@ impl Game {
     }
 
     pub(super) fn accept(&mut self, cx: &mut Cx<'_>, turn: Turn) {
-        let request = turn.request;
-        match self.try_accept(cx, turn) {
+        let (request, id) = (turn.request, turn.session);
+        let answer = self.try_accept(cx, turn);
+        if matches!(answer, Ok(Some(_)) | Err(Refusal::Plugin { .. } | Refusal::Poison { .. })) {
+            // The same answer as before: perhaps the disk does not have it yet.
+            cx.behind = match self.sessions.get(&id) {
+                Some(session) => session.shelf.map(|shelf| shelf.newest_at),
+                None => Some(self.gate.written()),
+            };
+        }
+        match answer {
             Ok(None) => {}
             Ok(Some(outcome)) => cx.answer(request, Ok(outcome)),
             Err(refusal) => cx.answer(request, Err(refusal)),
@@ -187,6 +198,7 @@ impl Game {
 
     /// A caller went away.
     pub(super) fn cancel(&mut self, request: RequestId, id: SessionId) {
+        self.gate.withdraw(request);
         if let Some(session) = self.sessions.get_mut(&id) {
             session.keys.leave(request);
         }
@@ -194,6 +206,10 @@ impl Game {
 
     /// A caller's deadline passed. A turn that nobody waits for any more and that has no number yet is taken back.
     pub(super) fn patience_ended(&mut self, cx: &mut Cx<'_>, id: SessionId, request: RequestId) {
+        if let Some(seq) = self.gate.withdraw(request) {
+            // Played, and not on the disk yet.
+            return cx.answer(request, Err(Refusal::Deadline { seq }));
+        }
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some((key, others)) = session.keys.leave(request) else { return };
         let flying = session.flights.iter().find(|flight| flight.key == Some(key)).map(|flight| flight.seq);

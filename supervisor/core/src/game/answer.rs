@@ -93,6 +93,7 @@ impl Game {
             self.diverged(cx, id, seq);
         }
         self.journal_turn(id, &flight, &done);
+        self.write_turn(cx, id, &flight, &done);
         cx.act(Action::Record { session: id, entry: entry(&flight, &done) });
         self.release(cx, id, &flight, &done);
         cx.notice(Notice::TurnDone { session: id, seq, status: done.status });

@@ -17,6 +17,7 @@ use super::timers::Alarm;
 use super::workers::{Call, CallKind, Role};
 use super::{Cx, Game};
 use crate::action::{Action, Answered, Notice, ToWorker};
+use crate::durable;
 use crate::event::Cause;
 use crate::ids::{SessionId, WorkerId, kind};
 use crate::refusal::Refusal;
@@ -222,15 +223,16 @@ impl Game {
         self.counts.poison += 1;
         session.poison += 1;
         let poisoned = session.poison;
-        cx.notice(Notice::Poison { session: id, seq, player: flight.player });
+        let notice = Notice::Poison { session: id, seq, player: flight.player };
         let refusal = Refusal::Poison { seq };
         if matches!(flight.kind, kind::TICK | kind::LEAVE | kind::CLOSE) {
             // Without an outcome: the turn stays where it is, for a person to look at.
             let key = flight.key;
             session.flights.insert(at, flight);
             let waiters = key.map(|key| session.keys.take_waiters(key)).unwrap_or_default();
+            self.hold(cx, id, format!("turn {seq} (a tick, leave or close) kills its worker"));
             cx.answer_all(waiters, &Err(refusal));
-            return self.hold(cx, id, format!("turn {seq} (a tick, leave or close) kills its worker"));
+            return cx.notice(notice);
         }
         if flight.kind == kind::JOIN {
             session.unseat(flight.player, flight.seq);
@@ -238,7 +240,14 @@ impl Game {
         let digest = self.digest.clone();
         let body = Body::Poison(poison_record(&flight));
         session.journal.push(Record { version: RECORD_VERSION, digest, epoch: session.epoch, body });
-        if let Some(key) = flight.key {
+        if flight.kind != kind::OPEN || self.is_on_disk(id) {
+            self.write_verdict(cx, id, &flight, durable::Verdict::Poison, Vec::new());
+        }
+        // Told, like everything, only when it is on record.
+        cx.notice(notice);
+        if let Some(key) = flight.key
+            && let Some(session) = self.sessions.get_mut(&id)
+        {
             let waiters = session.keys.finish(key, &Err(refusal.clone()));
             cx.answer_all(waiters, &Err::<Answered, _>(refusal.clone()));
         }
@@ -263,6 +272,8 @@ impl Game {
             return self.refuse_open(cx, id, refusal);
         }
         session.phase = Phase::Held(reason.clone());
+        self.write_held(cx, id, &reason);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         let mut waiters = Vec::new();
         for key in std::mem::take(&mut session.queue).take_theirs() {
             waiters.extend(session.keys.forget(key));

@@ -7,21 +7,25 @@
 //! * `answer`: what workers answer. `host_calls`: what they ask. `trust`: what their snapshots are worth.
 //! * `death`: what a worker's death means for its sessions: suspects, probing, poison, held. `ending`: how a session goes.
 //! * `scene`: what a worker was at when it died.
+//! * `shelf`: what durable sessions write down. `gate`: nothing is let out before the disk has it. `adopt`: back from the disk.
 //! * `timers`, `workers`: small parts of the state.
 //! * `view`: what can be seen from outside.
 
 mod accept;
 mod admin;
+mod adopt;
 mod answer;
 mod death;
 mod dispatch;
 mod ending;
 mod fleet;
+mod gate;
 mod host_calls;
 mod number;
 mod pause;
 mod restore;
 mod scene;
+mod shelf;
 mod timers;
 mod trust;
 mod view;
@@ -39,6 +43,7 @@ use crate::session::Session;
 use crate::spec::{Grants, Spec};
 use crate::views::Counts;
 use ending::Ended;
+use gate::Gate;
 use timers::{Alarm, Timers};
 use trust::Trust;
 pub use view::OutputsError;
@@ -66,6 +71,7 @@ pub struct Game {
     /// Sessions that are tried one at a time in a spare worker, the first one now.
     outcasts: VecDeque<SessionId>,
     timers: Timers,
+    gate: Gate,
     counts: Counts,
     /// Workers in a row that never came to serve.
     start_failures: u32,
@@ -96,6 +102,8 @@ struct Restart {
 struct Cx<'a> {
     now: Now,
     actions: &'a mut Vec<Action>,
+    /// An entry of the durable journal without which nothing of this step may be let out.
+    behind: Option<u64>,
 }
 
 impl Cx<'_> {
@@ -125,6 +133,7 @@ impl Game {
         spec.window_calls = spec.window_calls.max(1);
         spec.flights_max = spec.flights_max.max(1);
         Game {
+            gate: Gate::new(spec.journal_at),
             digest: Arc::new(spec.digest),
             allowed: spec.grants.clone(),
             spec,
@@ -155,7 +164,8 @@ impl Game {
 
     /// Takes one event and appends what is to be done, in order.
     pub fn step(&mut self, now: Now, event: Event, actions: &mut Vec<Action>) {
-        let cx = &mut Cx { now, actions };
+        let from = actions.len();
+        let cx = &mut Cx { now, actions, behind: None };
         match event {
             Event::Start { request } => self.start(cx, request),
             Event::Suspend { request } => self.suspend(cx, request),
@@ -174,6 +184,8 @@ impl Game {
             }
             Event::HostAnswer { key, status, answer } => self.host_answered(cx, key, status, answer),
             Event::WorkerDied { worker, cause } => self.worker_died(cx, worker, cause),
+            Event::Durable { at } => self.gate.open(at, cx.actions),
+            Event::Adopt { session, changes } => self.adopt(cx, session, changes),
             Event::Wake => {}
         }
         self.wake(cx);
@@ -181,6 +193,8 @@ impl Game {
         self.run_ready(cx);
         self.settle_pause(cx);
         self.forget_alarms();
+        let behind = cx.behind;
+        self.gate.hold_back(actions, from, behind);
     }
 
     /// Alarms that nobody wants any more are forgotten from time to time, so that they do not pile up until they are due.
@@ -188,10 +202,11 @@ impl Game {
         if !self.timers.is_crowded() {
             return;
         }
-        let (sessions, workers) = (&self.sessions, &self.workers);
+        let (sessions, workers, settled) = (&self.sessions, &self.workers, self.gate.is_settled());
         self.timers.retain(|alarm| match alarm {
             Alarm::Deadline(id, request) => {
-                sessions.get(id).is_some_and(|session| session.keys.waits(*request))
+                // While something waits for the disk, their answer may be among it.
+                !settled || sessions.get(id).is_some_and(|session| session.keys.waits(*request))
             }
             Alarm::Tick(id) | Alarm::Idle(id) | Alarm::Retry(id) => {
                 sessions.get(id).is_some_and(|session| !session.is_held())

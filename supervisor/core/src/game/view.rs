@@ -70,12 +70,21 @@ impl Game {
     /// When there is no such session, or outputs that old are forgotten.
     pub fn outputs(&self, id: SessionId, from: u64) -> Result<Vec<Output>, OutputsError> {
         let session = self.sessions.get(&id).ok_or(OutputsError::UnknownSession(id))?;
-        session.outputs.since(from).map_err(|oldest| OutputsError::Gone { oldest })
+        let mut outputs = session.outputs.since(from).map_err(|oldest| OutputsError::Gone { oldest })?;
+        // What waits for the disk is not out yet.
+        let released = self.released(session);
+        outputs.truncate(outputs.partition_point(|output| output.number <= released));
+        Ok(outputs)
     }
 
     /// The number that the session's next output will have.
     pub fn next_output(&self, id: SessionId) -> Option<u64> {
-        self.sessions.get(&id).map(|session| session.outputs.last() + 1)
+        self.sessions.get(&id).map(|session| self.released(session) + 1)
+    }
+
+    /// The number of the last output that was let out.
+    fn released(&self, session: &Session) -> u64 {
+        self.gate.first_output(session.id).map_or(session.outputs.last(), |first| first - 1)
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod callers;
 mod checks;
+mod disk;
+mod durable;
 mod fake;
 mod game;
 mod grants;

@@ -33,6 +33,10 @@ pub(crate) enum Op {
     Unload(LiveSessions),
     DropHeld(usize),
     Fault(Fault),
+    /// The disk writes so many entries.
+    Sync(usize),
+    /// The supervisor dies; so many entries came to the disk that nobody was told of.
+    Crash(usize),
 }
 
 #[derive(Debug, Clone)]
@@ -158,6 +162,16 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Suspend),
         2 => Just(Op::Resume),
         1 => any::<usize>().prop_map(Op::DropHeld),
+    ]
+}
+
+/// What happens besides where sessions are on a disk and the supervisor dies.
+pub(crate) fn durable_op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        12 => (0usize..40).prop_map(Op::Sync),
+        2 => (0usize..20).prop_map(Op::Crash),
+        60 => op(),
+        10 => harsh_op(),
     ]
 }
 
