@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use croupier_wire::door::{
-    AuditHead, ControlReply, Done, Grants, Input, LiveSessions, OpenOptions, PluginInfo, Request,
+    AuditHead, ControlReply, Done, Grants, Input, JournalInfo, LiveSessions, OpenOptions, PluginInfo, Request,
     ServerHello, SessionDetail, SessionInfo, StatusInfo, TurnEvents, Verb, WorkerInfo,
 };
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use croupier_wire::door::{
-    AuditHead, ControlReply, Grants, LiveSessions, OpenOptions, PluginInfo, Request, ServerHello,
+    AuditHead, ControlReply, Grants, JournalInfo, LiveSessions, OpenOptions, PluginInfo, Request, ServerHello,
     SessionDetail, SessionInfo, StatusInfo, TurnEvents, Verb, WorkerInfo,
 };
 

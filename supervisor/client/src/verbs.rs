@@ -1,7 +1,7 @@
 //! The operators' verbs, written once for the blocking and the async client.
 
 use croupier_wire::door::{
-    AuditHead, ControlReply, Grants, PluginInfo, SessionDetail, SessionInfo, StatusInfo, WorkerInfo,
+    AuditHead, ControlReply, Grants, JournalInfo, PluginInfo, SessionDetail, SessionInfo, StatusInfo, WorkerInfo,
 };
 
 use crate::ClientError;
@@ -108,6 +108,11 @@ macro_rules! verb_methods {
             crate::verbs::audit_head(finish!($($async)? self.core.control(Verb::AuditHead)))
         }
 
+        /// The durable journal at a glance; none when none is kept.
+        pub $($async)? fn journal(&self) -> Result<Option<JournalInfo>, ClientError> {
+            crate::verbs::journal(finish!($($async)? self.core.control(Verb::Journal)))
+        }
+
         /// What a plugin asks for, and what it has.
         pub $($async)? fn grants(&self, plugin: &str) -> Result<Grants, ClientError> {
             let verb = Verb::Grants { plugin: plugin.to_owned() };
@@ -177,6 +182,7 @@ taking! {
     status: ControlReply::Status(status) => status, StatusInfo, "`status`";
     workers: ControlReply::Workers(workers) => workers, Vec<WorkerInfo>, "`workers`";
     audit_head: ControlReply::AuditHead(head) => head, Option<AuditHead>, "`audit head`";
+    journal: ControlReply::Journal(journal) => journal, Option<JournalInfo>, "`journal`";
     grants: ControlReply::Grants(grants) => grants, Grants, "`grants`";
 }
 

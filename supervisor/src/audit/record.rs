@@ -212,6 +212,25 @@ pub enum Happened {
         /// `done`, or the refusal's code.
         outcome: String,
     },
+    /// What is on the disk of a session makes no session; it is left as it is.
+    SessionUnreadable {
+        /// The plugin.
+        plugin: String,
+        /// The session.
+        session: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The durable journal cannot be written, or is full: new turns of durable sessions are refused.
+    JournalTrouble {
+        /// Why.
+        reason: String,
+    },
+    /// The durable journal takes turns again; nothing was lost.
+    JournalRecovered {
+        /// For how long it did not, in milliseconds.
+        ms: u64,
+    },
     /// A report of a crash was written.
     CrashReported {
         /// The plugin.
@@ -294,6 +313,7 @@ impl Happened {
             | Happened::WorkerDied { plugin, .. }
             | Happened::SessionHeld { plugin, .. }
             | Happened::SessionDropped { plugin, .. }
+            | Happened::SessionUnreadable { plugin, .. }
             | Happened::SessionExported { plugin, .. }
             | Happened::Poison { plugin, .. }
             | Happened::Diverged { plugin, .. }
@@ -305,6 +325,8 @@ impl Happened {
             | Happened::Stopped { .. }
             | Happened::ConfigRead { .. }
             | Happened::TrustRead { .. }
+            | Happened::JournalTrouble { .. }
+            | Happened::JournalRecovered { .. }
             | Happened::RecordsLost { .. }
             | Happened::DiskTrouble { .. }
             | Happened::Pruned { .. } => None,

@@ -228,16 +228,19 @@ pub(crate) fn status(client: &Client, out: &mut Out) -> Result<(), Stop> {
     let status = client.status()?;
     // An older supervisor knows no audit log.
     let audit = client.audit_head().ok().flatten();
+    let journal = client.journal().ok().flatten();
     match out.form() {
         Form::Json => {
             let mut value = serde_json::to_value(&status)
                 .map_err(|error| Failure::new("internal", format!("cannot write JSON: {error}"), ""))?;
             value["audit"] = json!(audit);
+            value["journal"] = json!(journal);
             out.json(&value)
         }
         Form::Human => {
             lines(out, &show::status(&status))?;
-            lines(out, &show::audit_head(audit.as_ref()))
+            lines(out, &show::audit_head(audit.as_ref()))?;
+            lines(out, &show::journal(journal.as_ref()))
         }
     }
 }

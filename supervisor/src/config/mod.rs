@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::audit::AuditOptions;
 use crate::crash::{CrashOptions, KeepReplay};
+use crate::journal::JournalOptions;
 use crate::registry::PluginOptions;
 use crate::registry::trust::{Policy, store};
 
@@ -52,6 +53,8 @@ pub struct Config {
     pub audit: Option<AuditOptions>,
     /// Reports of workers' deaths; none when they are switched off.
     pub crashes: Option<CrashOptions>,
+    /// The durable journal.
+    pub journal: JournalOptions,
     /// Options for all plugins.
     pub defaults: PluginOptions,
     /// Options for one plugin each; they go first.
@@ -152,6 +155,7 @@ struct File {
     transcripts: TranscriptsFile,
     audit: AuditFile,
     crashes: CrashesFile,
+    journal: JournalFile,
     defaults: PluginOptions,
     plugins: BTreeMap<String, toml::Table>,
 }
@@ -177,6 +181,20 @@ impl Default for CrashesFile {
     fn default() -> CrashesFile {
         let CrashOptions { keep, keep_bytes, replay } = CrashOptions::default();
         CrashesFile { write: true, keep, keep_mib: keep_bytes >> 20, replay }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct JournalFile {
+    max_mib: u64,
+    waiting_mib: u64,
+}
+
+impl Default for JournalFile {
+    fn default() -> JournalFile {
+        let JournalOptions { max_bytes, waiting_bytes_max, .. } = JournalOptions::default();
+        JournalFile { max_mib: max_bytes >> 20, waiting_mib: waiting_bytes_max >> 20 }
     }
 }
 
@@ -293,6 +311,7 @@ fn finish(file: File, base: &Path) -> Result<Config, (String, String)> {
             auditor,
         },
         audit: audit(&file.audit)?,
+        journal: journal(&file.journal)?,
         crashes: file.crashes.write.then_some(CrashOptions {
             keep: file.crashes.keep,
             keep_bytes: file.crashes.keep_mib.saturating_mul(1 << 20),
@@ -311,6 +330,18 @@ fn audit(file: &AuditFile) -> Result<Option<AuditOptions>, (String, String)> {
     let bytes = |mib: u64| mib.saturating_mul(1 << 20);
     let options = AuditOptions { file_bytes_max: bytes(file.file_mib), keep_bytes: bytes(file.keep_mib) };
     Ok(file.write.then_some(options))
+}
+
+fn journal(file: &JournalFile) -> Result<JournalOptions, (String, String)> {
+    let bytes = |key: &str, mib: u64| match mib {
+        0 => Err((format!("journal.{key}"), "0 would refuse every turn: 1 is the least".to_owned())),
+        _ => Ok(mib.saturating_mul(1 << 20)),
+    };
+    Ok(JournalOptions {
+        max_bytes: bytes("max_mib", file.max_mib)?,
+        waiting_bytes_max: bytes("waiting_mib", file.waiting_mib)?,
+        ..JournalOptions::default()
+    })
 }
 
 /// Where a text is no TOML, for a person with an editor.
@@ -398,6 +429,8 @@ mod tests {
         assert!(wrong("[transcripts]\nkeep_mib = -1").starts_with("transcripts.keep_mib"));
         assert!(wrong("plugin_dirs = [\"a\", 7]").starts_with("plugin_dirs[1]"));
         assert!(wrong("frame_bytes_max = 99999999999").starts_with("frame_bytes_max"));
+        assert!(wrong("[journal]\nmax_mib = 0").starts_with("journal.max_mib"));
+        assert!(wrong("[defaults]\ndurability = \"tape\"").starts_with("defaults.durability"));
         assert!(wrong("socket = \"a\"\nx = ").starts_with("line 2, column 5: "));
         assert!(wrong("socket = \"a\"\ntraffic_socket = \"a\"").starts_with("traffic_socket"));
     }

@@ -35,6 +35,9 @@ impl GameDriver {
         if let Some(happened) = self.happened(&notice, pid) {
             self.context.audit.tell(happened);
         }
+        if let Notice::SessionUnreadable { session, reason } = &notice {
+            (self.context.session_aside)(session.0, &self.plugin.name, reason);
+        }
         if let Some(what) = self.what(notice, pid) {
             self.tell(what);
         }
@@ -64,6 +67,10 @@ impl GameDriver {
                 What::SessionEnded { session: session.0, reason: reason.word().into(), seq }
             }
             Notice::SessionHeld { session, reason } => What::SessionHeld { session: session.0, reason },
+            Notice::SessionAdopted { session, seq } => What::SessionAdopted { session: session.0, seq },
+            Notice::SessionUnreadable { session, reason } => {
+                What::SessionUnreadable { session: session.0, reason }
+            }
             Notice::SessionRestored { session, worker, replayed, pause_ns } => What::SessionRestored {
                 session: session.0,
                 worker: worker.0,
@@ -109,6 +116,9 @@ impl GameDriver {
             Notice::SessionEnded { session, reason: EndReason::Dropped, seq } => {
                 Happened::SessionDropped { plugin, session: session.0, seq: *seq }
             }
+            Notice::SessionUnreadable { session, reason } => {
+                Happened::SessionUnreadable { plugin, session: session.0, reason: text(reason) }
+            }
             Notice::Diverged { session, seq } => Happened::Diverged { plugin, session: session.0, seq: *seq },
             Notice::SnapshotsDistrusted { reason } => {
                 Happened::SnapshotsDistrusted { plugin, reason: text(reason) }
@@ -127,6 +137,7 @@ impl GameDriver {
             | Notice::Resumed
             | Notice::WorkerReady { .. }
             | Notice::SessionOpened { .. }
+            | Notice::SessionAdopted { .. }
             | Notice::SessionEnded { .. }
             | Notice::SessionRestored { .. }
             | Notice::PlayerJoined { .. }
@@ -183,7 +194,16 @@ impl GameDriver {
                     "a use of a permission came to nothing"
                 );
             }
+            Notice::SessionUnreadable { session, reason } => {
+                tracing::error!(
+                    plugin,
+                    session = session.0,
+                    reason,
+                    "a session cannot be brought back from the journal, and is left there as it is"
+                );
+            }
             Notice::SessionOpened { .. }
+            | Notice::SessionAdopted { .. }
             | Notice::SessionEnded { .. }
             | Notice::SessionRestored { .. }
             | Notice::PlayerJoined { .. }

@@ -46,7 +46,7 @@ pub struct SessionOnDisk {
 impl SessionOnDisk {
     /// Whether it has ended: what is left are its answers.
     pub fn has_ended(&self) -> bool {
-        self.unreadable == 0 && matches!(self.changes.last(), Some((_, Change::Ended { .. })))
+        self.unreadable == 0 && matches!(self.changes.last(), Some((_, Change::Ended(_))))
     }
 }
 

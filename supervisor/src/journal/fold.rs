@@ -113,7 +113,7 @@ pub fn fold(session: &SessionOnDisk) -> Result<Folded, FoldError> {
     };
     match first {
         (_, Change::Opened(_)) => {}
-        (at, Change::Ended { .. }) => folding.take(*at, &first.1)?,
+        (at, Change::Ended(_)) => folding.take(*at, &first.1)?,
         (at, _) => return Err(FoldError::NoOpening { at: *at }),
     }
     for (at, change) in rest {
@@ -138,7 +138,7 @@ impl Folding {
             Change::Played(played) => self.played(at, played)?,
             Change::Snapshot(kept) => self.snapshot(at, kept)?,
             Change::Held { reason } => self.folded.state = State::Held(reason.clone()),
-            Change::Ended { .. } => self.folded.state = State::Ended,
+            Change::Ended(_) => self.folded.state = State::Ended,
             Change::Asking(_) | Change::SnapshotDropped | Change::Pruned { .. } => {}
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! The journal as games and doors see it. Nothing here waits for the disk.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -125,6 +126,8 @@ pub(super) struct Shared {
     /// Of entries on the disk.
     pub(super) stored: AtomicU64,
     pub(super) board: RwLock<Board>,
+    /// Per game the newest entry that was put.
+    tips: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
 }
 
 #[derive(Default)]
@@ -186,6 +189,8 @@ impl Journal {
     ) -> Result<(Journal, Contents), StoreError> {
         let (store, contents) = Store::open(medium)?;
         let name = store.name();
+        let tip = |(name, game): (&String, &super::GameOnDisk)| (name.clone(), Arc::new(AtomicU64::new(game.at)));
+        let tips = contents.games.iter().map(tip).collect();
         let board =
             Board { totals: store.totals(), disk_bytes: store.disk_bytes(), ..Board::default() };
         let shared = Arc::new(Shared {
@@ -195,6 +200,7 @@ impl Journal {
             waiting_bytes: AtomicU64::new(0),
             stored: AtomicU64::new(store.totals().bytes),
             board: RwLock::new(board),
+            tips: Mutex::new(tips),
         });
         let threads = writer::start(store, shared.clone(), operator).map_err(|source| {
             StoreError::Database { name, source: Box::new(redb::Error::Io(source)) }
@@ -204,7 +210,8 @@ impl Journal {
 
     /// The end of the journal that one game writes into. `tell` is called from a thread of the journal's.
     pub fn game(&self, name: &str, tell: Tell) -> GameJournal {
-        GameJournal { name: name.into(), tell: Arc::new(tell), journal: self.clone() }
+        let tip = crate::lock(&self.0.shared.tips).entry(name.to_owned()).or_default().clone();
+        GameJournal { name: name.into(), tell: Arc::new(tell), journal: self.clone(), tip }
     }
 
     /// Whether a new turn of a durable session can be taken. Cheap.
@@ -307,6 +314,7 @@ pub struct GameJournal {
     name: Arc<str>,
     tell: Arc<Tell>,
     journal: Journal,
+    tip: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for GameJournal {
@@ -322,8 +330,14 @@ impl GameJournal {
         self.journal.give(job, None, 64);
     }
 
+    /// The newest entry that was ever put.
+    pub fn at(&self) -> u64 {
+        self.tip.load(Ordering::Relaxed)
+    }
+
     /// Puts an entry on the disk, some time soon. Never waits, never fails: who takes new turns asks [`Journal::room`] before.
     pub fn put(&self, entry: Box<Entry>) {
+        self.tip.fetch_max(entry.at, Ordering::Relaxed);
         let weight = weight(&entry.change);
         let job = Job::Entry { game: self.name.clone(), entry };
         self.journal.give(job, Some(self.tell.clone()), weight);

@@ -1,4 +1,4 @@
-//! Entries as JSON, for people and programs. Never holds a seed: whoever has a session's seed, or a turn's, can foretell the game.
+//! Entries as JSON, for people and programs. Never holds the seed of a session that goes on, nor of its turns: whoever has it can foretell the game.
 //!
 //! Bytes that are UTF-8 text stand as `{"text": …}`, others as `{"base64": …}`; digests in hexadecimal.
 
@@ -38,9 +38,11 @@ fn change(change: &Change) -> Value {
         Change::SnapshotDropped => json!("snapshot-dropped"),
         Change::Pruned { from } => json!({ "pruned": { "from": from } }),
         Change::Held { reason } => json!({ "held": { "reason": reason } }),
-        Change::Ended { answers } => {
-            json!({ "ended": { "answers": answers.iter().map(answer).collect::<Vec<_>>() } })
-        }
+        Change::Ended(ended) => json!({ "ended": {
+            // It is over: its seed is what players verify it by.
+            "reason": ended.reason.word(), "seed": hex::encode(ended.seed),
+            "answers": ended.answers.iter().map(answer).collect::<Vec<_>>(),
+        } }),
     }
 }
 

@@ -248,7 +248,7 @@ impl Tables<'_, '_> {
         match &entry.change {
             // It is carried out, and need not be kept.
             Change::Pruned { from } => return self.delete((id, session.0, 0), (id, session.0, *from), Spare::Opened),
-            Change::Ended { .. } => {
+            Change::Ended(_) => {
                 self.delete((id, session.0, 0), (id, session.0, at), Spare::Nothing)?;
                 self.opens.remove(session.0)?;
                 self.forget_oldest_ended(id, session)?;

@@ -170,7 +170,7 @@ fn the_configured_limit_refuses_turns_but_lets_sessions_close() {
     game.all_told();
     until("full", || matches!(journal.room(), Err(NoRoom::Full { max: 20_000, .. })));
     assert_eq!(journal.room_to_close(), Ok(()));
-    game.put(SessionId(1), Change::Ended { answers: vec![] });
+    game.put(SessionId(1), model::ended(vec![]));
     game.all_told();
     until("free", || journal.room().is_ok());
     journal.close();
@@ -262,7 +262,7 @@ fn a_fold_finds_what_is_missing() {
     assert!(matches!(folded(&[open(), turn(2, 1), (3, snapshot(4, 1))]), Err(FoldError::Snapshot { .. })));
     let held = [open(), turn(2, 1), (3, Change::Held { reason: "why".into() })];
     assert_eq!(folded(&held).unwrap().state, State::Held("why".into()));
-    let ended = (4, Change::Ended { answers: vec![] });
+    let ended = (4, model::ended(vec![]));
     assert_eq!(folded(&[ended.clone()]).unwrap().state, State::Ended);
     assert_eq!(folded(&[open(), ended, turn(5, 1)]), Err(FoldError::BehindEnd { at: 5 }));
 }

@@ -3,6 +3,25 @@
 use croupier_manifest::manifest::Isolation;
 use serde::Deserialize;
 
+/// What a session survives, as it stands in the config.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Any death of a worker.
+    Process,
+    /// The supervisor's death and the loss of power as well.
+    Disk,
+}
+
+impl From<Durability> for croupier_core::durable::Durability {
+    fn from(durability: Durability) -> Self {
+        match durability {
+            Durability::Process => croupier_core::durable::Durability::Process,
+            Durability::Disk => croupier_core::durable::Durability::Disk,
+        }
+    }
+}
+
 macro_rules! options {
     ($($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
         /// What the operator says about one plugin, or about all.
@@ -89,6 +108,10 @@ options! {
     cpu_ms_per_turn: u32,
     /// Idle time-out in milliseconds; 0 for never.
     idle_timeout_ms: u64,
+    /// What its sessions survive.
+    durability: Durability,
+    /// Whoever opens a session may choose what it survives.
+    choose_durability: bool,
 }
 
 #[cfg(test)]

@@ -73,6 +73,7 @@ pub(super) fn spec(
         poison_max: options.poison_max.unwrap_or(defaults.poison_max),
         tick_ns: u64::from(tick_ms) * NS_PER_MS,
         idle_ns: ms_to_ns(idle_ms),
+        durability: options.durability.map_or(defaults.durability, Into::into),
         ..defaults
     })
 }

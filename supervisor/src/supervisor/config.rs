@@ -10,7 +10,8 @@ use crate::crash::Crashes;
 use crate::game::host_calls::{HostCall, HostCalls};
 use crate::game::transcripts::TranscriptSink;
 use crate::jail::{Denials, TraceDenials};
-use crate::registry::PluginOptions;
+use crate::journal::JournalOptions;
+use crate::registry::{Durability, PluginOptions};
 use crate::registry::trust::Gate;
 
 /// Longest payload of one turn unless configured otherwise, in bytes.
@@ -35,6 +36,7 @@ pub struct SupervisorConfig {
     pub(super) crashes: Crashes,
     pub(super) denials: Arc<dyn Denials>,
     pub(super) isolation_off: IsolationOff,
+    pub(super) journal: JournalOptions,
 }
 
 /// Whether plugins may run without any isolation.
@@ -63,6 +65,7 @@ impl Default for SupervisorConfig {
             crashes: Crashes::default(),
             denials: Arc::new(TraceDenials),
             isolation_off: IsolationOff::Refused,
+            journal: JournalOptions::default(),
         }
     }
 }
@@ -100,6 +103,21 @@ impl SupervisorConfig {
     pub fn payload_bytes_max(mut self, bytes: usize) -> SupervisorConfig {
         self.payload_bytes_max = bytes;
         self
+    }
+
+    /// How much the durable journal may take. It is kept in the state directory, when sessions are to survive the supervisor or did so before.
+    #[must_use]
+    pub fn journal(mut self, options: JournalOptions) -> SupervisorConfig {
+        self.journal = options;
+        self
+    }
+
+    /// Whether any plugin's sessions may be durable.
+    pub(super) fn wants_journal(&self) -> bool {
+        let wants = |options: &PluginOptions| {
+            options.durability == Some(Durability::Disk) || options.choose_durability == Some(true)
+        };
+        wants(&self.defaults) || self.plugins.values().any(wants)
     }
 
     /// How long a graceful shutdown may take before workers are killed.

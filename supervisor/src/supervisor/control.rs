@@ -11,7 +11,7 @@ use super::{Phase, Shared};
 use crate::audit::record::text;
 use crate::audit::{Happened, Head};
 use crate::game::driver::Answerer;
-use crate::refusals::{code_word, from_core, refusal, shutting_down, unknown_session};
+use crate::refusals::{code_word, from_core, refusal, shutting_down};
 
 impl Shared {
     pub(super) fn control(&self, uid: Option<u32>, verb: Verb, to: Replier) {
@@ -35,6 +35,7 @@ impl Shared {
             }
             Verb::Export { session } => self.export_for(uid, session).map(ControlReply::Export),
             Verb::Status => Ok(ControlReply::Status(self.status())),
+            Verb::Journal => Ok(ControlReply::Journal(self.journal_info())),
             Verb::Workers => Ok(ControlReply::Workers(self.worker_infos())),
             Verb::Shutdown => {
                 self.phase.send_if_modified(|phase| {
@@ -112,7 +113,7 @@ impl Shared {
                 let plugin = game.plugin().name.clone();
                 game.drop_held(SessionId(session), answerer(to, plugin, session));
             }
-            None => to.refuse(unknown_session(session)),
+            None => to.refuse(self.no_session(session)),
         }
     }
 }
@@ -139,6 +140,7 @@ fn record_of(uid: Option<u32>, verb: &Verb) -> Option<Happened> {
         | Verb::Workers
         | Verb::Events { .. }
         | Verb::AuditHead
+        | Verb::Journal
         | Verb::Grants { .. } => return None,
     };
     Some(Happened::Verb {

@@ -61,7 +61,7 @@ impl Shared {
     }
 
     pub(super) fn session_detail(&self, session: u64) -> Result<SessionDetail, Refusal> {
-        let game = self.routes.get(session).ok_or_else(|| unknown_session(session))?;
+        let game = self.routes.get(session).ok_or_else(|| self.no_session(session))?;
         let view = game.session_view(SessionId(session)).ok_or_else(|| unknown_session(session))?;
         Ok(SessionDetail {
             info: session_info(&view, &game.plugin().name),

@@ -205,7 +205,7 @@ impl Call {
 /// Turns and opens have keys, questions change nothing; a verb that changes something may have been carried out already.
 fn is_repeatable(request: &Request) -> bool {
     match request {
-        Request::Open(_) | Request::Turn(_) | Request::Follow { .. } | Request::Ping => true,
+        Request::Open(_) | Request::OpenDurable(..) | Request::Turn(_) | Request::Follow { .. } | Request::Ping => true,
         Request::Control(verb) => match verb {
             Verb::Plugins { .. }
             | Verb::Sessions { .. }
@@ -214,6 +214,7 @@ fn is_repeatable(request: &Request) -> bool {
             | Verb::Status
             | Verb::Workers
             | Verb::AuditHead
+            | Verb::Journal
             | Verb::Grants { .. }
             | Verb::Events { .. } => true,
             Verb::Load { .. }

@@ -6,11 +6,10 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use croupier_core::durable::Change;
 use croupier_core::ids::SessionId;
 
 use super::disk::Dice;
-use super::model::{Game, opened, played};
+use super::model::{Game, ended, opened, played};
 use super::{QUICK, until};
 use crate::journal::fold::fold;
 use crate::journal::{Journal, NoRoom, offline};
@@ -122,7 +121,7 @@ fn on_a_small_file_system(dir: &Path) {
     std::fs::remove_file(&ballast).unwrap();
     game.all_told();
     assert_eq!(journal.room(), Ok(()));
-    game.put(SessionId(1), Change::Ended { answers: vec![] });
+    game.put(SessionId(1), ended(vec![]));
     game.all_told();
     journal.close();
     let look = offline::look(dir).unwrap();

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use croupier_core::durable::{Answer, Change, Entry, Kept, Opened, Played, Side, Turn, Verdict};
+use croupier_core::action::EndReason;
+use croupier_core::durable::{Answer, Change, Ended, Entry, Kept, Opened, Played, Side, Turn, Verdict};
 use croupier_core::ids::SessionId;
 
 use super::disk::Dice;
@@ -77,7 +78,7 @@ impl Game {
                 self.live.remove(&session);
                 let key = (1, seq, 2);
                 let verdict = Verdict::Poison;
-                self.put(session, Change::Ended { answers: vec![Answer { key, seq, now_ns: 1, verdict }] });
+                self.put(session, ended(vec![Answer { key, seq, now_ns: 1, verdict }]));
             }
             1..4 => {
                 let at = self.put(session, snapshot(seq, dice.below(300) as usize));
@@ -104,7 +105,7 @@ impl Game {
                     changes.retain(|(at, change)| at >= from || matches!(change, Change::Opened(_)));
                     continue;
                 }
-                Change::Ended { .. } => changes.clear(),
+                Change::Ended(_) => changes.clear(),
                 _ => {}
             }
             changes.push((entry.at, entry.change.clone()));
@@ -128,6 +129,10 @@ impl Game {
 pub(super) fn opened(session: SessionId) -> Change {
     let seed = [session.0 as u8; 32];
     Change::Opened(Box::new(Opened { opened_ns: 5, seed, tick_ns: 0, idle_ns: 0, queue_max: 4 }))
+}
+
+pub(super) fn ended(answers: Vec<Answer>) -> Change {
+    Change::Ended(Box::new(Ended { reason: EndReason::Closed, seed: [1; 32], answers }))
 }
 
 pub(super) fn played(kind: u16, seq: u64, bytes: usize) -> Change {

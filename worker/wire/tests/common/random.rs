@@ -193,6 +193,7 @@ impl<'a> Random<'a> {
                     idle_timeout_ms: self.option(Self::u64),
                     queue_max: self.option(Self::u32),
                     reveal_public: self.coin(),
+                    durability: None,
                 },
             }),
             1 => Request::Turn(door::Turn {
@@ -231,7 +232,7 @@ impl<'a> Random<'a> {
                 *plugin = self.string();
                 *permission = self.string();
             }
-            Verb::Status | Verb::Workers | Verb::Events { .. } | Verb::Shutdown | Verb::AuditHead => {}
+            Verb::Status | Verb::Workers | Verb::Events { .. } | Verb::Shutdown | Verb::AuditHead | Verb::Journal => {}
         }
         verb
     }
