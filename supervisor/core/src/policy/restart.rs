@@ -308,7 +308,7 @@ mod tests {
     fn luck_takes_a_quarter_at_most() {
         for luck in [0, 1, u64::MAX, 123_456_789] {
             let pause = pause(60, &policy(), luck);
-            assert!(pause <= 10 * S && pause >= 10 * S * 3 / 4, "{pause}");
+            assert!((10 * S * 3 / 4..=10 * S).contains(&pause), "{pause}");
         }
     }
 }
