@@ -273,6 +273,17 @@ pub enum Notice {
         /// Why.
         reason: String,
     },
+    /// An operator lifted what kept the game down.
+    Released,
+    /// Too many turns failed: for a while nobody is let in.
+    BreakerOpened {
+        /// Failed turns.
+        failed: u32,
+        /// Of so many.
+        turns: u32,
+    },
+    /// Everybody is let in again.
+    BreakerClosed,
     /// A worker serves.
     WorkerReady {
         /// Which.

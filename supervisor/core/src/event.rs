@@ -28,6 +28,11 @@ pub enum Event {
         /// Who asked.
         request: RequestId,
     },
+    /// Lift a quarantine, forgive the deaths and close the breaker.
+    Release {
+        /// Who asked.
+        request: RequestId,
+    },
     /// Take the game down. Answered when the last worker is gone; then [`crate::Action::Stopped`].
     Unload {
         /// Who asked.

@@ -12,6 +12,7 @@
 //! * [`Event`], [`Action`], [`Refusal`]: the whole boundary.
 //! * [`Spec`]: the limits that it goes by.
 //! * [`durable`]: what a session that must survive its supervisor writes down, and how it comes back from that.
+//! * [`policy`]: restarts, the circuit breaker, health: small pure deciders.
 //! * [`open_keys`]: idempotency of opens, over all games.
 #![forbid(unsafe_code)]
 
@@ -22,6 +23,7 @@ pub mod game;
 pub mod ids;
 pub mod lifecycle;
 pub mod open_keys;
+pub mod policy;
 pub mod refusal;
 pub mod session;
 pub mod spec;

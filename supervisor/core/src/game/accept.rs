@@ -28,6 +28,9 @@ impl Game {
         if let Err(refusal) = self.may_open() {
             return cx.answer(open.request, Err(refusal));
         }
+        if let Err(rest_ns) = self.breaker.admit(cx.now.mono_ns, &self.spec.breaker) {
+            return cx.answer(open.request, Err(Refusal::Resting { rest_ns }));
+        }
         let id = open.session;
         let session = self.new_session(cx, open);
         cx.act(Action::TranscriptOpen {
@@ -140,7 +143,8 @@ impl Game {
             }
             Begin::TooManyClients => return Err(Refusal::TooManyClients { session: id, max }),
         }
-        if let Err(refusal) = self.may_queue(id, &turn) {
+        let admitted = self.may_queue(id, &turn).and_then(|()| self.admit(cx, turn.input.kind));
+        if let Err(refusal) = admitted {
             if let Some(session) = self.sessions.get_mut(&id) {
                 session.keys.forget(key);
             }

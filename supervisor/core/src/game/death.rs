@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 
 use croupier_fair::entry::{Entry, Verdict};
 
+use super::patience::TurnWas;
 use super::timers::Alarm;
 use super::workers::{Call, CallKind, Role};
 use super::{Cx, Game};
@@ -20,6 +21,7 @@ use crate::action::{Action, Answered, Notice, ToWorker};
 use crate::durable;
 use crate::event::Cause;
 use crate::ids::{SessionId, WorkerId, kind};
+use crate::policy::restart::{Class, Finding};
 use crate::refusal::Refusal;
 use crate::session::journal::{Body, RECORD_VERSION, Record, TurnRecord};
 use crate::session::{Flight, Home, Phase, Standing};
@@ -48,6 +50,8 @@ impl Game {
         }
         if !slot.served && !slot.retired {
             self.start_failed(cx, worker, &cause);
+        } else if cause != Cause::Asked {
+            self.bear(cx, worker, &cause);
         }
         self.settle_unload(cx);
         for id in slot.sessions {
@@ -101,7 +105,10 @@ impl Game {
                 sessions.push(id);
             }
         }
+        let death =
+            Class::of(cause).and_then(|class| self.restarts.died(cx.now.mono_ns, class, sessions.len()));
         for id in &sessions {
+            self.suspect(cx, *id, death);
             let turns = calls.iter().filter(|call| matches!(call.what, CallKind::Turn(of, _) if of == *id));
             let alone = sessions.len() == 1;
             let verdict = if turns.clone().next().is_some() {
@@ -185,7 +192,7 @@ impl Game {
 
     fn carry_out(&mut self, cx: &mut Cx<'_>, id: SessionId, verdict: Verdicts) {
         match verdict {
-            Verdicts::Nothing => {}
+            Verdicts::Nothing => self.found(cx, id, Finding::Innocent),
             Verdicts::Suspect => self.set_standing(id, Standing::Suspect),
             Verdicts::Outcast(pause_ns) => {
                 self.set_standing(id, Standing::Outcast);
@@ -221,6 +228,9 @@ impl Game {
         let Some(at) = session.flights.iter().position(|flight| flight.seq == seq) else { return };
         let Some(flight) = session.flights.remove(at) else { return };
         self.counts.poison += 1;
+        self.breaker_saw(cx, TurnWas::Faulty);
+        self.found(cx, id, Finding::Guilty);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         session.poison += 1;
         let poisoned = session.poison;
         let notice = Notice::Poison { session: id, seq, player: flight.player };
@@ -265,6 +275,7 @@ impl Game {
 
     /// Sets a session aside, whole, for a person to look at.
     pub(super) fn hold(&mut self, cx: &mut Cx<'_>, id: SessionId, reason: String) {
+        self.found(cx, id, Finding::Guilty);
         self.clear_suspicion(cx, id);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let refusal = Refusal::Held { session: id, reason: reason.clone() };

@@ -3,6 +3,7 @@
 //! * [`mod@self`]: the state, the dispatch of events, sending to workers.
 //! * `admin`: load, restart, unload. `fleet`: spawning, retiring and replacing workers. `pause`: suspend, resume.
 //! * `accept`: requests from outside, up to a session's queue.
+//! * `patience`: what deaths and failures of the plugin's own come to: pauses, quarantine, the breaker.
 //! * `dispatch`: which session moves on, in which worker. `number`: from the queue to a numbered turn. `restore`: into a fresh worker.
 //! * `answer`: what workers answer. `host_calls`: what they ask. `trust`: what their snapshots are worth.
 //! * `death`: what a worker's death means for its sessions: suspects, probing, poison, held. `ending`: how a session goes.
@@ -22,6 +23,7 @@ mod fleet;
 mod gate;
 mod host_calls;
 mod number;
+mod patience;
 mod pause;
 mod restore;
 mod scene;
@@ -38,6 +40,8 @@ use crate::action::{Action, Answered, KillReason, Notice, ToWorker};
 use crate::event::Event;
 use crate::ids::{CallId, Now, RequestId, SessionId, WorkerId};
 use crate::lifecycle::State;
+use crate::policy::breaker::Breaker;
+use crate::policy::restart::Restarts;
 use crate::refusal::Refusal;
 use crate::session::Session;
 use crate::spec::{Grants, Spec};
@@ -73,6 +77,8 @@ pub struct Game {
     timers: Timers,
     gate: Gate,
     counts: Counts,
+    restarts: Restarts,
+    breaker: Breaker,
     /// Workers in a row that never came to serve.
     start_failures: u32,
     /// Workers in a row that were killed from outside before they came to serve.
@@ -149,6 +155,8 @@ impl Game {
             outcasts: VecDeque::new(),
             timers: Timers::default(),
             counts: Counts::default(),
+            restarts: Restarts::default(),
+            breaker: Breaker::default(),
             start_failures: 0,
             start_kills: 0,
             respawn_at: None,
@@ -171,6 +179,7 @@ impl Game {
             Event::Suspend { request } => self.suspend(cx, request),
             Event::Resume { request } => self.resume(cx, request),
             Event::Restart { request } => self.restart(cx, request),
+            Event::Release { request } => self.release(cx, request),
             Event::Unload { request, sessions } => self.unload(cx, request, sessions),
             Event::DropHeld { request, session } => self.drop_held(cx, request, session),
             Event::Permit { grants } => self.allowed = self.spec.grants.and(&grants),

@@ -51,6 +51,11 @@ impl Trust {
         self.doubt == DOUBT_MAX && !std::mem::replace(&mut self.distrusted, true)
     }
 
+    /// Whether snapshots are not relied on.
+    pub(super) fn is_distrusted(&self) -> bool {
+        self.distrusted
+    }
+
     fn restored(&mut self) {
         self.verified += 1;
         self.doubt = 0;

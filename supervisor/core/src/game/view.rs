@@ -3,9 +3,11 @@
 use thiserror::Error;
 
 use super::Game;
-use super::workers::Worker;
+use super::workers::{Role, Worker};
 use crate::action::Output;
 use crate::ids::{PlayerId, SessionId, kind};
+use crate::lifecycle::State;
+use crate::policy::health::{Health, Signs, health};
 use crate::session::journal::{Body, Record, TurnRecord};
 use crate::session::{Flight, Home, Phase, Session};
 use crate::views::{Export, ExportRecord, GameView, SessionView, WorkerView};
@@ -31,11 +33,26 @@ impl Game {
         GameView {
             state: self.state,
             down: self.down.clone(),
+            health: self.health(held),
+            breaker: self.breaker.word(),
             live: self.sessions.len() - held,
             held,
             counts: self.counts,
             workers: self.workers.values().map(worker_view).collect(),
         }
+    }
+
+    fn health(&self, held: usize) -> (Health, String) {
+        health(&Signs {
+            down: self.down.as_deref(),
+            serves: self.workers.values().any(|slot| slot.role == Role::Serve && slot.is_serving()),
+            should_serve: matches!(self.state, State::Running | State::Suspended),
+            breaker: self.breaker.word(),
+            deaths: self.restarts.recent(),
+            held,
+            snapshots_distrusted: self.snapshots.is_distrusted(),
+            diverges: self.diverges,
+        })
     }
 
     /// One session at a glance.

@@ -21,6 +21,7 @@ use croupier_fair::seed::{Mix, ServerSeed};
 
 use crate::action::{CallRecord, EndReason};
 use crate::ids::{Payload, PlayerId, RequestId, SessionId, WorkerId};
+use crate::policy::restart::DeathId;
 use journal::Journal;
 use keys::{Key, Keys};
 use outputs::Outputs;
@@ -143,6 +144,8 @@ pub(crate) struct Trouble {
     pub(crate) replay_hangs: u32,
     /// Not tried again before this time.
     pub(crate) not_before_mono_ns: u64,
+    /// Deaths that it may have caused, and has been neither cleared nor convicted of.
+    pub(crate) deaths: Vec<DeathId>,
 }
 
 /// Where a session is tried next.

@@ -9,6 +9,7 @@ mod game;
 mod grants;
 mod host_calls;
 mod hostile;
+mod patience;
 mod snapshots;
 mod storm;
 mod times;

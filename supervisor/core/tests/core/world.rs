@@ -11,6 +11,7 @@ use croupier_core::event::{
     Answer, Cause, Event, HostKey, Input, LiveSessions, Open, Options, Turn, WhenFull,
 };
 use croupier_core::ids::{CallId, ClientId, Now, Payload, PlayerId, RequestId, SessionId, WorkerId, kind};
+use croupier_core::policy::restart::RestartPolicy;
 use croupier_core::{Game, Refusal, Spec};
 use croupier_fair::entry::Entry;
 use croupier_fair::seed::ServerSeed;
@@ -100,6 +101,8 @@ impl World {
         spec.grants.send = true;
         spec.grants.emit.insert("table".to_owned());
         spec.grants.call.insert("bank".to_owned());
+        // Tests let workers die far more often than anybody would bear.
+        spec.restart = RestartPolicy { deaths_max: u32::MAX, pause_max_ns: 0, ..RestartPolicy::default() };
         spec
     }
 
@@ -204,6 +207,12 @@ impl World {
     pub(crate) fn restart(&mut self) -> RequestId {
         let request = self.request();
         self.step(Event::Restart { request });
+        request
+    }
+
+    pub(crate) fn release(&mut self) -> RequestId {
+        let request = self.request();
+        self.step(Event::Release { request });
         request
     }
 
