@@ -10,6 +10,7 @@
 //! * [`Supervisor`], [`SupervisorConfig`]: start one in your own process; [`croupier_client::Client::embedded`] talks to it.
 //! * [`game`]: drives one plugin's state machine: events in, actions out.
 //! * [`jail`]: what confines workers, and who decides on the system calls that they are refused.
+//! * [`journal`]: what must survive the supervisor, on the disk.
 //! * [`worker`]: processes, links, frames, deaths.
 //! * [`registry`]: plugin files, verified once and kept sealed.
 //! * [`solo`]: one worker outside any supervisor, for checks and replays.
@@ -30,6 +31,7 @@ pub mod events;
 pub mod export;
 pub mod game;
 pub mod jail;
+pub mod journal;
 pub mod record;
 pub mod refusals;
 pub mod registry;

@@ -70,6 +70,8 @@ pub fn from_core(core: &Core, plugin: &str, session: u64) -> Refusal {
         Core::WrongState { .. } | Core::HasSessions { .. } | Core::NotHeld(_) => (Code::WrongState, 0, 0),
         Core::Start(_) => (Code::BadPlugin, 0, 0),
         Core::Down { .. } => (Code::PluginDown, 0, 0),
+        Core::Resting { .. } => (Code::Busy, 0, 0),
+        Core::NotDown => (Code::WrongState, 0, 0),
         Core::UnknownSession(_) => (Code::UnknownSession, 0, 0),
         Core::SessionClosed(_) => (Code::SessionClosed, 0, 0),
         Core::Held { .. } => (Code::SessionHeld, 0, 0),
@@ -103,6 +105,7 @@ fn plugin_code(status: i32) -> Code {
 fn next_step(core: &Core) -> &'static str {
     match core {
         Core::UnknownPlayer { .. } => "let the player join first",
+        Core::Down { .. } => "`croupier plugins` says more; `croupier release NAME` lets it try again",
         Core::TableFull { .. } => "wait until a player leaves, or open another session",
         Core::TooManySessions { .. } => "close sessions, or raise `sessions_max` in the plugin's options",
         Core::TooManyClients { .. } => "use fewer client ids, or raise `clients_max` in the plugin's options",

@@ -8,10 +8,10 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use croupier_client::blocking::{Client, Session};
-use croupier_client::{ConnectOptions, OpenOptions, StatusInfo, WorkerInfo};
+use croupier_client::{ClientId, ConnectOptions, OpenOptions, Reconnect, StatusInfo, WorkerInfo};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -54,6 +54,11 @@ impl Setup {
     #[must_use]
     pub fn plugin(self, plugin: Plugin) -> Setup {
         self.file(&plugin.file())
+    }
+
+    /// Where everything of it will be.
+    pub fn dir(&self) -> &Path {
+        self.directory.path()
     }
 
     /// With this file in its plugin directory.
@@ -305,6 +310,31 @@ impl Daemon {
     pub fn stop(self) -> Stopped {
         self.signal(Signal::TERM);
         self.wait()
+    }
+
+    /// Kills it, without asking, and starts it again on the same directory.
+    ///
+    /// # Panics
+    /// When a worker outlives it, or it does not come up again.
+    pub fn die_and_rise(&mut self) {
+        let children = procs::descendants(self.pid());
+        self.signal(Signal::KILL);
+        self.child.take().expect("it runs").wait().expect("our child");
+        assert_eq!(outlived(&children), [], "workers outlived their supervisor");
+        self.child = Some(self.how.serve());
+        self.wait_until_up();
+    }
+
+    /// A client on the traffic socket that waits for the supervisor to come back for as long as any test waits.
+    ///
+    /// # Panics
+    /// When it does not answer now.
+    pub fn patient_player(&self, client: ClientId) -> Client {
+        let delay = Duration::from_millis(50);
+        let attempts = u32::try_from(PATIENCE.as_millis() / delay.as_millis()).unwrap_or(u32::MAX);
+        let reconnect = Reconnect { attempts, delay, delay_max: delay };
+        let options = ConnectOptions { client_id: client, reconnect, ..ConnectOptions::default() };
+        Client::connect_with(self.traffic(), options).expect("the traffic socket answers")
     }
 
     /// Kills it, without asking.

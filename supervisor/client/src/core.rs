@@ -34,7 +34,13 @@ impl Core {
     }
 
     pub(crate) fn open(&self, key: u64, plugin: &str, config: Vec<u8>, options: OpenOptions) -> Pending {
-        let request = Request::Open(Open { client_seq: key, plugin: plugin.to_owned(), config, options });
+        let durability = options.durability;
+        let open = Open { client_seq: key, plugin: plugin.to_owned(), config, options };
+        let request = match durability {
+            // As every supervisor understands it.
+            None => Request::Open(open),
+            Some(durability) => Request::OpenDurable(open, durability),
+        };
         let (slot, pending) = ReplySlot::keyed(self.backend.clone(), self.opens.clone(), key);
         self.backend.submit(request, slot);
         pending

@@ -1,7 +1,8 @@
 //! The operators' verbs, written once for the blocking and the async client.
 
 use croupier_wire::door::{
-    AuditHead, ControlReply, Grants, PluginInfo, SessionDetail, SessionInfo, StatusInfo, WorkerInfo,
+    AuditHead, ControlReply, Grants, JournalInfo, PluginInfo, SessionDetail, SessionInfo, StatusInfo,
+    WorkerInfo,
 };
 
 use crate::ClientError;
@@ -63,6 +64,12 @@ macro_rules! verb_methods {
             crate::verbs::nothing(finish!($($async)? self.core.control(verb)))
         }
 
+        /// Lifts a plugin's quarantine, forgives its deaths, and closes its breaker.
+        pub $($async)? fn release(&self, plugin: &str) -> Result<(), ClientError> {
+            let verb = Verb::Release { plugin: plugin.to_owned() };
+            crate::verbs::nothing(finish!($($async)? self.core.control(verb)))
+        }
+
         /// All plugins, or the one named.
         pub $($async)? fn plugins(&self, plugin: Option<&str>) -> Result<Vec<PluginInfo>, ClientError> {
             let verb = Verb::Plugins { plugin: plugin.map(str::to_owned) };
@@ -106,6 +113,11 @@ macro_rules! verb_methods {
         /// The newest record of the audit log; none when no log is kept.
         pub $($async)? fn audit_head(&self) -> Result<Option<AuditHead>, ClientError> {
             crate::verbs::audit_head(finish!($($async)? self.core.control(Verb::AuditHead)))
+        }
+
+        /// The durable journal at a glance; none when none is kept.
+        pub $($async)? fn journal(&self) -> Result<Option<JournalInfo>, ClientError> {
+            crate::verbs::journal(finish!($($async)? self.core.control(Verb::Journal)))
         }
 
         /// What a plugin asks for, and what it has.
@@ -183,6 +195,7 @@ taking! {
     status: ControlReply::Status(status) => status, StatusInfo, "`status`";
     workers: ControlReply::Workers(workers) => workers, Vec<WorkerInfo>, "`workers`";
     audit_head: ControlReply::AuditHead(head) => head, Option<AuditHead>, "`audit head`";
+    journal: ControlReply::Journal(journal) => journal, Option<JournalInfo>, "`journal`";
     grants: ControlReply::Grants(grants) => grants, Grants, "`grants`";
 }
 

@@ -56,6 +56,8 @@ pub enum Action {
     },
     /// A session gave something out. In order of numbers within a session.
     Output(Output),
+    /// Put this on the disk, behind what came before it; then tell [`crate::Event::Durable`].
+    Journal(Box<crate::durable::Entry>),
     /// Tell whoever listens.
     Notice(Notice),
     /// The session's transcript begins.
@@ -69,7 +71,7 @@ pub enum Action {
         /// Period of its ticks; 0 for none.
         tick_ns: u64,
     },
-    /// The session's transcript ends; its seed may now be revealed, as its kind of game allows.
+    /// The session's transcript ends; its seed may now be revealed, as its kind of game allows. Comes once more after the supervisor's death.
     TranscriptClose {
         /// The session.
         session: SessionId,
@@ -228,7 +230,7 @@ pub struct Output {
 }
 
 /// Why a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum EndReason {
     /// A close turn from outside.
     Closed,
@@ -271,6 +273,17 @@ pub enum Notice {
         /// Why.
         reason: String,
     },
+    /// An operator lifted what kept the game down.
+    Released,
+    /// Too many turns failed: for a while nobody is let in.
+    BreakerOpened {
+        /// Failed turns.
+        failed: u32,
+        /// Of so many.
+        turns: u32,
+    },
+    /// Everybody is let in again.
+    BreakerClosed,
     /// A worker serves.
     WorkerReady {
         /// Which.
@@ -302,6 +315,20 @@ pub enum Notice {
         reason: EndReason,
         /// Its last turn.
         seq: u64,
+    },
+    /// A session came back from the disk.
+    SessionAdopted {
+        /// Which.
+        session: SessionId,
+        /// Its last turn.
+        seq: u64,
+    },
+    /// What the disk has of a session makes no session; it is left as it is.
+    SessionUnreadable {
+        /// Which.
+        session: SessionId,
+        /// Why.
+        reason: String,
     },
     /// A session was set aside.
     SessionHeld {

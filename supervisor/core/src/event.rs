@@ -28,6 +28,11 @@ pub enum Event {
         /// Who asked.
         request: RequestId,
     },
+    /// Lift a quarantine, forgive the deaths and close the breaker.
+    Release {
+        /// Who asked.
+        request: RequestId,
+    },
     /// Take the game down. Answered when the last worker is gone; then [`crate::Action::Stopped`].
     Unload {
         /// Who asked.
@@ -115,6 +120,18 @@ pub enum Event {
         /// Why.
         cause: Cause,
     },
+    /// Everything up to this entry is on the disk for good.
+    Durable {
+        /// The entry's number.
+        at: u64,
+    },
+    /// A session comes back from the disk. Before [`Event::Start`], once for each.
+    Adopt {
+        /// Which.
+        session: SessionId,
+        /// What is known of it, in order, with the numbers of the entries.
+        changes: Vec<(u64, crate::durable::Change)>,
+    },
     /// Time passed: [`crate::Game::next_wake`] was reached.
     Wake,
 }
@@ -152,6 +169,8 @@ pub struct Options {
     pub idle_ns: Option<u64>,
     /// Most accepted turns that wait.
     pub queue_max: Option<u32>,
+    /// What the session survives.
+    pub durability: Option<crate::durable::Durability>,
 }
 
 /// A turn from outside.

@@ -11,15 +11,19 @@
 //! * [`Game`]: the owner of all state of one plugin. One `step` per event.
 //! * [`Event`], [`Action`], [`Refusal`]: the whole boundary.
 //! * [`Spec`]: the limits that it goes by.
+//! * [`durable`]: what a session that must survive its supervisor writes down, and how it comes back from that.
+//! * [`policy`]: restarts, the circuit breaker, health: small pure deciders.
 //! * [`open_keys`]: idempotency of opens, over all games.
 #![forbid(unsafe_code)]
 
 pub mod action;
+pub mod durable;
 pub mod event;
 pub mod game;
 pub mod ids;
 pub mod lifecycle;
 pub mod open_keys;
+pub mod policy;
 pub mod refusal;
 pub mod session;
 pub mod spec;

@@ -29,12 +29,21 @@ pub enum Refusal {
     Start(String),
     /// Workers do not come up any more.
     #[error(
-        "the plugin's workers do not come up: {reason}; mend it, then restart the plugin and repeat the request with the same key"
+        "the plugin is down: {reason}; mend it, then restart or release the plugin and repeat the request with the same key"
     )]
     Down {
         /// Why.
         reason: String,
     },
+    /// Too many of the last turns failed.
+    #[error("the plugin is given a rest, because too many of its last turns failed; try again in {} ms", rest_ns.div_ceil(1_000_000))]
+    Resting {
+        /// How long yet, in nanoseconds.
+        rest_ns: u64,
+    },
+    /// Nothing to release.
+    #[error("the plugin is neither quarantined nor resting")]
+    NotDown,
     /// No such session.
     #[error("no session {0}")]
     UnknownSession(SessionId),

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::durable::Durability;
 use crate::ids::Payload;
+use crate::policy::breaker::BreakerPolicy;
+use crate::policy::restart::RestartPolicy;
 
 /// Everything that one game goes by. Counts are inclusive maxima; times are nanoseconds.
 #[derive(Debug, Clone)]
@@ -45,6 +48,14 @@ pub struct Spec {
     pub catch_up_ticks: u64,
     /// Poison turns after which a session is held.
     pub poison_max: u32,
+    /// When dead workers are replaced.
+    pub restart: RestartPolicy,
+    /// When a plugin that answers with faults is given a rest.
+    pub breaker: BreakerPolicy,
+    /// What a session survives unless its options say otherwise.
+    pub durability: Durability,
+    /// The first entry of the durable journal that this game writes, minus one: what is on the disk already.
+    pub journal_at: u64,
     /// Period of ticks unless the session's options say otherwise; 0 for none.
     pub tick_ns: u64,
     /// Idle time-out unless the session's options say otherwise; 0 for never.
@@ -128,6 +139,10 @@ impl Spec {
             sessions_max: 100_000,
             catch_up_ticks: 100,
             poison_max: 8,
+            restart: RestartPolicy::default(),
+            breaker: BreakerPolicy::default(),
+            durability: Durability::Process,
+            journal_at: 0,
             tick_ns: 0,
             idle_ns: 0,
         }

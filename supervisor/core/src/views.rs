@@ -3,6 +3,7 @@
 use crate::action::CallRecord;
 use crate::ids::{ClientId, Payload, PlayerId, SessionId, WorkerId};
 use crate::lifecycle::State;
+use crate::policy::health::Health;
 
 /// A game at a glance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +12,10 @@ pub struct GameView {
     pub state: State,
     /// Why it does not run, if so.
     pub down: Option<String>,
+    /// How it fares, and why.
+    pub health: (Health, String),
+    /// The breaker: `closed`, `open`, `half-open`.
+    pub breaker: &'static str,
     /// Live sessions.
     pub live: usize,
     /// Held sessions.

@@ -250,6 +250,20 @@ impl Chain {
         }
     }
 
+    /// Takes a record that was linked before, as it stands in a file. Says whether it follows.
+    pub fn take(&mut self, linked: &Linked) -> bool {
+        let follows = self.pending.is_none() && link(&self.hash, &linked.record) == linked.hash;
+        if follows {
+            self.hash = linked.hash;
+            self.records += 1;
+            self.turns += match &linked.record {
+                Record::Turn(_) => 1,
+                Record::Ticks(run) => run.count,
+            };
+        }
+        follows
+    }
+
     /// Takes the next turn. Returns the records that are complete by it: none while a run of ticks grows, at most two (the run, then
     /// the turn that ended it). Turns are chained as they come: an order that is wrong is found by verification, not here.
     pub fn push(&mut self, entry: &Entry) -> Vec<Linked> {

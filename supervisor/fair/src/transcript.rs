@@ -106,6 +106,23 @@ impl TranscriptWriter {
         (writer, render(&Line::Header { header, hash }))
     }
 
+    /// A writer that goes on behind these lines, which were written before: the first is the header.
+    pub fn resume(lines: impl IntoIterator<Item = Line>) -> Option<TranscriptWriter> {
+        let mut lines = lines.into_iter();
+        let Some(Line::Header { header, hash }) = lines.next() else { return None };
+        let mut chain = Chain::new(&header);
+        if chain.hash() != hash {
+            return None;
+        }
+        for line in lines {
+            match line {
+                Line::Record(linked) if chain.take(&linked) => {}
+                _ => return None,
+            }
+        }
+        Some(TranscriptWriter { chain, server_key: header.server_key })
+    }
+
     /// Takes the next turn. The bytes are to be appended: none while a run of ticks grows.
     pub fn push(&mut self, entry: &Entry) -> Vec<u8> {
         self.chain.push(entry).into_iter().flat_map(|linked| render(&Line::Record(linked))).collect()

@@ -83,12 +83,21 @@ pub enum Happened {
         /// Its name.
         plugin: String,
     },
-    /// A plugin's workers do not come up.
+    /// A plugin is down: its workers do not come up, or died too often.
     PluginDown {
         /// Its name.
         plugin: String,
         /// Why.
         reason: String,
+    },
+    /// Too many of a plugin's turns failed; for a while it is given none.
+    BreakerOpened {
+        /// Its name.
+        plugin: String,
+        /// Failed turns.
+        failed: u32,
+        /// Of so many.
+        turns: u32,
     },
     /// At load: the plugin asks for a permission and has it.
     PermissionGranted {
@@ -248,6 +257,25 @@ pub enum Happened {
         /// `done`, or the refusal's code.
         outcome: String,
     },
+    /// What is on the disk of a session makes no session; it is left as it is.
+    SessionUnreadable {
+        /// The plugin.
+        plugin: String,
+        /// The session.
+        session: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The durable journal cannot be written, or is full: new turns of durable sessions are refused.
+    JournalTrouble {
+        /// Why.
+        reason: String,
+    },
+    /// The durable journal takes turns again; nothing was lost.
+    JournalRecovered {
+        /// For how long it did not, in milliseconds.
+        ms: u64,
+    },
     /// A report of a crash was written.
     CrashReported {
         /// The plugin.
@@ -332,6 +360,7 @@ impl Happened {
             | Happened::PluginRefused { plugin, .. }
             | Happened::PluginUnloaded { plugin }
             | Happened::PluginDown { plugin, .. }
+            | Happened::BreakerOpened { plugin, .. }
             | Happened::PermissionGranted { plugin, .. }
             | Happened::PermissionRefused { plugin, .. }
             | Happened::PermissionRevoked { plugin, .. }
@@ -343,6 +372,7 @@ impl Happened {
             | Happened::WorkerDied { plugin, .. }
             | Happened::SessionHeld { plugin, .. }
             | Happened::SessionDropped { plugin, .. }
+            | Happened::SessionUnreadable { plugin, .. }
             | Happened::SessionExported { plugin, .. }
             | Happened::Poison { plugin, .. }
             | Happened::Diverged { plugin, .. }
@@ -355,6 +385,8 @@ impl Happened {
             | Happened::ConfigRead { .. }
             | Happened::TrustRead { .. }
             | Happened::TrustUnreadable { .. }
+            | Happened::JournalTrouble { .. }
+            | Happened::JournalRecovered { .. }
             | Happened::RecordsLost { .. }
             | Happened::DiskTrouble { .. }
             | Happened::Pruned { .. } => None,

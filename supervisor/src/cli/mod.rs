@@ -11,6 +11,7 @@ mod crashes;
 mod doctor;
 mod events;
 mod fail;
+mod journal;
 mod operate;
 mod out;
 mod play;
@@ -69,6 +70,8 @@ enum Verb {
     Resume(operate::Named),
     /// Replace a plugin's workers by fresh ones; sessions go on
     Restart(operate::Named),
+    /// Let a plugin that is down or resting try again: its deaths are forgiven; sessions go on
+    Release(operate::Named),
     /// List plugins
     Plugins(operate::Plugins),
     /// List sessions, live and held
@@ -89,6 +92,8 @@ enum Verb {
     Check(check::Check),
     /// Look into the audit log, verify it, show its head
     Audit(audit::Audit),
+    /// Look into the durable journal while no supervisor runs: verify, export, stats
+    Journal(journal::Journal),
     /// Show what a plugin asks for and what it has
     Grants(operate::Named),
     /// Take a permission away from a plugin that runs, from its next use on
@@ -164,6 +169,7 @@ fn carry_out(cli: Cli, out: &mut Out) -> Result<ExitCode, Stop> {
         Verb::Verify(verify) => verify.run(&common, out)?,
         Verb::Trust(trust) => trust.run(&common, out)?,
         Verb::Audit(audit) => audit.run(&common, out)?,
+        Verb::Journal(journal) => journal.run(&common, out)?,
         Verb::Grants(named) => named.grants(&common.connect()?, out)?,
         Verb::Revoke(revoke) => revoke.revoke(&common.connect()?, out)?,
         Verb::Grant(grant) => grant.grant(&common.connect()?, out)?,
@@ -172,6 +178,7 @@ fn carry_out(cli: Cli, out: &mut Out) -> Result<ExitCode, Stop> {
         Verb::Suspend(named) => named.suspend(&common.connect()?, out)?,
         Verb::Resume(named) => named.resume(&common.connect()?, out)?,
         Verb::Restart(named) => named.restart(&common.connect()?, out)?,
+        Verb::Release(named) => named.release(&common.connect()?, out)?,
         Verb::Plugins(plugins) => plugins.run(&common.connect()?, out)?,
         Verb::Sessions(sessions) => sessions.run(&common.connect()?, out)?,
         Verb::Session(session) => session.run(&common.connect()?, out)?,

@@ -94,6 +94,11 @@ impl Named {
         client.restart(&self.plugin)?;
         ok(out, &format!("restarted {}", self.plugin))
     }
+
+    pub(crate) fn release(&self, client: &Client, out: &mut Out) -> Result<(), Stop> {
+        client.release(&self.plugin)?;
+        ok(out, &format!("released {}; its deaths are forgiven, and its sessions go on", self.plugin))
+    }
 }
 
 /// Arguments of `revoke` and `grant`.
@@ -237,16 +242,19 @@ pub(crate) fn status(client: &Client, out: &mut Out) -> Result<(), Stop> {
     let status = client.status()?;
     // An older supervisor knows no audit log.
     let audit = client.audit_head().ok().flatten();
+    let journal = client.journal().ok().flatten();
     match out.form() {
         Form::Json => {
             let mut value = serde_json::to_value(&status)
                 .map_err(|error| Failure::new("internal", format!("cannot write JSON: {error}"), ""))?;
             value["audit"] = json!(audit);
+            value["journal"] = json!(journal);
             out.json(&value)
         }
         Form::Human => {
             lines(out, &show::status(&status))?;
-            lines(out, &show::audit_head(audit.as_ref()))
+            lines(out, &show::audit_head(audit.as_ref()))?;
+            lines(out, &show::journal(journal.as_ref()))
         }
     }
 }

@@ -4,7 +4,8 @@ use std::io::IsTerminal as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use croupier_client::{
-    AuditHead, Event, Grant, Grants, PluginInfo, SessionDetail, SessionInfo, StatusInfo, What, WorkerInfo,
+    AuditHead, Event, Grant, Grants, JournalInfo, PluginInfo, SessionDetail, SessionInfo, StatusInfo, What,
+    WorkerInfo,
 };
 
 use super::out::{Align, Table};
@@ -19,6 +20,7 @@ pub(crate) fn plugins(plugins: &[PluginInfo]) -> Vec<String> {
         ("PLUGIN", Align::Left),
         ("VERSION", Align::Left),
         ("STATE", Align::Left),
+        ("HEALTH", Align::Left),
         ("GAME", Align::Left),
         ("SESSIONS", Align::Right),
         ("HELD", Align::Right),
@@ -33,6 +35,7 @@ pub(crate) fn plugins(plugins: &[PluginInfo]) -> Vec<String> {
             plugin.name.clone(),
             plugin.version.clone(),
             plugin.state.clone(),
+            plugin.health.clone(),
             plugin.game.clone(),
             plugin.sessions.to_string(),
             plugin.held.to_string(),
@@ -114,6 +117,17 @@ pub(crate) fn status(status: &StatusInfo) -> Vec<String> {
         ("traffic", status.traffic_socket.clone().unwrap_or_else(|| "on the control socket".to_owned())),
         ("state", status.state_dir.clone().unwrap_or_else(|| "in memory".to_owned())),
     ])
+}
+
+pub(crate) fn journal(journal: Option<&JournalInfo>) -> Vec<String> {
+    let Some(journal) = journal else { return Vec::new() };
+    let JournalInfo { entries, bytes, disk_bytes, waiting_bytes, trouble, aside, .. } = journal;
+    let holds =
+        format!("{entries} entries, {bytes} bytes; {disk_bytes} on the disk, {waiting_bytes} waiting");
+    let mut all = vec![("journal", holds)];
+    all.extend(trouble.iter().map(|trouble| ("refusing", trouble.clone())));
+    all.extend(aside.iter().map(|aside| ("aside", aside.clone())));
+    pairs(&all)
 }
 
 pub(crate) fn workers(workers: &[WorkerInfo]) -> Vec<String> {
@@ -233,6 +247,19 @@ fn what(what: &What) -> String {
             format!("session {session}: turn {seq} done, status {status}")
         }
         What::Emitted { session, topic } => format!("session {session}: emitted on {topic}"),
+        What::SessionAdopted { session, seq } => {
+            format!("session {session} is back from the disk, at turn {seq}")
+        }
+        What::SessionUnreadable { session, reason } => {
+            format!("session {session} cannot be brought back from the disk: {reason}")
+        }
+        What::JournalTrouble { reason } => format!("the journal refuses new turns: {reason}"),
+        What::PluginReleased => "plugin released".to_owned(),
+        What::BreakerOpened { failed, turns } => {
+            format!("PLUGIN RESTS: {failed} of its last {turns} turns failed")
+        }
+        What::BreakerClosed => "the plugin's turns succeed again".to_owned(),
+        What::JournalRecovered { ms } => format!("the journal takes turns again, after {ms} ms"),
         What::SnapshotsDistrusted { reason } => format!("snapshots are not used any more: {reason}"),
         What::SignatureDistrusted { reason } => format!("its signature is not good any more: {reason}"),
     }

@@ -16,6 +16,7 @@ use tracing_subscriber::EnvFilter;
 use crate::audit::AuditOptions;
 use crate::crash::{CrashOptions, KeepReplay};
 use crate::jail::cgroup::Choice;
+use crate::journal::JournalOptions;
 use crate::registry::PluginOptions;
 use crate::registry::trust::{Policy, store};
 
@@ -55,6 +56,8 @@ pub struct Config {
     pub crashes: Option<CrashOptions>,
     /// Where workers' cgroups are made.
     pub cgroup: Choice,
+    /// The durable journal.
+    pub journal: JournalOptions,
     /// Options for all plugins.
     pub defaults: PluginOptions,
     /// Options for one plugin each; they go first.
@@ -156,6 +159,7 @@ struct File {
     transcripts: TranscriptsFile,
     audit: AuditFile,
     crashes: CrashesFile,
+    journal: JournalFile,
     defaults: PluginOptions,
     plugins: BTreeMap<String, toml::Table>,
 }
@@ -181,6 +185,20 @@ impl Default for CrashesFile {
     fn default() -> CrashesFile {
         let CrashOptions { keep, keep_bytes, replay } = CrashOptions::default();
         CrashesFile { write: true, keep, keep_mib: keep_bytes >> 20, replay }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct JournalFile {
+    max_mib: u64,
+    waiting_mib: u64,
+}
+
+impl Default for JournalFile {
+    fn default() -> JournalFile {
+        let JournalOptions { max_bytes, waiting_bytes_max, .. } = JournalOptions::default();
+        JournalFile { max_mib: max_bytes >> 20, waiting_mib: waiting_bytes_max >> 20 }
     }
 }
 
@@ -298,6 +316,7 @@ fn finish(file: File, base: &Path) -> Result<Config, (String, String)> {
             auditor,
         },
         audit: audit(&file.audit)?,
+        journal: journal(&file.journal)?,
         crashes: file.crashes.write.then_some(CrashOptions {
             keep: file.crashes.keep,
             keep_bytes: file.crashes.keep_mib.saturating_mul(1 << 20),
@@ -331,6 +350,18 @@ fn cgroup(text: Option<&str>) -> Result<Choice, (String, String)> {
             Err(("cgroup".to_owned(), why))
         }
     }
+}
+
+fn journal(file: &JournalFile) -> Result<JournalOptions, (String, String)> {
+    let bytes = |key: &str, mib: u64| match mib {
+        0 => Err((format!("journal.{key}"), "0 would refuse every turn: 1 is the least".to_owned())),
+        _ => Ok(mib.saturating_mul(1 << 20)),
+    };
+    Ok(JournalOptions {
+        max_bytes: bytes("max_mib", file.max_mib)?,
+        waiting_bytes_max: bytes("waiting_mib", file.waiting_mib)?,
+        ..JournalOptions::default()
+    })
 }
 
 /// Where a text is no TOML, for a person with an editor.
@@ -423,6 +454,8 @@ mod tests {
         assert!(wrong("[transcripts]\nkeep_mib = -1").starts_with("transcripts.keep_mib"));
         assert!(wrong("plugin_dirs = [\"a\", 7]").starts_with("plugin_dirs[1]"));
         assert!(wrong("frame_bytes_max = 99999999999").starts_with("frame_bytes_max"));
+        assert!(wrong("[journal]\nmax_mib = 0").starts_with("journal.max_mib"));
+        assert!(wrong("[defaults]\ndurability = \"tape\"").starts_with("defaults.durability"));
         assert!(wrong("socket = \"a\"\nx = ").starts_with("line 2, column 5: "));
         assert!(wrong("socket = \"a\"\ntraffic_socket = \"a\"").starts_with("traffic_socket"));
     }

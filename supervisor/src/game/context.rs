@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::crash::Crashes;
 use crate::events::Events;
 use crate::jail::Denials;
+use crate::journal::Journal;
 use crate::worker::launcher::Launcher;
 
 /// Shared by all games. Holds no game.
@@ -29,7 +30,7 @@ pub struct Context {
     /// Where reports of deaths go.
     pub crashes: Crashes,
     /// Who wants to know what happens.
-    pub events: Events,
+    pub events: Arc<Events>,
     /// Where turns are recorded, in this order.
     pub transcripts: Vec<Arc<dyn TranscriptSink>>,
     /// Who answers plugins.
@@ -38,6 +39,10 @@ pub struct Context {
     pub denials: Arc<dyn Denials>,
     /// Called with each session that has ended.
     pub session_ended: Box<dyn Fn(u64) + Send + Sync>,
+    /// Called with each session that stays on the disk, its plugin, and why.
+    pub session_aside: Box<dyn Fn(u64, &str, &str) + Send + Sync>,
+    /// Where durable sessions are written down, if anywhere.
+    pub journal: Option<Journal>,
     /// Workers whose tasks have not ended.
     pub alive: Alive,
     requests: AtomicU64,
@@ -65,26 +70,45 @@ pub struct Parts {
     pub host_calls: HostCalls,
     /// Where refused system calls are told.
     pub denials: Arc<dyn Denials>,
+    /// What happens, told to whoever listens.
+    pub events: Arc<Events>,
+    /// Where durable sessions are written down, if anywhere.
+    pub journal: Option<Journal>,
     /// Called with each session that has ended.
     pub session_ended: Box<dyn Fn(u64) + Send + Sync>,
+    /// Called with each session that stays on the disk, its plugin, and why.
+    pub session_aside: Box<dyn Fn(u64, &str, &str) + Send + Sync>,
 }
 
 impl Context {
     /// A context with a clock that starts now.
     pub fn new(parts: Parts) -> Context {
-        let Parts { runtime, launcher, audit, crashes, transcripts, host_calls, denials, session_ended } =
-            parts;
+        let Parts {
+            runtime,
+            launcher,
+            audit,
+            crashes,
+            transcripts,
+            host_calls,
+            denials,
+            events,
+            journal,
+            session_ended,
+            session_aside,
+        } = parts;
         Context {
             runtime,
             clock: Clock::start(),
             launcher,
             audit,
             crashes,
-            events: Events::default(),
+            events,
             transcripts,
             host_calls,
             denials,
             session_ended,
+            session_aside,
+            journal,
             alive: Alive::default(),
             requests: AtomicU64::new(0),
         }

@@ -12,11 +12,13 @@ use std::sync::{Arc, Mutex, Once, Weak};
 use std::time::Duration;
 
 use croupier_core::action::{Action, Answered, Output};
+use croupier_core::durable::{Change, Durability};
 use croupier_core::event::{Cause, Event, LiveSessions, Open, Turn};
 use croupier_core::game::OutputsError;
 use croupier_core::ids::{RequestId, SessionId, WorkerId};
 use croupier_core::views::{Export, GameView, SessionView};
 use croupier_core::{Game, Refusal};
+use croupier_fair::seed::ServerSeed;
 use croupier_wire::door;
 use tokio::sync::{Notify, watch};
 
@@ -24,10 +26,12 @@ use super::context::Context;
 use super::perform::{After, door_output};
 use super::rights::{RevokeError, Rights};
 use super::slot::Slot;
+use super::transcripts::{Opening, Reveal, recorded};
 use crate::crash::writer::Death;
 use crate::events::PushTo;
 use crate::jail::Isolation;
 use crate::jail::Warden;
+use crate::journal::GameJournal;
 use crate::registry::Plugin;
 use crate::worker::cause::LastWords;
 
@@ -46,6 +50,8 @@ pub struct GameDriver {
     pub(super) context: Arc<Context>,
     pub(super) plugin: Arc<Plugin>,
     inner: Mutex<Inner>,
+    /// Where it writes down durable sessions; none when the supervisor keeps no journal.
+    pub(super) journal: Option<GameJournal>,
     /// The timer has to wake earlier than it thinks.
     earlier: Notify,
     stopped: watch::Sender<bool>,
@@ -70,6 +76,8 @@ pub(super) struct Inner {
     /// Live sessions whose seed goes to everybody at close though their game hides information.
     pub(super) reveal_public: HashSet<SessionId>,
     pub(super) rights: Rights,
+    /// Live and held sessions that are written to the disk.
+    pub(super) durable: HashSet<SessionId>,
     actions: Vec<Action>,
     /// When the timer wakes next, as it knows.
     armed: Option<u64>,
@@ -79,29 +87,113 @@ pub(super) struct Inner {
 impl GameDriver {
     /// A game that is unloaded; [`GameDriver::start`] it. Starts its timer.
     pub fn new(context: Arc<Context>, plugin: Arc<Plugin>) -> Arc<GameDriver> {
+        Arc::new_cyclic(|me: &Weak<GameDriver>| {
+            let told = me.clone();
+            let durable = move |at| {
+                if let Some(game) = told.upgrade() {
+                    game.step(Event::Durable { at });
+                }
+            };
+            let journal = context.journal.as_ref().map(|journal| {
+                let journal = journal.game(&plugin.name, Box::new(durable));
+                journal.plays(plugin.player.digest, &plugin.player.version);
+                journal
+            });
+            GameDriver::unstarted(me.clone(), context, plugin, journal)
+        })
+        .timed()
+    }
+
+    /// Its timer runs from now on.
+    fn timed(self: Arc<Self>) -> Arc<GameDriver> {
+        self.context.runtime.spawn(keep_time(self.clone()));
+        self
+    }
+
+    fn unstarted(
+        me: Weak<GameDriver>,
+        context: Arc<Context>,
+        plugin: Arc<Plugin>,
+        journal: Option<GameJournal>,
+    ) -> GameDriver {
+        let mut spec = plugin.spec.clone();
+        match &journal {
+            Some(journal) => spec.journal_at = journal.at(),
+            // Loading refuses what would need one.
+            None => spec.durability = Durability::Process,
+        }
         let inner = Inner {
-            game: Game::new(plugin.spec.clone()),
+            game: Game::new(spec),
             slots: BTreeMap::new(),
             waiters: HashMap::new(),
             followers: HashMap::new(),
             reveal_public: HashSet::new(),
             rights: Rights::default(),
+            durable: HashSet::new(),
             actions: Vec::new(),
             armed: None,
             abandoned: false,
         };
-        let driver = Arc::new_cyclic(|me| GameDriver {
-            me: me.clone(),
+        GameDriver {
+            me,
             context,
             plugin,
             inner: Mutex::new(inner),
+            journal,
             earlier: Notify::new(),
             stopped: watch::Sender::new(false),
             warned: Once::new(),
             distrusted: Mutex::new(None),
-        });
-        driver.context.runtime.spawn(keep_time(driver.clone()));
-        driver
+        }
+    }
+
+    /// Takes back a session from the disk, before [`GameDriver::start`].
+    pub fn adopt(&self, session: SessionId, changes: Vec<(u64, Change)>, publicity: Publicity) {
+        {
+            let mut inner = crate::lock(&self.inner);
+            inner.durable.insert(session);
+            if publicity == Publicity::Public {
+                inner.reveal_public.insert(session);
+            }
+        }
+        self.resume_transcripts(session, &changes, publicity);
+        self.step(Event::Adopt { session, changes });
+    }
+
+    /// Whoever records turns goes on where an earlier supervisor stopped.
+    fn resume_transcripts(&self, session: SessionId, changes: &[(u64, Change)], publicity: Publicity) {
+        if self.context.transcripts.is_empty() {
+            return;
+        }
+        let (opened_ns, tick_ns, seed) = match changes.first().map(|(_, change)| change) {
+            Some(Change::Opened(opened)) => (opened.opened_ns, opened.tick_ns, opened.seed),
+            Some(Change::Ended(ended)) => (0, 0, ended.seed),
+            _ => return,
+        };
+        let player = &self.plugin.player;
+        let hidden = player.hidden_information && publicity == Publicity::AsTheGame;
+        let reveal = if hidden { Reveal::Auditor } else { Reveal::Public };
+        let commit = ServerSeed::from_bytes(seed).commit(session.0);
+        let opening = Opening { session, player, commit, opened_ns, tick_ns, reveal };
+        let entries: Vec<_> = changes
+            .iter()
+            .filter_map(|(_, change)| match change {
+                Change::Played(played) => Some(recorded(played)),
+                _ => None,
+            })
+            .collect();
+        for sink in &self.context.transcripts {
+            sink.resume(&opening, entries.clone());
+        }
+    }
+
+    /// Sessions that go with the supervisor, and those that stay on the disk.
+    pub fn by_durability(&self) -> (Vec<SessionId>, usize) {
+        let inner = crate::lock(&self.inner);
+        let live = inner.game.session_views(usize::MAX);
+        let (stay, go): (Vec<_>, Vec<_>) =
+            live.into_iter().map(|view| view.session).partition(|session| inner.durable.contains(session));
+        (go, stay.len())
     }
 
     /// The plugin that it plays.
@@ -199,6 +291,12 @@ impl GameDriver {
     pub fn restart(&self, answerer: Answerer) {
         let request = self.context.request();
         self.ask(request, Event::Restart { request }, answerer);
+    }
+
+    /// Lifts what keeps the game down.
+    pub fn release(&self, answerer: Answerer) {
+        let request = self.context.request();
+        self.ask(request, Event::Release { request }, answerer);
     }
 
     /// Takes the game down.

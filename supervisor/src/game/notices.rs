@@ -38,6 +38,9 @@ impl GameDriver {
         if let Some(happened) = self.happened(&notice, pid) {
             self.context.audit.tell(happened);
         }
+        if let Notice::SessionUnreadable { session, reason } = &notice {
+            (self.context.session_aside)(session.0, &self.plugin.name, reason);
+        }
         if let Some(what) = self.what(notice, pid) {
             self.tell(what);
         }
@@ -53,6 +56,9 @@ impl GameDriver {
             Notice::Suspended => What::PluginSuspended,
             Notice::Resumed => What::PluginResumed,
             Notice::Down { reason } => What::PluginDown { reason },
+            Notice::Released => What::PluginReleased,
+            Notice::BreakerOpened { failed, turns } => What::BreakerOpened { failed, turns },
+            Notice::BreakerClosed => What::BreakerClosed,
             Notice::WorkerReady { worker } => What::WorkerReady { worker: worker.0, pid: pid(worker) },
             Notice::WorkerDied { worker, cause, turns, restores } => What::WorkerDied {
                 worker: worker.0,
@@ -67,6 +73,10 @@ impl GameDriver {
                 What::SessionEnded { session: session.0, reason: reason.word().into(), seq }
             }
             Notice::SessionHeld { session, reason } => What::SessionHeld { session: session.0, reason },
+            Notice::SessionAdopted { session, seq } => What::SessionAdopted { session: session.0, seq },
+            Notice::SessionUnreadable { session, reason } => {
+                What::SessionUnreadable { session: session.0, reason }
+            }
             Notice::SessionRestored { session, worker, replayed, pause_ns } => What::SessionRestored {
                 session: session.0,
                 worker: worker.0,
@@ -98,6 +108,9 @@ impl GameDriver {
             Notice::Loaded => return None,
             Notice::Unloaded => Happened::PluginUnloaded { plugin },
             Notice::Down { reason } => Happened::PluginDown { plugin, reason: text(reason) },
+            Notice::BreakerOpened { failed, turns } => {
+                Happened::BreakerOpened { plugin, failed: *failed, turns: *turns }
+            }
             Notice::WorkerDied { worker, cause, turns, restores } => Happened::WorkerDied {
                 plugin,
                 worker: worker.0,
@@ -111,6 +124,9 @@ impl GameDriver {
             }
             Notice::SessionEnded { session, reason: EndReason::Dropped, seq } => {
                 Happened::SessionDropped { plugin, session: session.0, seq: *seq }
+            }
+            Notice::SessionUnreadable { session, reason } => {
+                Happened::SessionUnreadable { plugin, session: session.0, reason: text(reason) }
             }
             Notice::Diverged { session, seq } => Happened::Diverged { plugin, session: session.0, seq: *seq },
             Notice::SnapshotsDistrusted { reason } => {
@@ -135,10 +151,14 @@ impl GameDriver {
                 count: u64::from(*count),
                 says: SAYS_WORKER.to_owned(),
             },
-            Notice::Suspended
+            // A verb is on record as such.
+            Notice::Released
+            | Notice::BreakerClosed
+            | Notice::Suspended
             | Notice::Resumed
             | Notice::WorkerReady { .. }
             | Notice::SessionOpened { .. }
+            | Notice::SessionAdopted { .. }
             | Notice::SessionEnded { .. }
             | Notice::SessionRestored { .. }
             | Notice::PlayerJoined { .. }
@@ -155,7 +175,18 @@ impl GameDriver {
             Notice::Unloaded => tracing::info!(plugin, "plugin unloaded"),
             Notice::Suspended => tracing::info!(plugin, "plugin suspended"),
             Notice::Resumed => tracing::info!(plugin, "plugin resumed"),
-            Notice::Down { reason } => tracing::error!(plugin, reason, "the plugin's workers do not come up"),
+            Notice::Down { reason } => {
+                tracing::error!(
+                    plugin,
+                    reason,
+                    "the plugin is down; mend it, then `croupier release` or `restart` it"
+                );
+            }
+            Notice::Released => tracing::info!(plugin, "plugin released"),
+            Notice::BreakerOpened { failed, turns } => {
+                tracing::error!(plugin, failed, turns, "too many turns failed: the plugin is given a rest");
+            }
+            Notice::BreakerClosed => tracing::info!(plugin, "turns succeed again: everybody is let in"),
             Notice::WorkerReady { worker } => tracing::info!(plugin, worker = worker.0, "worker serves"),
             Notice::WorkerDied { worker, cause, turns, restores } => {
                 // What a plugin says may be part of it.
@@ -205,7 +236,16 @@ impl GameDriver {
                     "a use of a permission came to nothing"
                 );
             }
+            Notice::SessionUnreadable { session, reason } => {
+                tracing::error!(
+                    plugin,
+                    session = session.0,
+                    reason,
+                    "a session cannot be brought back from the journal, and is left there as it is"
+                );
+            }
             Notice::SessionOpened { .. }
+            | Notice::SessionAdopted { .. }
             | Notice::SessionEnded { .. }
             | Notice::SessionRestored { .. }
             | Notice::PlayerJoined { .. }

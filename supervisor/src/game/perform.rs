@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use croupier_core::Refusal;
 use croupier_core::action::{Action, Answered, KillReason, Output, ToWorker};
+use croupier_core::durable::{Change, Entry};
 use croupier_core::event::{Event, HostKey};
 use croupier_core::ids::{CallId, Payload, WorkerId};
 use croupier_fair::entry::Effect;
@@ -64,7 +65,20 @@ impl GameDriver {
                     .iter()
                     .for_each(|sink| sink.close(session, &seed, reason, closed_ns));
             }
+            Action::Journal(entry) => self.put(inner, entry),
             Action::Stopped => after.stopped = true,
+        }
+    }
+
+    fn put(&self, inner: &mut Inner, entry: Box<Entry>) {
+        match &entry.change {
+            Change::Opened(_) => drop(inner.durable.insert(entry.session)),
+            Change::Ended(_) => drop(inner.durable.remove(&entry.session)),
+            _ => {}
+        }
+        // Without one, no session is durable.
+        if let Some(journal) = &self.journal {
+            journal.put(entry);
         }
     }
 

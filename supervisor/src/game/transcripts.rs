@@ -1,8 +1,9 @@
 //! Where turns are recorded for verification: the seam between a game's driver and whoever writes transcripts.
 
 use croupier_core::action::EndReason;
+use croupier_core::durable;
 use croupier_core::ids::SessionId;
-use croupier_fair::entry::Entry;
+use croupier_fair::entry::{Effect, Entry, Verdict};
 use croupier_fair::seed::ServerSeed;
 
 /// Which plugin played, for a transcript's header.
@@ -46,11 +47,46 @@ pub struct Opening<'a> {
     pub reveal: Reveal,
 }
 
+/// A turn from the durable journal, as transcripts have it.
+pub(super) fn recorded(played: &durable::Played) -> Entry {
+    let turn = &played.turn;
+    let effect = |effect: &durable::Effect| match effect {
+        durable::Effect::Send { to, message } => Effect::Send { to: *to, message: message.clone() },
+        durable::Effect::Emit { topic, event } => Effect::Emit { topic: topic.clone(), event: event.clone() },
+    };
+    let verdict = match &played.verdict {
+        durable::Verdict::Done { reply, .. } => {
+            Verdict::Done { reply: reply.clone(), effects: played.outputs.iter().map(effect).collect() }
+        }
+        durable::Verdict::Failed { status, text, .. } => {
+            Verdict::Failed { status: *status, text: text.clone() }
+        }
+        durable::Verdict::Poison => Verdict::Poison,
+        durable::Verdict::Skipped { ticks } => Verdict::Skipped { ticks: *ticks },
+    };
+    Entry {
+        seq: turn.seq,
+        kind: turn.kind,
+        player: turn.player,
+        now_ns: turn.now_ns,
+        payload: turn.payload.clone(),
+        client_seed: turn.client_seed.clone(),
+        calls: turn.calls.iter().map(|(_, status, answer)| (*status, answer.clone())).collect(),
+        verdict,
+    }
+}
+
 /// Takes what a transcript consists of. Within one session the calls come in order; they come while a game's lock is held, so they must
 /// be quick: hand over to a thread of your own, and bound what waits there.
 pub trait TranscriptSink: Send + Sync {
     /// A session begins. Every other call about it comes later.
     fn open(&self, opening: &Opening<'_>);
+
+    /// A session goes on that an earlier supervisor had begun; `entries` are the turns that are known of it, the newest last. Comes instead of
+    /// [`TranscriptSink::open`].
+    fn resume(&self, opening: &Opening<'_>, entries: Vec<Entry>) {
+        let _ = (opening, entries);
+    }
 
     /// A turn's outcome is final.
     fn record(&self, session: SessionId, entry: &Entry);

@@ -36,7 +36,7 @@ use thiserror::Error;
 pub use binary::{BinaryError, SealedBinary};
 pub use grants::Decided;
 pub use objects::{Objects, ObjectsError};
-pub use options::PluginOptions;
+pub use options::{Durability, PluginOptions, Restart};
 pub use revocations::{Revocations, RevocationsError};
 
 use crate::game::transcripts::Player;
@@ -120,6 +120,8 @@ pub struct Plugin {
     pub limits: Limits,
     /// What its workers are confined by.
     pub jail: Plan,
+    /// Whoever opens a session may choose what it survives.
+    pub choose_durability: bool,
     /// Lines per second that each of its workers may log.
     pub log_lines_per_s: u32,
     /// What it was granted, as the worker is told.
@@ -174,6 +176,7 @@ impl Plugin {
             path: path.to_owned(),
             limits,
             jail,
+            choose_durability: options.choose_durability.unwrap_or(false),
             log_lines_per_s: options.log_lines_per_s.unwrap_or(manifest.limits.log_lines_per_s),
             permissions: granted.iter().map(Permission::to_string).collect(),
             decided,

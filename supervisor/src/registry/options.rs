@@ -3,6 +3,47 @@
 use croupier_manifest::manifest::Isolation;
 use serde::Deserialize;
 
+/// What a session survives, as it stands in the config.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Any death of a worker.
+    Process,
+    /// The supervisor's death and the loss of power as well.
+    Disk,
+}
+
+impl From<Durability> for croupier_core::durable::Durability {
+    fn from(durability: Durability) -> Self {
+        match durability {
+            Durability::Process => croupier_core::durable::Durability::Process,
+            Durability::Disk => croupier_core::durable::Durability::Disk,
+        }
+    }
+}
+
+/// When a dead worker is replaced, as it stands in the config.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Restart {
+    /// Always.
+    Permanent,
+    /// Unless it exited with code 0.
+    Transient,
+    /// Never.
+    Temporary,
+}
+
+impl From<Restart> for croupier_core::policy::restart::Mode {
+    fn from(restart: Restart) -> Self {
+        match restart {
+            Restart::Permanent => croupier_core::policy::restart::Mode::Permanent,
+            Restart::Transient => croupier_core::policy::restart::Mode::Transient,
+            Restart::Temporary => croupier_core::policy::restart::Mode::Temporary,
+        }
+    }
+}
+
 macro_rules! options {
     ($($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
         /// What the operator says about one plugin, or about all.
@@ -95,6 +136,28 @@ options! {
     effects_per_s: u32,
     /// Idle time-out in milliseconds; 0 for never.
     idle_timeout_ms: u64,
+    /// When a dead worker is replaced.
+    restart: Restart,
+    /// Deaths of one cause within the window that are borne; one more is quarantine.
+    deaths_max: u32,
+    /// That window in seconds.
+    deaths_window_s: u32,
+    /// The pause before the second replacement in a row, in milliseconds; it doubles with each one.
+    restart_pause_ms: u32,
+    /// The longest such pause in milliseconds.
+    restart_pause_max_ms: u32,
+    /// After so many seconds without a death of the plugin's own the pauses begin anew.
+    heal_s: u32,
+    /// Percent of the last turns that may fail by the plugin's own fault before it is given a rest; 0 for never.
+    breaker_percent: u32,
+    /// How many turns that looks at, from 2.
+    breaker_turns: u32,
+    /// The rest in milliseconds.
+    breaker_rest_ms: u32,
+    /// What its sessions survive.
+    durability: Durability,
+    /// Whoever opens a session may choose what it survives.
+    choose_durability: bool,
 }
 
 #[cfg(test)]

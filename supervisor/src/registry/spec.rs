@@ -1,6 +1,8 @@
 //! Manifest and operator's options together: what the game, the link and the worker go by. Pure.
 
 use croupier_core::Spec;
+use croupier_core::policy::breaker::BreakerPolicy;
+use croupier_core::policy::restart::RestartPolicy;
 use croupier_core::spec::{Grants, Join, SnapshotPolicy};
 use croupier_manifest::manifest::{Join as ManifestJoin, Permission};
 use croupier_manifest::{Digest, Manifest, check_json};
@@ -33,6 +35,28 @@ pub(super) fn decided(manifest: &Manifest, options: &PluginOptions) -> Result<Ve
 
 fn wrong(manifest: &Manifest, why: String) -> PluginError {
     PluginError::Options { plugin: manifest.name.to_string(), why }
+}
+
+fn restart(options: &PluginOptions, usual: RestartPolicy) -> RestartPolicy {
+    let ms = |ms: Option<u32>, usual: u64| ms.map_or(usual, |ms| u64::from(ms) * NS_PER_MS);
+    let s = |s: Option<u32>, usual: u64| s.map_or(usual, |s| u64::from(s) * 1000 * NS_PER_MS);
+    RestartPolicy {
+        mode: options.restart.map_or(usual.mode, Into::into),
+        deaths_max: options.deaths_max.unwrap_or(usual.deaths_max),
+        window_ns: s(options.deaths_window_s, usual.window_ns),
+        pause_min_ns: ms(options.restart_pause_ms, usual.pause_min_ns),
+        pause_max_ns: ms(options.restart_pause_max_ms, usual.pause_max_ns),
+        heal_ns: s(options.heal_s, usual.heal_ns),
+    }
+}
+
+fn breaker(options: &PluginOptions, usual: BreakerPolicy) -> BreakerPolicy {
+    BreakerPolicy {
+        failures_percent: options.breaker_percent.unwrap_or(usual.failures_percent).min(100),
+        window_turns: options.breaker_turns.unwrap_or(usual.window_turns).max(2),
+        rest_ns: options.breaker_rest_ms.map_or(usual.rest_ns, |ms| u64::from(ms) * NS_PER_MS),
+        ..usual
+    }
 }
 
 /// What the plugin's game goes by.
@@ -73,6 +97,9 @@ pub(super) fn spec(
         poison_max: options.poison_max.unwrap_or(defaults.poison_max),
         tick_ns: u64::from(tick_ms) * NS_PER_MS,
         idle_ns: ms_to_ns(idle_ms),
+        restart: restart(options, defaults.restart),
+        breaker: breaker(options, defaults.breaker),
+        durability: options.durability.map_or(defaults.durability, Into::into),
         ..defaults
     })
 }

@@ -207,6 +207,7 @@ fn start(
         .audit(audit.clone())
         .denials(Arc::new(AuditDenials(audit.clone())))
         .crashes(crashes.clone())
+        .journal(config.journal)
         .gate(Gate::new(config.signatures, Store::new(&config.trust_dir), audit.clone()));
     for (name, options) in &config.plugins {
         parts = parts.plugin(name, options.clone());
@@ -240,6 +241,7 @@ async fn load_all(supervisor: &Supervisor, dirs: &[PathBuf]) {
             tracing::error!(path = %path.display(), %refusal, "cannot load the plugin; going on without it");
         }
     }
+    supervisor.load_played().await;
 }
 
 fn open_doors(config: &Config, supervisor: &Supervisor) -> Result<[JoinHandle<()>; 2], ServeError> {

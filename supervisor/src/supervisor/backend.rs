@@ -9,7 +9,7 @@ use croupier_wire::door::{Code, Refusal, Reply, Request, ServerHello, TurnEvents
 use super::Supervisor;
 use crate::events::{PushTo, Turns};
 use crate::game::GameDriver;
-use crate::refusals::{from_core, hint, refusal, shutting_down, unknown_session};
+use crate::refusals::{from_core, hint, refusal, shutting_down};
 
 /// What a caller may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +100,10 @@ impl Supervisor {
         match request {
             Request::Ping => to.answer(Reply::Pong),
             Request::Open(open) => self.shared.open(caller.client, open, to),
+            Request::OpenDurable(mut open, durability) => {
+                open.options.durability = Some(durability);
+                self.shared.open(caller.client, open, to);
+            }
             Request::Turn(turn) => return self.shared.turn(caller.client, turn, to),
             Request::Follow { .. } | Request::Control(Verb::Events { .. }) => {
                 to.refuse(refusal(
@@ -128,7 +132,9 @@ impl Supervisor {
     }
 
     fn follow_session(&self, session: u64, from: u64, to: Replier, pushes: Box<dyn PushTo>) {
-        let Some(game) = self.shared.routes.get(session) else { return to.refuse(unknown_session(session)) };
+        let Some(game) = self.shared.routes.get(session) else {
+            return to.refuse(self.shared.no_session(session));
+        };
         let mut to = Some(to);
         let begin = |next| {
             if let Some(to) = to.take() {

@@ -11,8 +11,9 @@ use crate::game::host_calls::{HostCall, HostCalls};
 use crate::game::transcripts::TranscriptSink;
 use crate::jail::cgroup::Choice;
 use crate::jail::{Denials, TraceDenials};
-use crate::registry::PluginOptions;
+use crate::journal::JournalOptions;
 use crate::registry::trust::Gate;
+use crate::registry::{Durability, PluginOptions};
 
 /// Longest payload of one turn unless configured otherwise, in bytes.
 pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
@@ -37,6 +38,7 @@ pub struct SupervisorConfig {
     pub(super) denials: Arc<dyn Denials>,
     pub(super) isolation_off: IsolationOff,
     pub(super) cgroup: Choice,
+    pub(super) journal: JournalOptions,
 }
 
 /// Whether plugins may run without any isolation.
@@ -66,6 +68,7 @@ impl Default for SupervisorConfig {
             denials: Arc::new(TraceDenials),
             isolation_off: IsolationOff::Refused,
             cgroup: Choice::Off,
+            journal: JournalOptions::default(),
         }
     }
 }
@@ -103,6 +106,21 @@ impl SupervisorConfig {
     pub fn payload_bytes_max(mut self, bytes: usize) -> SupervisorConfig {
         self.payload_bytes_max = bytes;
         self
+    }
+
+    /// How much the durable journal may take. It is kept in the state directory, when sessions are to survive the supervisor or did so before.
+    #[must_use]
+    pub fn journal(mut self, options: JournalOptions) -> SupervisorConfig {
+        self.journal = options;
+        self
+    }
+
+    /// Whether any plugin's sessions may be durable.
+    pub(super) fn wants_journal(&self) -> bool {
+        let wants = |options: &PluginOptions| {
+            options.durability == Some(Durability::Disk) || options.choose_durability == Some(true)
+        };
+        wants(&self.defaults) || self.plugins.values().any(wants)
     }
 
     /// How long a graceful shutdown may take before workers are killed.

@@ -11,7 +11,7 @@ use super::{Phase, Shared};
 use crate::audit::record::text;
 use crate::audit::{Happened, Head};
 use crate::game::driver::Answerer;
-use crate::refusals::{code_word, from_core, refusal, shutting_down, unknown_session};
+use crate::refusals::{code_word, from_core, refusal, shutting_down};
 
 impl Shared {
     pub(super) fn control(&self, uid: Option<u32>, verb: Verb, to: Replier) {
@@ -26,6 +26,7 @@ impl Shared {
             Verb::Suspend { plugin } => return self.ask_game(&plugin, to, |game, done| game.suspend(done)),
             Verb::Resume { plugin } => return self.ask_game(&plugin, to, |game, done| game.resume(done)),
             Verb::Restart { plugin } => return self.ask_game(&plugin, to, |game, done| game.restart(done)),
+            Verb::Release { plugin } => return self.ask_game(&plugin, to, |game, done| game.release(done)),
             Verb::DropHeld { session } => return self.drop_held(session, to),
             Verb::Plugins { plugin } => self.plugin_infos(plugin.as_deref()).map(ControlReply::Plugins),
             Verb::Sessions { plugin, limit } => {
@@ -36,6 +37,7 @@ impl Shared {
             }
             Verb::Export { session } => self.export_for(uid, session).map(ControlReply::Export),
             Verb::Status => Ok(ControlReply::Status(self.status())),
+            Verb::Journal => Ok(ControlReply::Journal(self.journal_info())),
             Verb::Workers => Ok(ControlReply::Workers(self.worker_infos())),
             Verb::Shutdown => {
                 self.phase.send_if_modified(|phase| {
@@ -113,7 +115,7 @@ impl Shared {
                 let plugin = game.plugin().name.clone();
                 game.drop_held(SessionId(session), answerer(to, plugin, session));
             }
-            None => to.refuse(unknown_session(session)),
+            None => to.refuse(self.no_session(session)),
         }
     }
 }
@@ -129,6 +131,7 @@ fn record_of(uid: Option<u32>, verb: &Verb) -> Option<Happened> {
         Verb::Suspend { plugin } => ("suspend", plugin.as_str(), 0, ""),
         Verb::Resume { plugin } => ("resume", plugin.as_str(), 0, ""),
         Verb::Restart { plugin } => ("restart", plugin.as_str(), 0, ""),
+        Verb::Release { plugin } => ("release", plugin.as_str(), 0, ""),
         Verb::Revoke { plugin, permission } => ("revoke", plugin.as_str(), 0, permission.as_str()),
         Verb::Grant { plugin, permission } => ("grant", plugin.as_str(), 0, permission.as_str()),
         Verb::Export { session } => ("export", "", *session, ""),
@@ -141,6 +144,7 @@ fn record_of(uid: Option<u32>, verb: &Verb) -> Option<Happened> {
         | Verb::Workers
         | Verb::Events { .. }
         | Verb::AuditHead
+        | Verb::Journal
         | Verb::Grants { .. } => return None,
     };
     Some(Happened::Verb {

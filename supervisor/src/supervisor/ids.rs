@@ -40,6 +40,8 @@ pub enum IdsError {
 #[derive(Debug)]
 pub struct SessionIds {
     path: Option<PathBuf>,
+    /// Whoever has a smaller one has it from an earlier supervisor.
+    first: u64,
     state: Mutex<State>,
 }
 
@@ -56,7 +58,11 @@ impl SessionIds {
     /// When the directory cannot be used.
     pub fn open(state_dir: Option<&Path>) -> Result<SessionIds, IdsError> {
         let Some(dir) = state_dir else {
-            return Ok(SessionIds { path: None, state: Mutex::new(State { next: 1, reserved: u64::MAX }) });
+            return Ok(SessionIds {
+                path: None,
+                first: 1,
+                state: Mutex::new(State { next: 1, reserved: u64::MAX }),
+            });
         };
         let path = dir.join(FILE);
         let disk = |source| IdsError::Disk { path: path.clone(), source };
@@ -69,7 +75,12 @@ impl SessionIds {
             Err(error) if error.kind() == io::ErrorKind::NotFound => 1,
             Err(error) => return Err(disk(error)),
         };
-        Ok(SessionIds { path: Some(path), state: Mutex::new(State { next, reserved: next }) })
+        Ok(SessionIds { path: Some(path), first: next, state: Mutex::new(State { next, reserved: next }) })
+    }
+
+    /// The first id that this one gives out.
+    pub fn first(&self) -> u64 {
+        self.first
     }
 
     /// The next id. Writes to the disk once in [`BLOCK`] times.

@@ -5,7 +5,9 @@ use std::sync::{Arc, PoisonError};
 
 use croupier_core::Refusal as CoreRefusal;
 use croupier_core::action::Answered;
+use croupier_core::durable::Durability;
 use croupier_core::event::LiveSessions;
+use croupier_manifest::Digest;
 use croupier_manifest::manifest::Isolation;
 use croupier_wire::door::{Code, PluginInfo, Refusal};
 use thiserror::Error;
@@ -55,6 +57,26 @@ pub enum LoadError {
         /// The plugin.
         name: String,
     },
+    /// Its sessions need a directory.
+    #[error(
+        "durability = \"disk\" is configured for plugin {name}, and this supervisor has no state directory; give it one"
+    )]
+    NoJournal {
+        /// The plugin.
+        name: String,
+    },
+    /// Sessions on the disk need another binary.
+    #[error(
+        "sessions of plugin {name} are on the disk that were played by the binary {needed}, and that one cannot be loaded: {why}; put it back under objects/ in the state directory"
+    )]
+    Played {
+        /// The plugin.
+        name: String,
+        /// The binary.
+        needed: Digest,
+        /// Why not.
+        why: String,
+    },
     /// No copy could be kept.
     #[error(transparent)]
     Objects(#[from] ObjectsError),
@@ -81,6 +103,8 @@ impl LoadError {
             LoadError::AlreadyLoaded { name, .. }
             | LoadError::Dependency { name, .. }
             | LoadError::IsolationOff { name }
+            | LoadError::NoJournal { name }
+            | LoadError::Played { name, .. }
             | LoadError::Start { name, .. } => name,
             LoadError::Plugin(PluginError::Options { plugin, .. }) => plugin,
             LoadError::Plugin(_) | LoadError::Objects(_) | LoadError::ShuttingDown | LoadError::Lost => "",
@@ -95,9 +119,10 @@ impl LoadError {
                 hint(refusal(Code::BadPlugin, text), "`croupier check FILE` looks at it without running it")
             }
             LoadError::AlreadyLoaded { name, .. } => about(refusal(Code::AlreadyLoaded, text), name, 0),
-            LoadError::Dependency { name, .. } | LoadError::IsolationOff { name } => {
-                about(refusal(Code::BadPlugin, text), name, 0)
-            }
+            LoadError::Dependency { name, .. }
+            | LoadError::IsolationOff { name }
+            | LoadError::NoJournal { name }
+            | LoadError::Played { name, .. } => about(refusal(Code::BadPlugin, text), name, 0),
             // The text says what to look at; no fault of ours.
             LoadError::Objects(_) => refusal(Code::Internal, text),
             LoadError::Lost => internal(text),
@@ -107,12 +132,25 @@ impl LoadError {
     }
 }
 
+/// Where a plugin's file comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum From {
+    /// An operator.
+    File,
+    /// The copies that we keep.
+    Objects,
+}
+
 impl Shared {
     /// Loads a plugin file, in a task of its own: a caller who goes away does not leave it half done.
     pub(super) async fn load(&self, path: PathBuf) -> Result<PluginInfo, LoadError> {
+        self.load_from(path, From::File).await
+    }
+
+    async fn load_from(&self, path: PathBuf, from: From) -> Result<PluginInfo, LoadError> {
         let shared = self.me.upgrade().ok_or(LoadError::ShuttingDown)?;
-        let from = path.clone();
-        let task = self.context.runtime.spawn(async move { shared.load_here(from).await });
+        let file = path.clone();
+        let task = self.context.runtime.spawn(async move { shared.load_here(file, from).await });
         let loaded = task.await.unwrap_or(Err(LoadError::Lost));
         if let Err(error) = &loaded {
             self.context.audit.tell(Happened::PluginRefused {
@@ -124,13 +162,18 @@ impl Shared {
         loaded
     }
 
-    async fn load_here(self: Arc<Self>, path: PathBuf) -> Result<PluginInfo, LoadError> {
+    async fn load_here(self: Arc<Self>, path: PathBuf, from: From) -> Result<PluginInfo, LoadError> {
         self.check_serving().map_err(|_| LoadError::ShuttingDown)?;
         let shared = self.clone();
         let read = move || -> Result<Plugin, LoadError> {
-            let plugin = Plugin::load_through(shared.config.gate.as_deref(), &path, |name| {
-                shared.config.options_for(name)
-            })?;
+            let gate = match from {
+                From::File => shared.config.gate.as_deref(),
+                // It was admitted when it was kept.
+                From::Objects => None,
+            };
+            let plugin = Plugin::load_through(gate, &path, |name| shared.config.options_for(name))?;
+            let plugin = shared.as_played(plugin)?;
+            shared.check_durability(&plugin)?;
             shared.check_isolation(&plugin)?;
             shared.check_name_and_needs(&plugin)?;
             if let Some(objects) = &shared.objects {
@@ -141,6 +184,7 @@ impl Shared {
         let plugin = tokio::task::spawn_blocking(read).await.map_err(|_| LoadError::Lost)??;
         let game = self.add_game(plugin)?;
         let name = game.plugin().name.clone();
+        let adopted = self.adopt(&game);
         let (done, started) = oneshot::channel();
         game.start(Box::new(move |result| drop(done.send(result))));
         match started.await {
@@ -150,10 +194,12 @@ impl Shared {
             }
             Ok(Err(refusal)) => {
                 self.remove_game(&game);
+                self.return_to_shelf(&name, adopted, &refusal.to_string());
                 Err(LoadError::Start { name, refusal })
             }
             Err(_) => {
                 self.remove_game(&game);
+                self.return_to_shelf(&name, adopted, "the supervisor is going down");
                 Err(LoadError::ShuttingDown)
             }
         }
@@ -191,6 +237,58 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// The binary that plays on: sessions on the disk need the one that played them.
+    fn as_played(&self, plugin: Plugin) -> Result<Plugin, LoadError> {
+        let (Some(objects), Some(needed)) = (&self.objects, self.past_digest(&plugin.name)) else {
+            return Ok(plugin);
+        };
+        if needed == plugin.digest() {
+            return Ok(plugin);
+        }
+        let name = plugin.name.as_str();
+        match Plugin::load(&objects.path(needed), |name| self.config.options_for(name)) {
+            Ok(played) if played.digest() == needed && played.name == plugin.name => {
+                tracing::warn!(plugin = name, file = %plugin.path.display(), %needed,
+                    "sessions on the disk were played by another binary: that one is loaded, not the file");
+                Ok(played)
+            }
+            Ok(_) => Err(LoadError::Played {
+                name: name.to_owned(),
+                needed,
+                why: "the kept copy is another file".to_owned(),
+            }),
+            Err(error) => Err(LoadError::Played { name: name.to_owned(), needed, why: error.to_string() }),
+        }
+    }
+
+    /// Loads the plugins whose sessions are on the disk and that nobody has loaded. Those that cannot be loaded leave them there.
+    pub(super) async fn load_played(&self) {
+        for (name, needed) in self.past_plugins() {
+            let why = match (&self.objects, self.game(&name)) {
+                (_, Ok(_)) => continue,
+                (None, Err(_)) => "there is no copy of its binary".to_owned(),
+                (Some(objects), Err(_)) => match self.load_from(objects.path(needed), From::Objects).await {
+                    Ok(_) => continue,
+                    Err(error) => error.to_string(),
+                },
+            };
+            let sessions = self.set_all_aside(&name, &why);
+            tracing::error!(
+                plugin = name,
+                sessions,
+                why,
+                "sessions stay on the disk: their plugin cannot be loaded"
+            );
+        }
+    }
+
+    fn check_durability(&self, plugin: &Plugin) -> Result<(), LoadError> {
+        if plugin.spec.durability == Durability::Disk && self.context.journal.is_none() {
+            return Err(LoadError::NoJournal { name: plugin.name.clone() });
+        }
+        Ok(())
     }
 
     fn check_isolation(&self, plugin: &Plugin) -> Result<(), LoadError> {

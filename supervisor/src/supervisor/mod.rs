@@ -22,20 +22,24 @@ mod grants;
 pub mod ids;
 mod load;
 mod open;
+mod past;
 pub mod routes;
 mod signatures;
-mod state_lock;
+pub(crate) mod state_lock;
 mod turn;
 mod views;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
-use croupier_core::event::LiveSessions;
+use croupier_core::Refusal as CoreRefusal;
+use croupier_core::action::Answered;
+use croupier_core::event::{Input, LiveSessions, Turn, WhenFull};
+use croupier_core::ids::{ClientId, Payload, PlayerId, SessionId, kind};
 use croupier_core::views::Counts;
-use croupier_wire::door::{DOOR_VERSION, PluginInfo, Refusal, ServerHello};
+use croupier_wire::door::{DOOR_VERSION, Event, PluginInfo, Refusal, ServerHello, What};
 use croupier_wire::frame::FRAME_BYTES_DEFAULT;
 use thiserror::Error;
 use tokio::runtime::Handle;
@@ -46,15 +50,18 @@ pub use config::SupervisorConfig;
 pub use load::LoadError;
 pub use state_lock::StateLockError;
 
-use crate::events::{PushTo, TooManyFollowers, Turns};
+use crate::audit::{Audit, Happened};
+use crate::events::{Events, PushTo, TooManyFollowers, Turns};
 use crate::game::GameDriver;
 use crate::game::context::{Context, Parts};
 use crate::jail::cgroup::{self, Choice, NotFound, Tree, TreeError};
+use crate::journal::{Journal, StoreError, Told};
 use crate::registry::{Objects, ObjectsError, Revocations, RevocationsError};
 use crate::worker::launcher::{LaunchError, Launcher};
 use crate::worker::usage::Sampler;
 use ids::{IdsError, SessionIds};
 use open::Opens;
+use past::Past;
 use routes::Routes;
 use state_lock::StateLock;
 
@@ -85,6 +92,11 @@ pub enum StartError {
     /// That cgroup cannot be used.
     #[error(transparent)]
     Cgroup(#[from] TreeError),
+    /// The durable journal.
+    #[error(
+        "the journal of durable sessions cannot be opened: {0}; `croupier journal verify` looks at it; nothing was changed"
+    )]
+    Journal(#[from] StoreError),
 }
 
 /// A running supervisor. Cheap to clone.
@@ -121,6 +133,8 @@ struct Shared {
     ids: SessionIds,
     objects: Option<Objects>,
     revocations: Revocations,
+    /// Sessions on the disk that no game has taken back.
+    journal_past: Mutex<Past>,
     /// Let go of at the end.
     state_lock: Mutex<Option<StateLock>>,
     sampler: Sampler,
@@ -151,6 +165,20 @@ impl Supervisor {
         let revocations = Revocations::open(state_dir)?;
         let routes = Arc::new(Routes::default());
         let ended = routes.clone();
+        let events = Arc::new(Events::default());
+        let told = Operator { audit: config.audit.clone(), events: events.clone() };
+        let (journal, past) = match state_dir {
+            Some(dir) if config.wants_journal() || crate::journal::file_in(dir).exists() => {
+                let operator = Box::new(move |what| told.tell(what));
+                let (journal, contents) = Journal::start(dir, config.journal, operator)?;
+                let past = Past::new(contents, &journal);
+                (Some(journal), past)
+            }
+            _ => (None, Past::default()),
+        };
+        // Known once it is made.
+        let aside: Arc<OnceLock<Weak<Shared>>> = Arc::default();
+        let set_aside = aside.clone();
         let context = Context::new(Parts {
             runtime,
             launcher,
@@ -159,7 +187,14 @@ impl Supervisor {
             transcripts: config.transcripts.clone(),
             host_calls: config.host_calls.clone(),
             denials: config.denials.clone(),
+            events,
+            journal,
             session_ended: Box::new(move |session| ended.ended(session)),
+            session_aside: Box::new(move |session, plugin, why| {
+                if let Some(shared) = set_aside.get().and_then(Weak::upgrade) {
+                    shared.set_aside(session, plugin, why);
+                }
+            }),
         });
         let shared = Arc::new_cyclic(|me| Shared {
             config,
@@ -170,6 +205,7 @@ impl Supervisor {
             ids,
             objects,
             revocations,
+            journal_past: Mutex::new(past),
             state_lock,
             sampler: Sampler::default(),
             phase: watch::Sender::new(Phase::Serving),
@@ -178,6 +214,8 @@ impl Supervisor {
             me: me.clone(),
         });
         shared.context.runtime.spawn(signatures::watch(Arc::downgrade(&shared), shared.phase.subscribe()));
+        // Set here and nowhere else.
+        let _ = aside.set(Arc::downgrade(&shared));
         Ok(Supervisor { _owner: Arc::new(Owner(shared.clone())), shared })
     }
 
@@ -195,6 +233,11 @@ impl Supervisor {
         dirs: &[impl AsRef<Path>],
     ) -> Vec<(std::path::PathBuf, Result<PluginInfo, Refusal>)> {
         self.shared.load_dirs(dirs.iter().map(|dir| dir.as_ref().to_owned()).collect()).await
+    }
+
+    /// Loads the plugins whose sessions are on the disk and that are not loaded yet. Call it before clients are let in.
+    pub async fn load_played(&self) {
+        self.shared.load_played().await;
     }
 
     /// Unloads a plugin, as [`Verb::Unload`](croupier_wire::door::Verb::Unload) does. Its processes are gone when this completes.
@@ -257,12 +300,12 @@ impl Supervisor {
     pub async fn shutdown_within(&self, grace: Duration) -> usize {
         self.shared.phase.send_replace(Phase::Stopping);
         let games = self.shared.games();
-        let unloads: Vec<oneshot::Receiver<_>> = games
+        let unloads: Vec<oneshot::Receiver<Result<Answered, CoreRefusal>>> = games
             .iter()
-            .map(|game| {
-                let (done, result) = oneshot::channel();
-                game.unload(LiveSessions::Close, Box::new(move |answer| drop(done.send(answer))));
-                result
+            .flat_map(|game| match game.by_durability() {
+                (_, 0) => vec![self.shared.unload_at_end(game)],
+                // Those on the disk stay as they are: the next supervisor goes on with them.
+                (go, _) => go.into_iter().map(|session| self.shared.close_at_end(game, session)).collect(),
             })
             .collect();
         let all = async {
@@ -301,6 +344,34 @@ impl Shared {
         games.get(plugin).cloned().ok_or_else(|| crate::refusals::unknown_plugin(plugin))
     }
 
+    fn unload_at_end(&self, game: &GameDriver) -> oneshot::Receiver<Result<Answered, CoreRefusal>> {
+        let (done, result) = oneshot::channel();
+        game.unload(LiveSessions::Close, Box::new(move |answer| drop(done.send(answer))));
+        result
+    }
+
+    /// Closes one session with a turn, for nobody in particular.
+    fn close_at_end(
+        &self,
+        game: &GameDriver,
+        session: SessionId,
+    ) -> oneshot::Receiver<Result<Answered, CoreRefusal>> {
+        let (done, result) = oneshot::channel();
+        let empty = || Payload::from([]);
+        let (player, payload) = (PlayerId::HOUSE, empty());
+        let turn = Turn {
+            request: self.context.request(),
+            session,
+            client: ClientId(random_u64()),
+            client_seq: 1,
+            input: Input { kind: kind::CLOSE, player, payload, client_seed: empty() },
+            when_full: WhenFull::Wait,
+            deadline_mono_ns: None,
+        };
+        game.turn(turn, Box::new(move |answer| drop(done.send(answer))));
+        result
+    }
+
     fn check_serving(&self) -> Result<(), Refusal> {
         match *self.phase.borrow() {
             Phase::Serving | Phase::Asked => Ok(()),
@@ -317,6 +388,10 @@ impl Shared {
         }
         let waiting = crate::lock(&self.opens).give_up();
         drop(waiting);
+        if let Some(journal) = &self.context.journal {
+            // Before the directory is let go: whoever has it next opens the same file.
+            journal.close();
+        }
         drop(crate::lock(&self.state_lock).take());
     }
 }
@@ -339,6 +414,43 @@ fn tree(choice: &Choice) -> Result<Result<Tree, String>, StartError> {
             tracing::warn!(%why, "workers get no cgroups");
             Ok(Err(why.to_string()))
         }
+    }
+}
+
+/// Who is told of the journal's troubles.
+struct Operator {
+    audit: Audit,
+    events: Arc<Events>,
+}
+
+impl Operator {
+    fn tell(&self, told: Told) {
+        let (happened, what) = match told {
+            Told::Trouble { error } => {
+                tracing::error!(
+                    error,
+                    "the journal cannot be written: new turns of durable sessions are refused"
+                );
+                let reason = crate::audit::record::text(&error);
+                (Happened::JournalTrouble { reason }, What::JournalTrouble { reason: error })
+            }
+            Told::Full { bytes, max } => {
+                tracing::error!(bytes, max, "the journal is full: new turns of durable sessions are refused");
+                let reason = format!("{bytes} bytes are used, {max} are allowed");
+                (Happened::JournalTrouble { reason: reason.clone() }, What::JournalTrouble { reason })
+            }
+            Told::Recovered { error, lasted } => {
+                let ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+                tracing::warn!(error, ms, "the journal can be written again; nothing was lost");
+                (Happened::JournalRecovered { ms }, What::JournalRecovered { ms })
+            }
+            Told::Room => {
+                tracing::warn!("the journal has room again");
+                (Happened::JournalRecovered { ms: 0 }, What::JournalRecovered { ms: 0 })
+            }
+        };
+        self.audit.tell(happened);
+        self.events.tell(Event { at_ns: crate::clock::wall_ns(), plugin: String::new(), what });
     }
 }
 

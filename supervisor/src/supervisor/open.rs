@@ -4,18 +4,23 @@ use std::collections::HashMap;
 
 use croupier_core::Refusal as CoreRefusal;
 use croupier_core::action::Answered;
+use croupier_core::durable::Durability;
 use croupier_core::event;
 use croupier_core::ids::{ClientId, RequestId, SessionId};
 use croupier_core::open_keys::{Begin, OpenKeys};
 use croupier_fair::seed::ServerSeed;
-use croupier_wire::door::{Code, Done, Open, OpenOptions, Refusal, Reply};
+use croupier_wire::door::{self, Code, Done, Open, OpenOptions, Refusal, Reply};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::Shared;
 use super::backend::Replier;
+use super::routes::Kept;
+use super::turn::no_room;
+use super::{Shared, past};
 use crate::clock::ms_to_ns;
 use crate::game::driver::Publicity;
+use crate::journal::format::OpenRecord;
 use crate::refusals::{about, from_core, hint, internal, refusal};
+use crate::registry::Plugin;
 
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -27,6 +32,11 @@ pub(super) struct Opens {
 }
 
 impl Opens {
+    /// An open that an earlier supervisor answered.
+    pub(super) fn remember(&mut self, client: ClientId, number: u64, body: u64, answer: &Answered) {
+        past::remember(&mut self.keys, (client, number, body), answer);
+    }
+
     /// Everybody who still waits.
     pub(super) fn give_up(&mut self) -> Vec<Replier> {
         self.waiting.drain().map(|(_, to)| to).collect()
@@ -75,8 +85,18 @@ impl Shared {
                 format!("`croupier plugins {}` shows the plugin, its manifest the schema", open.plugin),
             )
         })?;
+        let durability = durability(open.options.durability, game.plugin())?;
+        let journal = match (durability, &self.context.journal) {
+            (Durability::Process, _) => None,
+            (Durability::Disk, None) => return Err(no_journal()),
+            (Durability::Disk, Some(journal)) => {
+                journal.room().map_err(no_room)?;
+                Some(journal.clone())
+            }
+        };
         let session = self.ids.next().map_err(|error| refusal(Code::Internal, error.to_string()))?;
-        let OpenOptions { tick_ms, idle_timeout_ms, queue_max, reveal_public } = open.options;
+        let body = body_hash(&open);
+        let OpenOptions { tick_ms, idle_timeout_ms, queue_max, reveal_public, durability: _ } = open.options;
         let publicity = if reveal_public { Publicity::Public } else { Publicity::AsTheGame };
         let event = event::Open {
             request,
@@ -87,15 +107,25 @@ impl Shared {
                 tick_ns: tick_ms.map(|ms| u64::from(ms) * NS_PER_MS),
                 idle_ns: idle_timeout_ms.map(ms_to_ns),
                 queue_max: queue_max.map(|max| max.max(1)),
+                durability: Some(durability),
             },
         };
         // The route first: who is told the id may use it at once.
-        self.routes.insert(session, std::sync::Arc::downgrade(&game));
+        let kept = if journal.is_some() { Kept::Disk } else { Kept::Memory };
+        self.routes.insert(session, std::sync::Arc::downgrade(&game), kept);
         let (shared, key, plugin) = (self.me.clone(), open.client_seq, open.plugin);
+        if let Some(journal) = &journal {
+            let (client, client_seq, plugin) = (client.0, key, plugin.clone());
+            let record = OpenRecord { plugin, client, client_seq, body, reveal_public, done: None };
+            journal.opening(SessionId(session), record);
+        }
         let answerer = move |result: Result<Answered, CoreRefusal>| {
             let Some(shared) = shared.upgrade() else { return };
             if result.is_err() {
                 shared.routes.ended(session);
+                if let Some(journal) = journal {
+                    journal.not_opened(SessionId(session));
+                }
             }
             shared.finish_open(client, key, result.map_err(|refusal| from_core(&refusal, &plugin, session)));
         };
@@ -118,6 +148,30 @@ impl Shared {
             to.answer(reply.clone());
         }
     }
+}
+
+/// What a session survives: as the operator says, or as he lets callers choose.
+fn durability(asked: Option<door::Durability>, plugin: &Plugin) -> Result<Durability, Refusal> {
+    let usual = plugin.spec.durability;
+    let asked = match asked {
+        None => return Ok(usual),
+        Some(door::Durability::Process) => Durability::Process,
+        Some(door::Durability::Disk) => Durability::Disk,
+    };
+    if asked == usual || plugin.choose_durability {
+        return Ok(asked);
+    }
+    let text = format!("what sessions of plugin {} survive is the operator's choice", plugin.name);
+    let what = hint(refusal(Code::NotAllowed, text), "open it without saying what it is to survive");
+    Err(about(what, &plugin.name, 0))
+}
+
+fn no_journal() -> Refusal {
+    let what = refusal(Code::WrongState, "this supervisor keeps no journal on a disk");
+    hint(
+        what,
+        "give it a state directory, and start it with durability = \"disk\" or choose_durability = true in its config",
+    )
 }
 
 fn opened(answered: Answered) -> Reply {
@@ -152,12 +206,18 @@ fn body_hash(open: &Open) -> u64 {
         hash.update(&(part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    let OpenOptions { tick_ms, idle_timeout_ms, queue_max, reveal_public } = &open.options;
+    let OpenOptions { tick_ms, idle_timeout_ms, queue_max, reveal_public, durability } = &open.options;
     for option in [tick_ms.map(u64::from), *idle_timeout_ms, queue_max.map(u64::from)] {
         hash.update(&[u8::from(option.is_some())]);
         hash.update(&option.unwrap_or(0).to_le_bytes());
     }
     hash.update(&[u8::from(*reveal_public)]);
+    match durability {
+        // As it was before there was a choice.
+        None => {}
+        Some(door::Durability::Process) => hash.update(&[1]),
+        Some(door::Durability::Disk) => hash.update(&[2]),
+    }
     hash.digest()
 }
 
@@ -180,6 +240,8 @@ mod tests {
             open("ab", "{}", OpenOptions { queue_max: Some(0), ..none() }),
             open("ab", "{}", OpenOptions { idle_timeout_ms: Some(0), ..none() }),
             open("ab", "{}", OpenOptions { reveal_public: true, ..none() }),
+            open("ab", "{}", OpenOptions { durability: Some(door::Durability::Process), ..none() }),
+            open("ab", "{}", OpenOptions { durability: Some(door::Durability::Disk), ..none() }),
         ];
         let hashes: std::collections::BTreeSet<u64> = opens.iter().map(body_hash).collect();
         assert_eq!(hashes.len(), opens.len());

@@ -10,10 +10,21 @@ const SHARDS: usize = 64;
 /// Ended sessions that are still routed, so that a repeated last turn gets its answer from the game.
 pub const ENDED_REMEMBERED: usize = 65_536;
 
+/// Where a session is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// In the supervisor's memory.
+    Memory,
+    /// On the disk as well: its turns need room there.
+    Disk,
+}
+
+type Shard<G> = RwLock<HashMap<u64, (Weak<G>, Kept)>>;
+
 /// From session ids to games.
 #[derive(Debug)]
 pub struct Routes<G = GameDriver> {
-    shards: Vec<RwLock<HashMap<u64, Weak<G>>>>,
+    shards: Vec<Shard<G>>,
     ended: Mutex<VecDeque<u64>>,
 }
 
@@ -24,19 +35,30 @@ impl<G> Default for Routes<G> {
 }
 
 impl<G> Routes<G> {
-    fn shard(&self, session: u64) -> &RwLock<HashMap<u64, Weak<G>>> {
+    fn shard(&self, session: u64) -> &Shard<G> {
         &self.shards[session as usize % SHARDS]
     }
 
     /// This game plays this session.
-    pub fn insert(&self, session: u64, game: Weak<G>) {
-        self.shard(session).write().unwrap_or_else(PoisonError::into_inner).insert(session, game);
+    pub fn insert(&self, session: u64, game: Weak<G>, kept: Kept) {
+        self.shard(session).write().unwrap_or_else(PoisonError::into_inner).insert(session, (game, kept));
+    }
+
+    /// Nobody plays this session.
+    pub fn remove(&self, session: u64) {
+        self.shard(session).write().unwrap_or_else(PoisonError::into_inner).remove(&session);
     }
 
     /// The game that plays, or lately played, this session.
     pub fn get(&self, session: u64) -> Option<std::sync::Arc<G>> {
+        self.get_kept(session).map(|(game, _)| game)
+    }
+
+    /// As [`Routes::get`], and where the session is kept.
+    pub fn get_kept(&self, session: u64) -> Option<(std::sync::Arc<G>, Kept)> {
         let shard = self.shard(session).read().unwrap_or_else(PoisonError::into_inner);
-        shard.get(&session)?.upgrade()
+        let (game, kept) = shard.get(&session)?;
+        Some((game.upgrade()?, *kept))
     }
 
     /// This game is unloaded: none of its sessions has anywhere to go. A route left behind would keep the game's memory, though not the game.
@@ -44,7 +66,7 @@ impl<G> Routes<G> {
         for shard in &self.shards {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
             // Routes to games that are gone: an open that ended while its game was being unloaded may have left one.
-            shard.retain(|_, routed| routed.strong_count() > 0 && !routed.ptr_eq(game));
+            shard.retain(|_, (routed, _)| routed.strong_count() > 0 && !routed.ptr_eq(game));
         }
     }
 
@@ -72,14 +94,18 @@ mod tests {
         let routes = Routes::<u8>::default();
         let (game, other) = (Arc::new(1), Arc::new(2));
         for session in 0..1000 {
-            routes.insert(session, Arc::downgrade(if session % 2 == 0 { &game } else { &other }));
+            routes.insert(
+                session,
+                Arc::downgrade(if session % 2 == 0 { &game } else { &other }),
+                Kept::Memory,
+            );
         }
         (0..500).for_each(|session| routes.ended(session));
         routes.forget(&Arc::downgrade(&game));
         assert_eq!((Arc::weak_count(&game), Arc::weak_count(&other)), (0, 500));
         assert!(routes.get(0).is_none() && routes.get(1).is_some());
         // One that was left behind goes with the next.
-        routes.insert(2000, Arc::downgrade(&game));
+        routes.insert(2000, Arc::downgrade(&game), Kept::Memory);
         drop(game);
         routes.forget(&Weak::new());
         assert!(!routes.shard(2000).read().unwrap().contains_key(&2000));
@@ -90,7 +116,7 @@ mod tests {
         let routes = Routes::<u8>::default();
         let game = Arc::new(1);
         for session in 0..=ENDED_REMEMBERED as u64 {
-            routes.insert(session, Arc::downgrade(&game));
+            routes.insert(session, Arc::downgrade(&game), Kept::Disk);
             routes.ended(session);
         }
         assert!(routes.get(0).is_none() && routes.get(1).is_some());

@@ -34,13 +34,13 @@ pub enum StateLockError {
 
 /// Held as long as this lives.
 #[derive(Debug)]
-pub(super) struct StateLock {
+pub(crate) struct StateLock {
     _file: File,
 }
 
 impl StateLock {
     /// Takes the directory, which is made when it is not there.
-    pub(super) fn take(state_dir: &Path) -> Result<StateLock, StateLockError> {
+    pub(crate) fn take(state_dir: &Path) -> Result<StateLock, StateLockError> {
         let path = state_dir.join(FILE);
         let failed = |source| StateLockError::Io { path: path.clone(), source };
         std::fs::create_dir_all(state_dir).map_err(failed)?;

@@ -12,7 +12,9 @@ use croupier_wire::door::{Code, Input, Refusal, Reply, Turn, WhenFull};
 use super::Shared;
 use super::backend::{Replier, Ticket};
 use super::open::{door_done, no_key};
-use crate::refusals::{about, from_core, hint, internal, refusal, unknown_session};
+use super::routes::Kept;
+use crate::journal::NoRoom;
+use crate::refusals::{about, from_core, hint, internal, refusal};
 
 const NS_PER_MS: u64 = 1_000_000;
 /// Deepest nesting of a JSON payload.
@@ -22,8 +24,8 @@ const REASON_BYTES_MAX: usize = 256;
 
 impl Shared {
     pub(super) fn turn(&self, client: ClientId, turn: Turn, to: Replier) -> Option<Ticket> {
-        let Some(game) = self.routes.get(turn.session) else {
-            to.refuse(unknown_session(turn.session));
+        let Some((game, kept)) = self.routes.get_kept(turn.session) else {
+            to.refuse(self.no_session(turn.session));
             return None;
         };
         let (plugin, session) = (game.plugin(), turn.session);
@@ -31,6 +33,7 @@ impl Shared {
             if turn.client_seq == 0 {
                 return Err(no_key());
             }
+            self.check_room(kept, matches!(turn.input, Input::Close))?;
             input(turn.input, plugin.payload(), self.config.payload_bytes_max)
         });
         let input = match checked {
@@ -59,6 +62,25 @@ impl Shared {
         game.turn(event, Box::new(answerer));
         Some(Ticket { game: Arc::downgrade(&game), request, session: SessionId(session) })
     }
+}
+
+impl Shared {
+    /// Whether the journal takes a turn of a session that is kept there.
+    fn check_room(&self, kept: Kept, is_close: bool) -> Result<(), Refusal> {
+        match (kept, &self.context.journal) {
+            (Kept::Disk, Some(journal)) => {
+                let room = if is_close { journal.room_to_close() } else { journal.room() };
+                room.map_err(no_room)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The journal takes no turn now.
+pub(super) fn no_room(error: NoRoom) -> Refusal {
+    let what = refusal(Code::Busy, error.to_string());
+    hint(what, "the turn was not played: repeat it with the same key; `croupier status` shows the journal")
 }
 
 fn done(result: Result<Answered, croupier_core::Refusal>, plugin: &str, session: u64) -> Reply {

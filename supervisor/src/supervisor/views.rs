@@ -14,13 +14,17 @@ impl Shared {
     pub(super) fn plugin_info(&self, game: &GameDriver) -> PluginInfo {
         let (view, pids) = game.view();
         let plugin = game.plugin();
+        let (health, why) = view.health;
         PluginInfo {
             name: plugin.name.clone(),
             version: plugin.player.version.clone(),
             digest: plugin.digest_hex(),
             path: plugin.path.display().to_string(),
             state: view.state.to_string(),
-            fault: view.down.or_else(|| game.distrusted()),
+            fault: view
+                .down
+                .or_else(|| game.distrusted())
+                .or_else(|| Some(why).filter(|why| !why.is_empty())),
             game: plugin.manifest.game.kind.as_str().to_owned(),
             description: plugin.manifest.description.clone(),
             sessions: view.live as u64,
@@ -29,6 +33,7 @@ impl Shared {
             turns: view.counts.turns,
             workers_lost: view.counts.workers_lost,
             poison: view.counts.poison,
+            health: health.word().to_owned(),
         }
     }
 
@@ -61,7 +66,7 @@ impl Shared {
     }
 
     pub(super) fn session_detail(&self, session: u64) -> Result<SessionDetail, Refusal> {
-        let game = self.routes.get(session).ok_or_else(|| unknown_session(session))?;
+        let game = self.routes.get(session).ok_or_else(|| self.no_session(session))?;
         let view = game.session_view(SessionId(session)).ok_or_else(|| unknown_session(session))?;
         Ok(SessionDetail {
             info: session_info(&view, &game.plugin().name),

@@ -22,6 +22,7 @@ use croupier_fair::seed::ServerSeed;
 use croupier_fair::transcript::{Reveal as Sealing, TranscriptWriter};
 
 use super::disk::{append, list_finished, rename_new};
+use super::go_on::{Continued, go_on};
 use super::keys::Keys;
 use crate::game::transcripts::{Opening, Reveal, TranscriptSink};
 
@@ -54,6 +55,7 @@ pub struct FileTranscripts {
 
 enum Job {
     Open { session: SessionId, header: Box<Header>, reveal: Reveal },
+    Resume { header: Box<Header>, reveal: Reveal, entries: Vec<Entry> },
     Record(SessionId, Box<Entry>),
     Close(SessionId, Box<ServerSeed>, EndReason),
 }
@@ -105,22 +107,12 @@ impl Drop for FileTranscripts {
 
 impl TranscriptSink for FileTranscripts {
     fn open(&self, opening: &Opening<'_>) {
-        let player = opening.player;
-        let header = Header {
-            format: FORMAT_VERSION,
-            session: opening.session.0,
-            plugin: player.plugin.clone(),
-            plugin_version: player.version.clone(),
-            digest: player.digest,
-            state_version: player.state_version,
-            commit: opening.commit,
-            opened_ns: opening.opened_ns,
-            hidden_information: player.hidden_information,
-            tick_period_ns: opening.tick_ns,
-            // The thread has the key, and puts it in.
-            server_key: [0; 32],
-        };
-        self.give(Job::Open { session: opening.session, header: Box::new(header), reveal: opening.reveal });
+        let header = Box::new(header(opening));
+        self.give(Job::Open { session: opening.session, header, reveal: opening.reveal });
+    }
+
+    fn resume(&self, opening: &Opening<'_>, entries: Vec<Entry>) {
+        self.give(Job::Resume { header: Box::new(header(opening)), reveal: opening.reveal, entries });
     }
 
     fn record(&self, session: SessionId, entry: &Entry) {
@@ -129,6 +121,24 @@ impl TranscriptSink for FileTranscripts {
 
     fn close(&self, session: SessionId, seed: &ServerSeed, reason: EndReason, _: u64) {
         self.give(Job::Close(session, Box::new(seed.clone()), reason));
+    }
+}
+
+fn header(opening: &Opening<'_>) -> Header {
+    let player = opening.player;
+    Header {
+        format: FORMAT_VERSION,
+        session: opening.session.0,
+        plugin: player.plugin.clone(),
+        plugin_version: player.version.clone(),
+        digest: player.digest,
+        state_version: player.state_version,
+        commit: opening.commit,
+        opened_ns: opening.opened_ns,
+        hidden_information: player.hidden_information,
+        tick_period_ns: opening.tick_ns,
+        // The thread has the key, and puts it in.
+        server_key: [0; 32],
     }
 }
 
@@ -183,12 +193,55 @@ impl Writer {
                 self.open.insert(session, open);
                 self.gather(session, bytes);
             }
+            Job::Resume { header, reveal, entries } => self.resume(*header, reveal, entries),
             Job::Record(session, entry) => {
                 let Some(open) = self.open.get_mut(&session) else { return };
                 let bytes = open.writer.push(&entry);
                 self.gather(session, bytes);
             }
             Job::Close(session, seed, reason) => self.close(session, &seed, reason),
+        }
+    }
+
+    /// Goes on with what an earlier supervisor wrote, and writes what it had not written yet.
+    fn resume(&mut self, mut header: Header, reveal: Reveal, entries: Vec<Entry>) {
+        let session = SessionId(header.session);
+        if self.whole(session).exists() {
+            return; // It was closed, and only its answers are left.
+        }
+        let path = self.part(session);
+        let first = entries.first().map(|entry| entry.seq);
+        let continued = match path.exists() {
+            true => go_on(&path),
+            false if first == Some(1) => {
+                header.server_key = self.keys.server.public().0;
+                let (writer, bytes) = TranscriptWriter::new(header);
+                Ok(Continued { writer, last_seq: 0, written: 0, bytes })
+            }
+            false => Err(io::Error::other("nothing of it is there")),
+        };
+        let continued = continued.and_then(|continued| match first {
+            Some(first) if first > continued.last_seq + 1 => Err(io::Error::other(format!(
+                "turns {} to {} were not written, and are not in the journal any more",
+                continued.last_seq + 1,
+                first - 1
+            ))),
+            _ => Ok(continued),
+        });
+        match continued {
+            Ok(Continued { writer, last_seq, written, bytes }) => {
+                self.finished.retain(|(finished, _)| *finished != path);
+                let open = Open { writer, reveal, gathered: Vec::new(), written, broken: false };
+                self.open.insert(session, open);
+                self.gather(session, bytes);
+                for entry in entries.iter().filter(|entry| entry.seq > last_seq) {
+                    let Some(open) = self.open.get_mut(&session) else { return };
+                    let bytes = open.writer.push(entry);
+                    self.gather(session, bytes);
+                }
+            }
+            Err(error) => tracing::error!(session = session.0, path = %path.display(), %error,
+                "the transcript cannot be gone on with: it stays incomplete"),
         }
     }
 

@@ -13,4 +13,8 @@
 
 mod disk;
 pub mod files;
+mod go_on;
 pub mod keys;
+mod left;
+
+pub(crate) use left::{Left, last_turn};

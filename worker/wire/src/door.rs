@@ -17,8 +17,8 @@ mod refusal;
 mod session;
 
 pub use control::{
-    AuditHead, ControlReply, Grant, Grants, LiveSessions, PluginInfo, SessionDetail, SessionInfo, StatusInfo,
-    TurnEvents, Verb, WorkerInfo,
+    AuditHead, ControlReply, Grant, Grants, JournalInfo, LiveSessions, PluginInfo, SessionDetail,
+    SessionInfo, StatusInfo, TurnEvents, Verb, WorkerInfo,
 };
 pub use event::{Event, What};
 pub use frames::{
@@ -27,7 +27,7 @@ pub use frames::{
     put_server_hello,
 };
 pub use refusal::{Code, Refusal};
-pub use session::{Done, Input, Open, OpenOptions, Output, OutputTo, Turn, WhenFull};
+pub use session::{Done, Durability, Input, Open, OpenOptions, Output, OutputTo, Turn, WhenFull};
 
 /// The version of this vocabulary, in every frame header on a door.
 pub const DOOR_VERSION: u16 = 1;
@@ -81,6 +81,8 @@ pub enum Request {
     Ping,
     /// An operator's verb; refused on the traffic door. Answered by [`Reply::Control`].
     Control(Verb),
+    /// As [`Request::Open`], and says what the session is to survive.
+    OpenDurable(Open, Durability),
 }
 
 /// What the supervisor answers.

@@ -217,6 +217,7 @@ fn dense_replies() -> Vec<ControlReply> {
         turns: 0,
         workers_lost: 0,
         poison: 0,
+        health: String::new(),
     };
     let session = door::SessionInfo {
         session: 0,

@@ -205,7 +205,11 @@ impl Call {
 /// Turns and opens have keys, questions change nothing; a verb that changes something may have been carried out already.
 fn is_repeatable(request: &Request) -> bool {
     match request {
-        Request::Open(_) | Request::Turn(_) | Request::Follow { .. } | Request::Ping => true,
+        Request::Open(_)
+        | Request::OpenDurable(..)
+        | Request::Turn(_)
+        | Request::Follow { .. }
+        | Request::Ping => true,
         Request::Control(verb) => match verb {
             Verb::Plugins { .. }
             | Verb::Sessions { .. }
@@ -214,6 +218,7 @@ fn is_repeatable(request: &Request) -> bool {
             | Verb::Status
             | Verb::Workers
             | Verb::AuditHead
+            | Verb::Journal
             | Verb::Grants { .. }
             | Verb::Events { .. } => true,
             Verb::Load { .. }
@@ -221,6 +226,7 @@ fn is_repeatable(request: &Request) -> bool {
             | Verb::Suspend { .. }
             | Verb::Resume { .. }
             | Verb::Restart { .. }
+            | Verb::Release { .. }
             | Verb::DropHeld { .. }
             | Verb::Revoke { .. }
             | Verb::Grant { .. }
@@ -236,6 +242,7 @@ fn verb_name(request: &Request) -> &'static str {
         Request::Control(Verb::Suspend { .. }) => "suspend",
         Request::Control(Verb::Resume { .. }) => "resume",
         Request::Control(Verb::Restart { .. }) => "restart",
+        Request::Control(Verb::Release { .. }) => "release",
         Request::Control(Verb::DropHeld { .. }) => "session --drop",
         Request::Control(Verb::Revoke { .. }) => "revoke",
         Request::Control(Verb::Grant { .. }) => "grant",

@@ -19,6 +19,7 @@ use crate::session::journal::Journal;
 use crate::session::keys::{Begin, Key, Keys, WINDOW};
 use crate::session::outputs::Outputs;
 use crate::session::queue::{Pending, Queue};
+use crate::session::recorded::Recorded;
 use crate::session::ticker::Ticker;
 use crate::session::{Flight, Home, Phase, Session, Trouble};
 
@@ -26,6 +27,9 @@ impl Game {
     pub(super) fn open(&mut self, cx: &mut Cx<'_>, open: Open) {
         if let Err(refusal) = self.may_open() {
             return cx.answer(open.request, Err(refusal));
+        }
+        if let Err(rest_ns) = self.breaker.admit(cx.now.mono_ns, &self.spec.breaker) {
+            return cx.answer(open.request, Err(Refusal::Resting { rest_ns }));
         }
         let id = open.session;
         let session = self.new_session(cx, open);
@@ -72,6 +76,8 @@ impl Game {
             last_seq: 1,
             last_now_ns: opened_ns,
             journal: Journal::default(),
+            recorded: Recorded::new(opened_ns, mix),
+            shelf: self.shelf(open.options.durability),
             keys: Keys::default(),
             outputs: Outputs::default(),
             ticker: Ticker::new(opened_ns, open.options.tick_ns.unwrap_or(self.spec.tick_ns)),
@@ -90,8 +96,16 @@ impl Game {
     }
 
     pub(super) fn accept(&mut self, cx: &mut Cx<'_>, turn: Turn) {
-        let request = turn.request;
-        match self.try_accept(cx, turn) {
+        let (request, id) = (turn.request, turn.session);
+        let answer = self.try_accept(cx, turn);
+        if matches!(answer, Ok(Some(_)) | Err(Refusal::Plugin { .. } | Refusal::Poison { .. })) {
+            // The same answer as before: perhaps the disk does not have it yet.
+            cx.behind = match self.sessions.get(&id) {
+                Some(session) => session.shelf.map(|shelf| shelf.newest_at),
+                None => Some(self.gate.written()),
+            };
+        }
+        match answer {
             Ok(None) => {}
             Ok(Some(outcome)) => cx.answer(request, Ok(outcome)),
             Err(refusal) => cx.answer(request, Err(refusal)),
@@ -129,7 +143,8 @@ impl Game {
             }
             Begin::TooManyClients => return Err(Refusal::TooManyClients { session: id, max }),
         }
-        if let Err(refusal) = self.may_queue(id, &turn) {
+        let admitted = self.may_queue(id, &turn).and_then(|()| self.admit(cx, turn.input.kind));
+        if let Err(refusal) = admitted {
             if let Some(session) = self.sessions.get_mut(&id) {
                 session.keys.forget(key);
             }
@@ -187,6 +202,7 @@ impl Game {
 
     /// A caller went away.
     pub(super) fn cancel(&mut self, request: RequestId, id: SessionId) {
+        self.gate.withdraw(request);
         if let Some(session) = self.sessions.get_mut(&id) {
             session.keys.leave(request);
         }
@@ -194,6 +210,10 @@ impl Game {
 
     /// A caller's deadline passed. A turn that nobody waits for any more and that has no number yet is taken back.
     pub(super) fn patience_ended(&mut self, cx: &mut Cx<'_>, id: SessionId, request: RequestId) {
+        if let Some(seq) = self.gate.withdraw(request) {
+            // Played, and not on the disk yet.
+            return cx.answer(request, Err(Refusal::Deadline { seq }));
+        }
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some((key, others)) = session.keys.leave(request) else { return };
         let flying = session.flights.iter().find(|flight| flight.key == Some(key)).map(|flight| flight.seq);

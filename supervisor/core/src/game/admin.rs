@@ -27,6 +27,7 @@ impl Game {
             return cx.answer(request, Err(refusal));
         }
         self.down = None;
+        self.restarts.forgive();
         self.start_failures = 0;
         self.respawn_at = None;
         let old: Vec<WorkerId> =

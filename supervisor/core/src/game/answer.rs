@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use croupier_fair::entry::{Effect, Entry, Verdict};
 
 use super::host_calls::settle_calls;
+use super::patience::{E_INTERNAL, TurnWas};
 use super::timers::Alarm;
 use super::workers::{Call, CallKind, WorkerPhase};
 use super::{Cx, Game};
@@ -90,12 +91,14 @@ impl Game {
         let Some(mut flight) = session.flights.pop_front() else { return };
         let asked = session.snapshot_asked.take_if(|asked| *asked == seq).is_some();
         self.counts.turns += 1;
+        self.breaker_saw(cx, if done.status == E_INTERNAL { TurnWas::Faulty } else { TurnWas::Sound });
         if settle_calls(&mut flight) || done.diverged {
             self.diverged(cx, id, seq);
         }
         self.journal_turn(id, &flight, &done);
+        self.write_turn(cx, id, &flight, &done);
         cx.act(Action::Record { session: id, entry: entry(&flight, &done) });
-        self.release(cx, id, &flight, &done);
+        self.let_out(cx, id, &flight, &done);
         cx.notice(Notice::TurnDone { session: id, seq, status: done.status });
         if self.settle_turn(cx, worker, id, &flight, &done) == Ends::Now {
             return;
@@ -168,7 +171,7 @@ impl Game {
 
     /// Outputs and the answer go out: the turn is on record. What the plugin may not give out any more is withheld: its worker was told otherwise, and
     /// did nothing wrong. Record and outcome hash keep it, because they are what the plugin answered, and what its replay must answer.
-    fn release(&mut self, cx: &mut Cx<'_>, id: SessionId, flight: &Flight, done: &TurnAnswer) {
+    fn let_out(&mut self, cx: &mut Cx<'_>, id: SessionId, flight: &Flight, done: &TurnAnswer) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let mut withheld = BTreeMap::new();
         for effect in &done.effects {

@@ -13,12 +13,15 @@ use std::collections::VecDeque;
 
 use croupier_fair::entry::{Entry, Verdict};
 
+use super::patience::TurnWas;
 use super::timers::Alarm;
 use super::workers::{Call, CallKind, Role};
 use super::{Cx, Game};
 use crate::action::{Action, Answered, Notice, ToWorker};
+use crate::durable;
 use crate::event::Cause;
 use crate::ids::{SessionId, WorkerId, kind};
+use crate::policy::restart::{Class, Finding};
 use crate::refusal::Refusal;
 use crate::session::journal::{Body, RECORD_VERSION, Record, TurnRecord};
 use crate::session::{Flight, Home, Phase, Standing};
@@ -47,6 +50,8 @@ impl Game {
         }
         if !slot.served && !slot.retired {
             self.start_failed(cx, worker, &cause);
+        } else if cause != Cause::Asked {
+            self.bear(cx, worker, &cause);
         }
         self.settle_unload(cx);
         for id in slot.sessions {
@@ -100,7 +105,10 @@ impl Game {
                 sessions.push(id);
             }
         }
+        let death =
+            Class::of(cause).and_then(|class| self.restarts.died(cx.now.mono_ns, class, sessions.len()));
         for id in &sessions {
+            self.suspect(cx, *id, death);
             let turns = calls.iter().filter(|call| matches!(call.what, CallKind::Turn(of, _) if of == *id));
             let alone = sessions.len() == 1;
             let verdict = if turns.clone().next().is_some() {
@@ -184,7 +192,7 @@ impl Game {
 
     fn carry_out(&mut self, cx: &mut Cx<'_>, id: SessionId, verdict: Verdicts) {
         match verdict {
-            Verdicts::Nothing => {}
+            Verdicts::Nothing => self.found(cx, id, Finding::Innocent),
             Verdicts::Suspect => self.set_standing(id, Standing::Suspect),
             Verdicts::Outcast(pause_ns) => {
                 self.set_standing(id, Standing::Outcast);
@@ -220,17 +228,21 @@ impl Game {
         let Some(at) = session.flights.iter().position(|flight| flight.seq == seq) else { return };
         let Some(flight) = session.flights.remove(at) else { return };
         self.counts.poison += 1;
+        self.breaker_saw(cx, TurnWas::Faulty);
+        self.found(cx, id, Finding::Guilty);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         session.poison += 1;
         let poisoned = session.poison;
-        cx.notice(Notice::Poison { session: id, seq, player: flight.player });
+        let notice = Notice::Poison { session: id, seq, player: flight.player };
         let refusal = Refusal::Poison { seq };
         if matches!(flight.kind, kind::TICK | kind::LEAVE | kind::CLOSE) {
             // Without an outcome: the turn stays where it is, for a person to look at.
             let key = flight.key;
             session.flights.insert(at, flight);
             let waiters = key.map(|key| session.keys.take_waiters(key)).unwrap_or_default();
+            self.hold(cx, id, format!("turn {seq} (a tick, leave or close) kills its worker"));
             cx.answer_all(waiters, &Err(refusal));
-            return self.hold(cx, id, format!("turn {seq} (a tick, leave or close) kills its worker"));
+            return cx.notice(notice);
         }
         if flight.kind == kind::JOIN {
             session.unseat(flight.player, flight.seq);
@@ -238,7 +250,14 @@ impl Game {
         let digest = self.digest.clone();
         let body = Body::Poison(poison_record(&flight));
         session.journal.push(Record { version: RECORD_VERSION, digest, epoch: session.epoch, body });
-        if let Some(key) = flight.key {
+        if flight.kind != kind::OPEN || self.is_on_disk(id) {
+            self.write_verdict(cx, id, &flight, durable::Verdict::Poison, Vec::new());
+        }
+        // Told, like everything, only when it is on record.
+        cx.notice(notice);
+        if let Some(key) = flight.key
+            && let Some(session) = self.sessions.get_mut(&id)
+        {
             let waiters = session.keys.finish(key, &Err(refusal.clone()));
             cx.answer_all(waiters, &Err::<Answered, _>(refusal.clone()));
         }
@@ -256,6 +275,7 @@ impl Game {
 
     /// Sets a session aside, whole, for a person to look at.
     pub(super) fn hold(&mut self, cx: &mut Cx<'_>, id: SessionId, reason: String) {
+        self.found(cx, id, Finding::Guilty);
         self.clear_suspicion(cx, id);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let refusal = Refusal::Held { session: id, reason: reason.clone() };
@@ -263,6 +283,8 @@ impl Game {
             return self.refuse_open(cx, id, refusal);
         }
         session.phase = Phase::Held(reason.clone());
+        self.write_held(cx, id, &reason);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         let mut waiters = Vec::new();
         for key in std::mem::take(&mut session.queue).take_theirs() {
             waiters.extend(session.keys.forget(key));

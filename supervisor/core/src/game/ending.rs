@@ -29,7 +29,7 @@ impl Ended {
         self.keys.get(&session)
     }
 
-    fn remember(&mut self, session: SessionId, keys: Keys) {
+    pub(super) fn remember(&mut self, session: SessionId, keys: Keys) {
         let bytes = keys.bytes();
         self.keys.insert(session, keys);
         self.order.push_back((session, bytes));
@@ -65,6 +65,7 @@ impl Game {
         {
             self.send(cx, worker, CallKind::Drop, ToWorker::Drop { session: id });
         }
+        self.write_ended(cx, &session, reason);
         let mut waiters = Vec::new();
         for key in session.queue.take_theirs() {
             waiters.extend(session.keys.forget(key));

@@ -10,6 +10,7 @@ use crate::action::{Action, EndReason, KillReason, Notice, ToWorker};
 use crate::event::Cause;
 use crate::ids::{SessionId, WorkerId};
 use crate::lifecycle::State;
+use crate::policy::restart::Finding;
 use crate::refusal::Refusal;
 use crate::session::{Home, Phase, Standing};
 
@@ -143,7 +144,7 @@ impl Game {
         }
     }
 
-    fn respawn_after(&mut self, cx: &Cx<'_>, pause_ns: u64) {
+    pub(super) fn respawn_after(&mut self, cx: &Cx<'_>, pause_ns: u64) {
         let at = cx.now.mono_ns.saturating_add(pause_ns);
         self.respawn_at = Some(at);
         self.timers.set(at, Alarm::Respawn);
@@ -158,7 +159,7 @@ impl Game {
     }
 
     /// No worker comes up: callers are told instead of left waiting. Numbered turns keep their keys and wait for a restart.
-    fn go_down(&mut self, cx: &mut Cx<'_>, reason: String) {
+    pub(super) fn go_down(&mut self, cx: &mut Cx<'_>, reason: String) {
         let refusal = Refusal::Down { reason: reason.clone() };
         self.down = Some(reason);
         let ids: Vec<SessionId> = self.sessions.keys().copied().collect();
@@ -203,6 +204,7 @@ impl Game {
 
     /// Takes a session off the lists of those that are tried alone.
     pub(super) fn clear_suspicion(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        self.found(cx, id, Finding::Innocent);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let standing = std::mem::take(&mut session.trouble.standing);
         session.trouble.not_before_mono_ns = 0;

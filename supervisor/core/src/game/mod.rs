@@ -3,25 +3,31 @@
 //! * [`mod@self`]: the state, the dispatch of events, sending to workers.
 //! * `admin`: load, restart, unload. `fleet`: spawning, retiring and replacing workers. `pause`: suspend, resume.
 //! * `accept`: requests from outside, up to a session's queue.
+//! * `patience`: what deaths and failures of the plugin's own come to: pauses, quarantine, the breaker.
 //! * `dispatch`: which session moves on, in which worker. `number`: from the queue to a numbered turn. `restore`: into a fresh worker.
 //! * `answer`: what workers answer. `host_calls`: what they ask. `trust`: what their snapshots are worth.
 //! * `death`: what a worker's death means for its sessions: suspects, probing, poison, held. `ending`: how a session goes.
 //! * `scene`: what a worker was at when it died.
+//! * `shelf`: what durable sessions write down. `gate`: nothing is let out before the disk has it. `adopt`: back from the disk.
 //! * `timers`, `workers`: small parts of the state.
 //! * `view`: what can be seen from outside.
 
 mod accept;
 mod admin;
+mod adopt;
 mod answer;
 mod death;
 mod dispatch;
 mod ending;
 mod fleet;
+mod gate;
 mod host_calls;
 mod number;
+mod patience;
 mod pause;
 mod restore;
 mod scene;
+mod shelf;
 mod timers;
 mod trust;
 mod view;
@@ -34,11 +40,14 @@ use crate::action::{Action, Answered, KillReason, Notice, ToWorker};
 use crate::event::Event;
 use crate::ids::{CallId, Now, RequestId, SessionId, WorkerId};
 use crate::lifecycle::State;
+use crate::policy::breaker::Breaker;
+use crate::policy::restart::Restarts;
 use crate::refusal::Refusal;
 use crate::session::Session;
 use crate::spec::{Grants, Spec};
 use crate::views::Counts;
 use ending::Ended;
+use gate::Gate;
 use timers::{Alarm, Timers};
 use trust::Trust;
 pub use view::OutputsError;
@@ -66,7 +75,10 @@ pub struct Game {
     /// Sessions that are tried one at a time in a spare worker, the first one now.
     outcasts: VecDeque<SessionId>,
     timers: Timers,
+    gate: Gate,
     counts: Counts,
+    restarts: Restarts,
+    breaker: Breaker,
     /// Workers in a row that never came to serve.
     start_failures: u32,
     /// Workers in a row that were killed from outside before they came to serve.
@@ -96,6 +108,8 @@ struct Restart {
 struct Cx<'a> {
     now: Now,
     actions: &'a mut Vec<Action>,
+    /// An entry of the durable journal without which nothing of this step may be let out.
+    behind: Option<u64>,
 }
 
 impl Cx<'_> {
@@ -125,6 +139,7 @@ impl Game {
         spec.window_calls = spec.window_calls.max(1);
         spec.flights_max = spec.flights_max.max(1);
         Game {
+            gate: Gate::new(spec.journal_at),
             digest: Arc::new(spec.digest),
             allowed: spec.grants.clone(),
             spec,
@@ -140,6 +155,8 @@ impl Game {
             outcasts: VecDeque::new(),
             timers: Timers::default(),
             counts: Counts::default(),
+            restarts: Restarts::default(),
+            breaker: Breaker::default(),
             start_failures: 0,
             start_kills: 0,
             respawn_at: None,
@@ -155,12 +172,14 @@ impl Game {
 
     /// Takes one event and appends what is to be done, in order.
     pub fn step(&mut self, now: Now, event: Event, actions: &mut Vec<Action>) {
-        let cx = &mut Cx { now, actions };
+        let from = actions.len();
+        let cx = &mut Cx { now, actions, behind: None };
         match event {
             Event::Start { request } => self.start(cx, request),
             Event::Suspend { request } => self.suspend(cx, request),
             Event::Resume { request } => self.resume(cx, request),
             Event::Restart { request } => self.restart(cx, request),
+            Event::Release { request } => self.release(cx, request),
             Event::Unload { request, sessions } => self.unload(cx, request, sessions),
             Event::DropHeld { request, session } => self.drop_held(cx, request, session),
             Event::Permit { grants } => self.allowed = self.spec.grants.and(&grants),
@@ -177,6 +196,8 @@ impl Game {
             }
             Event::HostAnswer { key, status, answer } => self.host_answered(cx, key, status, answer),
             Event::WorkerDied { worker, cause } => self.worker_died(cx, worker, cause),
+            Event::Durable { at } => self.gate.open(at, cx.actions),
+            Event::Adopt { session, changes } => self.adopt(cx, session, changes),
             Event::Wake => {}
         }
         self.wake(cx);
@@ -184,6 +205,8 @@ impl Game {
         self.run_ready(cx);
         self.settle_pause(cx);
         self.forget_alarms();
+        let behind = cx.behind;
+        self.gate.hold_back(actions, from, behind);
     }
 
     /// Alarms that nobody wants any more are forgotten from time to time, so that they do not pile up until they are due.
@@ -191,10 +214,11 @@ impl Game {
         if !self.timers.is_crowded() {
             return;
         }
-        let (sessions, workers) = (&self.sessions, &self.workers);
+        let (sessions, workers, settled) = (&self.sessions, &self.workers, self.gate.is_settled());
         self.timers.retain(|alarm| match alarm {
             Alarm::Deadline(id, request) => {
-                sessions.get(id).is_some_and(|session| session.keys.waits(*request))
+                // While something waits for the disk, their answer may be among it.
+                !settled || sessions.get(id).is_some_and(|session| session.keys.waits(*request))
             }
             Alarm::Tick(id) | Alarm::Idle(id) | Alarm::Retry(id) => {
                 sessions.get(id).is_some_and(|session| !session.is_held())

@@ -8,6 +8,7 @@ use croupier_fair::seed::turn_seed;
 use super::timers::Alarm;
 use super::{Cx, Game};
 use crate::action::{Action, EndReason};
+use crate::durable;
 use crate::ids::{Payload, PlayerId, SessionId, kind};
 use crate::refusal::Refusal;
 use crate::session::journal::{Body, RECORD_VERSION, Record};
@@ -74,18 +75,16 @@ impl Game {
 
     /// Records skips whose turns before them all have their outcome.
     pub(super) fn settle_skips(&mut self, cx: &mut Cx<'_>, id: SessionId) {
-        let digest = self.digest.clone();
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        while let (Some(flight), Some((seq, ticks))) =
-            (session.flights.front(), session.skips.front().copied())
-            && flight.seq == seq
+        while let Some(session) = self.sessions.get_mut(&id)
+            && let Some((seq, ticks)) = session.skips.front().copied()
+            && let Some(flight) = session.flights.pop_front_if(|flight| flight.seq == seq)
         {
             let now_ns = flight.now_ns;
-            session.flights.pop_front();
             session.skips.pop_front();
             let body = Body::Skipped { seq, now_ns, ticks };
-            let epoch = session.epoch;
-            session.journal.push(Record { version: RECORD_VERSION, digest: digest.clone(), epoch, body });
+            let (digest, epoch) = (self.digest.clone(), session.epoch);
+            session.journal.push(Record { version: RECORD_VERSION, digest, epoch, body });
+            self.write_verdict(cx, id, &flight, durable::Verdict::Skipped { ticks }, Vec::new());
             cx.act(Action::Record {
                 session: id,
                 entry: Entry {

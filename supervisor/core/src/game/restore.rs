@@ -133,7 +133,7 @@ impl Game {
             slot.sessions.remove(&id);
         }
         session.home = Home::None;
-        let has_another = session.journal.drop_newest();
+        let has_another = self.drop_snapshot(cx, id);
         self.restore_failed(cx, text);
         if has_another {
             self.make_ready(id);

@@ -51,6 +51,11 @@ impl Trust {
         self.doubt == DOUBT_MAX && !std::mem::replace(&mut self.distrusted, true)
     }
 
+    /// Whether snapshots are not relied on.
+    pub(super) fn is_distrusted(&self) -> bool {
+        self.distrusted
+    }
+
     fn restored(&mut self) {
         self.verified += 1;
         self.doubt = 0;
@@ -104,8 +109,9 @@ impl Game {
         let digest = self.digest.clone();
         session.journal.push_snapshot(Snapshot { seq, bytes: bytes.clone(), state_version, digest });
         self.snapshots.taken += 1;
+        self.write_snapshot(cx, id);
         if !self.snapshots.is_due() {
-            session.journal.prune();
+            self.prune(cx, id);
         } else if self.suspects.is_empty() {
             let message =
                 ToWorker::Restore { session: SessionId(id.0 | SCRATCH), state_version, snapshot: bytes };
@@ -117,20 +123,20 @@ impl Game {
         self.snapshots.restored();
         let scratch = SessionId(id.0 | SCRATCH);
         self.send(cx, worker, CallKind::Drop, ToWorker::Drop { session: scratch });
-        if let Some(session) = self.sessions.get_mut(&id)
-            && session.journal.newest().is_some_and(|newest| newest.seq == seq)
-        {
-            session.journal.prune();
+        let session = self.sessions.get(&id);
+        if session.and_then(|session| session.journal.newest()).is_some_and(|newest| newest.seq == seq) {
+            self.prune(cx, id);
         }
     }
 
     /// A snapshot could not be restored: it is forgotten.
     pub(super) fn verify_failed(&mut self, cx: &mut Cx<'_>, id: SessionId, seq: u64, reason: &str) {
-        if let Some(session) = self.sessions.get_mut(&id)
-            && session.journal.newest().is_some_and(|newest| newest.seq == seq)
-        {
-            session.journal.drop_newest();
-            session.miss_snapshot(cx.now.mono_ns);
+        let session = self.sessions.get(&id);
+        if session.and_then(|session| session.journal.newest()).is_some_and(|newest| newest.seq == seq) {
+            self.drop_snapshot(cx, id);
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.miss_snapshot(cx.now.mono_ns);
+            }
         }
         self.doubt(cx, DOUBT_SURE, reason);
     }

@@ -3,9 +3,11 @@
 use thiserror::Error;
 
 use super::Game;
-use super::workers::Worker;
+use super::workers::{Role, Worker};
 use crate::action::Output;
 use crate::ids::{PlayerId, SessionId, kind};
+use crate::lifecycle::State;
+use crate::policy::health::{Health, Signs, health};
 use crate::session::journal::{Body, Record, TurnRecord};
 use crate::session::{Flight, Home, Phase, Session};
 use crate::views::{Export, ExportRecord, GameView, SessionView, WorkerView};
@@ -31,11 +33,26 @@ impl Game {
         GameView {
             state: self.state,
             down: self.down.clone(),
+            health: self.health(held),
+            breaker: self.breaker.word(),
             live: self.sessions.len() - held,
             held,
             counts: self.counts,
             workers: self.workers.values().map(worker_view).collect(),
         }
+    }
+
+    fn health(&self, held: usize) -> (Health, String) {
+        health(&Signs {
+            down: self.down.as_deref(),
+            serves: self.workers.values().any(|slot| slot.role == Role::Serve && slot.is_serving()),
+            should_serve: matches!(self.state, State::Running | State::Suspended),
+            breaker: self.breaker.word(),
+            deaths: self.restarts.recent(),
+            held,
+            snapshots_distrusted: self.snapshots.is_distrusted(),
+            diverges: self.diverges,
+        })
     }
 
     /// One session at a glance.
@@ -70,12 +87,21 @@ impl Game {
     /// When there is no such session, or outputs that old are forgotten.
     pub fn outputs(&self, id: SessionId, from: u64) -> Result<Vec<Output>, OutputsError> {
         let session = self.sessions.get(&id).ok_or(OutputsError::UnknownSession(id))?;
-        session.outputs.since(from).map_err(|oldest| OutputsError::Gone { oldest })
+        let mut outputs = session.outputs.since(from).map_err(|oldest| OutputsError::Gone { oldest })?;
+        // What waits for the disk is not out yet.
+        let released = self.released(session);
+        outputs.truncate(outputs.partition_point(|output| output.number <= released));
+        Ok(outputs)
     }
 
     /// The number that the session's next output will have.
     pub fn next_output(&self, id: SessionId) -> Option<u64> {
-        self.sessions.get(&id).map(|session| session.outputs.last() + 1)
+        self.sessions.get(&id).map(|session| self.released(session) + 1)
+    }
+
+    /// The number of the last output that was let out.
+    fn released(&self, session: &Session) -> u64 {
+        self.gate.first_output(session.id).map_or(session.outputs.last(), |first| first - 1)
     }
 }
 

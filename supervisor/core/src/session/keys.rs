@@ -172,6 +172,35 @@ impl Keys {
         (finished.body == body).then(|| finished.outcome.clone())
     }
 
+    /// What a key that runs was used for.
+    pub fn body(&self, key: Key) -> Option<u64> {
+        Some(self.clients.get(&key.0)?.running.get(&key.1)?.body)
+    }
+
+    /// Every answer that is remembered: its key, what that stands for, and the answer.
+    pub fn answers(&self) -> impl Iterator<Item = (Key, u64, &Outcome)> + '_ {
+        self.clients.iter().flat_map(|(id, client)| {
+            client.finished.iter().map(|(seq, finished)| ((*id, *seq), finished.body, &finished.outcome))
+        })
+    }
+
+    /// An answer that was given before the supervisor's death.
+    pub(crate) fn remember(&mut self, key: Key, body: u64, outcome: Outcome, now_mono_ns: u64) {
+        let client = self.clients.entry(key.0).or_default();
+        client.used_mono_ns = now_mono_ns;
+        client.running.remove(&key.1);
+        client.finished.insert(key.1, Finished { body, outcome });
+        client.newest = client.newest.max(key.1);
+        client.trim();
+    }
+
+    /// A turn that had a number before the supervisor's death. Nobody waits for it yet.
+    pub(crate) fn resume(&mut self, key: Key, body: u64, now_mono_ns: u64) {
+        let client = self.clients.entry(key.0).or_default();
+        client.used_mono_ns = now_mono_ns;
+        client.running.insert(key.1, Running { body, waiters: Vec::new() });
+    }
+
     /// Bytes that it takes to remember all answers, roughly.
     pub fn bytes(&self) -> usize {
         let finished = self.clients.values().flat_map(|client| client.finished.values());

@@ -7,10 +7,12 @@
 //!
 //! This is data with small helpers; the game ([`crate::game`]) decides.
 
+pub(crate) mod adopt;
 pub mod journal;
 pub mod keys;
 pub mod outputs;
 pub(crate) mod queue;
+pub(crate) mod recorded;
 pub mod ticker;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -19,10 +21,12 @@ use croupier_fair::seed::{Mix, ServerSeed};
 
 use crate::action::{CallRecord, EndReason};
 use crate::ids::{Payload, PlayerId, RequestId, SessionId, WorkerId};
+use crate::policy::restart::DeathId;
 use journal::Journal;
 use keys::{Key, Keys};
 use outputs::Outputs;
 use queue::Queue;
+use recorded::Recorded;
 use ticker::Ticker;
 
 /// Everything about one session.
@@ -49,6 +53,10 @@ pub(crate) struct Session {
     pub(crate) last_seq: u64,
     pub(crate) last_now_ns: u64,
     pub(crate) journal: Journal,
+    /// What is known of it as of its last turn on record, whatever has a number since.
+    pub(crate) recorded: Recorded,
+    /// Its place on the disk; none when it need not survive the supervisor.
+    pub(crate) shelf: Option<Shelf>,
     pub(crate) keys: Keys,
     pub(crate) outputs: Outputs,
     pub(crate) ticker: Option<Ticker>,
@@ -69,6 +77,18 @@ pub(crate) struct Session {
     pub(crate) is_waiting: bool,
     /// When it lost its last worker.
     pub(crate) lost_mono_ns: Option<u64>,
+}
+
+/// Where in the durable journal a session stands: numbers of entries.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shelf {
+    /// Its first entry; 0 when it has none yet.
+    pub(crate) opened_at: u64,
+    /// Its newest entry.
+    pub(crate) newest_at: u64,
+    /// The entries of its previous and its newest snapshot; 0 for none.
+    pub(crate) previous_snapshot_at: u64,
+    pub(crate) newest_snapshot_at: u64,
 }
 
 /// Where a session is in its life.
@@ -124,6 +144,8 @@ pub(crate) struct Trouble {
     pub(crate) replay_hangs: u32,
     /// Not tried again before this time.
     pub(crate) not_before_mono_ns: u64,
+    /// Deaths that it may have caused, and has been neither cleared nor convicted of.
+    pub(crate) deaths: Vec<DeathId>,
 }
 
 /// Where a session is tried next.

@@ -26,6 +26,26 @@ impl Outputs {
         output
     }
 
+    /// The outputs of a session that comes back from the disk: the newest number, and those that are kept, with the turns that gave them.
+    pub(crate) fn resume(
+        session: SessionId,
+        last: u64,
+        kept: impl Iterator<Item = (u64, Effect)>,
+    ) -> Outputs {
+        let mut kept: VecDeque<Output> =
+            kept.map(|(seq, effect)| Output { session, number: 0, seq, effect }).collect();
+        let first = (last + 1).saturating_sub(kept.len() as u64);
+        for (output, number) in kept.iter_mut().zip(first..) {
+            output.number = number;
+        }
+        Outputs { kept, last }
+    }
+
+    /// Those that are kept.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = &Output> {
+        self.kept.iter()
+    }
+
     /// The newest number; 0 before the first.
     pub fn last(&self) -> u64 {
         self.last

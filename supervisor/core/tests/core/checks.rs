@@ -45,7 +45,11 @@ impl World {
 
     /// An answer is what the records say.
     pub(crate) fn check_done(&self, session: SessionId, done: &Done) {
-        let entry = self.records[&session].iter().find(|entry| entry.seq == done.seq).expect("is on record");
+        let entry = self.records.get(&session).into_iter().flatten().find(|entry| entry.seq == done.seq);
+        if entry.is_none() && self.cut_short.contains(&session) {
+            return;
+        }
+        let entry = entry.expect("is on record");
         let Verdict::Done { reply, .. } = &entry.verdict else { panic!("{entry:?} is no success") };
         assert_eq!((&done.reply, done.now_ns), (reply, entry.now_ns));
         assert_eq!(**reply, self.state_after(session, done.seq).to_le_bytes(), "a reply from another world");

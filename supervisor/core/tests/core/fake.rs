@@ -49,6 +49,8 @@ pub(crate) struct Faults {
     pub(crate) lies: u32,
     /// A retried turn asks something else.
     pub(crate) fickle: bool,
+    /// Every turn but a close fails by the plugin's own fault.
+    pub(crate) internal: bool,
 }
 
 #[derive(Default)]
@@ -213,7 +215,11 @@ impl FakeWorker {
             _ => *self.sessions.get(&turn.session).expect("turns only for sessions that are there"),
         };
         let next = after(state, &Given::of(turn));
-        let status = if word(&turn.payload) == FAIL { -1 } else { 0 };
+        let status = match word(&turn.payload) {
+            word if word == FAIL => -1,
+            _ if faults.internal && turn.kind != kind::CLOSE => -4,
+            _ => 0,
+        };
         if turn.kind == kind::CLOSE || (turn.kind == kind::OPEN && status < 0) {
             self.sessions.remove(&turn.session);
         } else {

@@ -2,11 +2,14 @@
 
 mod callers;
 mod checks;
+mod disk;
+mod durable;
 mod fake;
 mod game;
 mod grants;
 mod host_calls;
 mod hostile;
+mod patience;
 mod snapshots;
 mod storm;
 mod times;

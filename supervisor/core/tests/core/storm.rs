@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use croupier_core::Refusal;
 use croupier_core::action::{Answered, Notice};
+use croupier_core::durable::Durability;
 use croupier_core::event::{Cause, LiveSessions, Options, Turn};
 use croupier_core::ids::{ClientId, Payload, RequestId, SessionId, WorkerId, kind};
 use croupier_fair::entry::Verdict;
 use proptest::prelude::*;
 
-use crate::weather::{Fault, Knobs, Op, TurnOp, harsh_op, knobs, op};
+use crate::weather::{Fault, Knobs, Op, TurnOp, durable_op, harsh_op, knobs, op};
 use crate::world::{ASK_KILL, COUNT, FAIL, KILL, MS, World, turn};
 
 /// Sessions among which most of the storm is.
@@ -21,6 +22,8 @@ struct Sent {
     turn: Turn,
     word: &'static [u8],
     requests: Vec<RequestId>,
+    /// How often it was sent. What was refused, unheard, before the supervisor's death may be played when it is sent again.
+    times: u32,
 }
 
 struct Storm {
@@ -34,11 +37,16 @@ struct Storm {
     faults: u64,
     /// Other things that may set a session aside.
     troubles: u64,
+    knobs: Knobs,
+    durability: Durability,
 }
 
 impl Storm {
-    fn new(knobs: Knobs) -> Storm {
-        let mut world = World::new(|spec| knobs.apply(spec));
+    fn new(knobs: Knobs, durability: Durability) -> Storm {
+        let mut world = World::new(|spec| {
+            knobs.apply(spec);
+            spec.durability = durability;
+        });
         world.faults.blurts = knobs.blurts;
         let troubles = u64::from(knobs.turn_wall_ms < 1_000);
         let mut storm = Storm {
@@ -49,6 +57,8 @@ impl Storm {
             others: vec![],
             faults: 0,
             troubles,
+            knobs,
+            durability,
         };
         storm.open(COUNT, Options::default());
         storm
@@ -82,6 +92,7 @@ impl Storm {
                     tick_ns: Some(tick_ms * MS),
                     idle_ns: Some(idle_ms * MS),
                     queue_max: Some(queue_max),
+                    durability: None,
                 };
                 self.open(COUNT, options);
             }
@@ -91,6 +102,7 @@ impl Storm {
                 let at = at % self.sent.len();
                 let request = self.world.submit(self.sent[at].turn.clone());
                 self.sent[at].requests.push(request);
+                self.sent[at].times += 1;
             }
             Op::Cancel(at) if !self.sent.is_empty() => {
                 let sent = &self.sent[at % self.sent.len()];
@@ -124,9 +136,36 @@ impl Storm {
                 self.world.now.wall_ns = self.world.now.wall_ns.saturating_add_signed(ms * MS as i64);
             }
             Op::Fault(fault) => self.fault(fault),
+            Op::Sync(count) => self.world.sync(count),
+            Op::Crash(lucky) => self.crash(lucky),
             other => self.operate(other),
         }
         self.start_again();
+    }
+
+    /// The supervisor dies and comes back; clients send again what was not answered, with the same keys.
+    fn crash(&mut self, lucky: usize) {
+        let (knobs, durability) = (self.knobs, self.durability);
+        let lost = self.world.crash(lucky, |spec| {
+            knobs.apply(spec);
+            spec.durability = durability;
+        });
+        let is_lost = |request: &RequestId| lost.binary_search(request).is_ok();
+        self.others.retain(|request| !is_lost(request));
+        let world = &self.world;
+        self.sessions.retain(|session| world.opened.contains_key(session));
+        for at in 0..self.sent.len() {
+            if !self.sent[at].requests.iter().any(is_lost) {
+                continue;
+            }
+            self.sent[at].requests.retain(|request| !is_lost(request));
+            let again = self.world.submit(self.sent[at].turn.clone());
+            self.sent[at].requests.push(again);
+            self.sent[at].times += 1;
+        }
+        if self.sessions.is_empty() {
+            self.open(COUNT, Options::default());
+        }
     }
 
     /// An unloaded game is loaded again.
@@ -141,6 +180,7 @@ impl Storm {
         let request = match op {
             Op::Restart => self.world.restart(),
             Op::Suspend => self.world.suspend(),
+            Op::Release => self.world.release(),
             Op::Resume => self.world.resume(),
             Op::Unload(sessions) => self.world.unload(sessions),
             Op::DropHeld(at) => self.world.drop_held(self.session(at)),
@@ -162,7 +202,7 @@ impl Storm {
             ..turn(session, *seq, (op.kind, op.player, &payload))
         };
         let request = self.world.submit(turn.clone());
-        self.sent.push(Sent { turn, word: op.word, requests: vec![request] });
+        self.sent.push(Sent { turn, word: op.word, requests: vec![request], times: 1 });
     }
 
     fn fault(&mut self, fault: Fault) {
@@ -220,7 +260,11 @@ impl Storm {
                 let answer = answer.unwrap_or_else(|| panic!("request {request} hangs: {:?}", sent.turn));
                 match answer {
                     Ok(_) | Err(Refusal::Plugin { .. } | Refusal::Poison { .. }) => {
-                        assert!(outcome.is_none_or(|known| known == answer), "one key, two answers");
+                        assert!(
+                            outcome.is_none_or(|known| known == answer),
+                            "one key, two answers: {:?}: {outcome:?}, {answer:?}",
+                            sent.turn
+                        );
                         outcome = Some(answer);
                     }
                     Err(
@@ -241,9 +285,13 @@ impl Storm {
             }
             if let Some(outcome) = outcome {
                 self.check_outcome(sent, outcome);
-                let (Ok(Answered::Done(done)), 1) = (outcome, sent.requests.len()) else { continue };
+                let (Ok(Answered::Done(done)), 1) = (outcome, sent.times) else { continue };
                 let last = in_order.entry((sent.turn.session, sent.turn.client)).or_default();
-                assert!(done.seq > *last, "turns of one client changed their order");
+                assert!(
+                    done.seq > *last,
+                    "turns of one client changed their order: {:?} is {done:?}, after {last}",
+                    sent.turn
+                );
                 *last = done.seq;
             }
         }
@@ -319,6 +367,8 @@ impl Storm {
                 Some(Ok(Answered::Done(done))) => self.world.check_done(view.session, done),
                 Some(Err(Refusal::SessionClosed(_) | Refusal::TooManyClients { .. })) => {}
                 Some(Err(Refusal::Held { .. })) if self.troubles + self.faults > 0 => {}
+                // What the storm left the plugin to do wrong may be more than is borne.
+                Some(Err(Refusal::Down { .. })) if self.knobs.deaths_max < u32::MAX => {}
                 other => panic!("session {view:?} is stuck: {other:?}"),
             }
         }
@@ -331,6 +381,7 @@ impl Storm {
             for view in self.world.game.session_views(usize::MAX) {
                 if view.state == "held" {
                     let request = self.world.drop_held(view.session);
+                    self.world.sync(usize::MAX);
                     assert_eq!(self.world.answers[&request], Ok(Answered::Ok));
                 }
             }
@@ -352,8 +403,8 @@ impl Storm {
     }
 }
 
-fn run(knobs: Knobs, ops: Vec<Op>) {
-    let mut storm = Storm::new(knobs);
+fn run(knobs: Knobs, durability: Durability, ops: Vec<Op>) {
+    let mut storm = Storm::new(knobs, durability);
     for op in ops {
         storm.play(op);
     }
@@ -374,11 +425,16 @@ proptest! {
 
     #[test]
     fn nothing_is_lost_in_a_storm(knobs in knobs(), ops in prop::collection::vec(op(), 1..300)) {
-        run(knobs, ops);
+        run(knobs, Durability::Process, ops);
+    }
+
+    #[test]
+    fn nothing_is_lost_with_the_supervisor(knobs in knobs(), ops in prop::collection::vec(durable_op(), 1..300)) {
+        run(knobs, Durability::Disk, ops);
     }
 
     #[test]
     fn nothing_is_lost_among_hostile_workers(knobs in knobs(), ops in prop::collection::vec(harsh_op(), 1..300)) {
-        run(knobs, ops);
+        run(knobs, Durability::Process, ops);
     }
 }

@@ -52,7 +52,8 @@ fn ticks_move_by_whole_periods_over_skips_suspends_deaths_and_a_clock_that_is_se
 fn absurd_times_do_no_harm() {
     for ns in [u64::MAX, u64::MAX - 1, u64::MAX / 2, 1 << 62] {
         let mut world = World::new(|_| {});
-        let options = Options { tick_ns: Some(ns), idle_ns: Some(ns), queue_max: Some(u32::MAX) };
+        let options =
+            Options { tick_ns: Some(ns), idle_ns: Some(ns), queue_max: Some(u32::MAX), ..Options::default() };
         let (session, _) = world.open_with(COUNT, options);
         world.settle_now();
         let turn = turn(session, 1, (kind::ACTION, 0, COUNT));

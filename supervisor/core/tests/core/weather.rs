@@ -32,7 +32,12 @@ pub(crate) enum Op {
     Resume,
     Unload(LiveSessions),
     DropHeld(usize),
+    Release,
     Fault(Fault),
+    /// The disk writes so many entries.
+    Sync(usize),
+    /// The supervisor dies; so many entries came to the disk that nobody was told of.
+    Crash(usize),
 }
 
 #[derive(Debug, Clone)]
@@ -68,6 +73,8 @@ pub(crate) struct Knobs {
     pub(crate) catch_up: u64,
     pub(crate) turn_wall_ms: u64,
     pub(crate) blurts: bool,
+    /// Deaths that are borne before the plugin is quarantined.
+    pub(crate) deaths_max: u32,
 }
 
 impl Knobs {
@@ -82,6 +89,8 @@ impl Knobs {
         spec.clients_max = 3;
         spec.players_max = 3;
         spec.poison_max = 4;
+        spec.restart.deaths_max = self.deaths_max;
+        spec.restart.pause_max_ns = 100 * MS;
     }
 }
 
@@ -91,8 +100,9 @@ pub(crate) fn knobs() -> impl Strategy<Value = Knobs> {
     let flights = prop_oneof![Just(1usize), Just(3), Just(64)];
     let queue = prop_oneof![Just(1u32), Just(1024)];
     let wall = prop_oneof![3 => Just(5_000u64), 1 => Just(40)];
-    (turns, window, flights, queue, 0u64..5, wall, prop::bool::weighted(0.2)).prop_map(
-        |(snapshot_turns, window_calls, flights_max, queue_max, catch_up, turn_wall_ms, blurts)| Knobs {
+    let deaths = prop_oneof![4 => Just(u32::MAX), 1 => Just(3)];
+    (turns, window, flights, queue, 0u64..5, wall, prop::bool::weighted(0.2), deaths).prop_map(
+        |(
             snapshot_turns,
             window_calls,
             flights_max,
@@ -100,6 +110,16 @@ pub(crate) fn knobs() -> impl Strategy<Value = Knobs> {
             catch_up,
             turn_wall_ms,
             blurts,
+            deaths_max,
+        )| Knobs {
+            snapshot_turns,
+            window_calls,
+            flights_max,
+            queue_max,
+            catch_up,
+            turn_wall_ms,
+            blurts,
+            deaths_max,
         },
     )
 }
@@ -156,8 +176,19 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         1 => (-200i64..200).prop_map(Op::Clock),
         1 => Just(Op::Restart),
         1 => Just(Op::Suspend),
+        1 => Just(Op::Release),
         2 => Just(Op::Resume),
         1 => any::<usize>().prop_map(Op::DropHeld),
+    ]
+}
+
+/// What happens besides where sessions are on a disk and the supervisor dies.
+pub(crate) fn durable_op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        12 => (0usize..40).prop_map(Op::Sync),
+        2 => (0usize..20).prop_map(Op::Crash),
+        60 => op(),
+        10 => harsh_op(),
     ]
 }
 

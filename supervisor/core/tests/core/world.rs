@@ -11,10 +11,12 @@ use croupier_core::event::{
     Answer, Cause, Event, HostKey, Input, LiveSessions, Open, Options, Turn, WhenFull,
 };
 use croupier_core::ids::{CallId, ClientId, Now, Payload, PlayerId, RequestId, SessionId, WorkerId, kind};
+use croupier_core::policy::restart::RestartPolicy;
 use croupier_core::{Game, Refusal, Spec};
 use croupier_fair::entry::Entry;
 use croupier_fair::seed::ServerSeed;
 
+use crate::disk::Disk;
 pub(crate) use crate::fake::{ASK, ASK_KILL, COUNT, DENIED, FAIL, KILL, SEND, TRAP};
 use crate::fake::{Deed, FakeWorker, Faults, State, digest};
 
@@ -46,11 +48,14 @@ pub(crate) struct World {
     pub(crate) seen: BTreeMap<SessionId, (u64, State)>,
     client_seqs: HashMap<SessionId, u64>,
     /// What each turn was given the first time: it must be the same every time.
-    given: HashMap<(SessionId, u64), TurnMessage>,
+    pub(crate) given: HashMap<(SessionId, u64), TurnMessage>,
     /// Host calls that the platform is performing, and all that it ever performed.
     pub(crate) questions: VecDeque<HostKey>,
     pub(crate) performed: HashSet<HostKey>,
     pub(crate) faults: Faults,
+    pub(crate) disk: Disk,
+    /// Sessions that ended just before the supervisor died: nobody saw their last turns.
+    pub(crate) cut_short: BTreeSet<SessionId>,
 }
 
 impl World {
@@ -63,11 +68,7 @@ impl World {
     }
 
     pub(crate) fn unloaded(change: impl FnOnce(&mut Spec)) -> World {
-        let mut spec = Spec::new("fake", [1; 32]);
-        spec.snapshots.turns = 8;
-        spec.grants.send = true;
-        spec.grants.emit.insert("table".to_owned());
-        spec.grants.call.insert("bank".to_owned());
+        let mut spec = World::spec();
         change(&mut spec);
         World {
             game: Game::new(spec),
@@ -89,7 +90,20 @@ impl World {
             questions: VecDeque::new(),
             performed: HashSet::new(),
             faults: Faults::default(),
+            disk: Disk::default(),
+            cut_short: BTreeSet::new(),
         }
+    }
+
+    pub(crate) fn spec() -> Spec {
+        let mut spec = Spec::new("fake", [1; 32]);
+        spec.snapshots.turns = 8;
+        spec.grants.send = true;
+        spec.grants.emit.insert("table".to_owned());
+        spec.grants.call.insert("bank".to_owned());
+        // Tests let workers die far more often than anybody would bear.
+        spec.restart = RestartPolicy { deaths_max: u32::MAX, pause_max_ns: 0, ..RestartPolicy::default() };
+        spec
     }
 
     pub(crate) fn request(&mut self) -> RequestId {
@@ -142,15 +156,20 @@ impl World {
                 assert!(before.is_none(), "session {session} began twice");
             }
             Action::TranscriptClose { session, reason, .. } => {
-                let opened = self.opened.get_mut(&session).expect("ends only what began");
-                assert!(opened.ended.replace(reason).is_none(), "session {session} ended twice");
+                let Some(opened) = self.opened.get_mut(&session) else {
+                    return assert_eq!(reason, EndReason::OpenRefused, "ends only what began");
+                };
+                let before = opened.ended.replace(reason);
+                assert!(before.is_none() || self.disk.closes_again(session), "session {session} ended twice");
                 self.closed.push(session);
             }
             Action::HostCall { key, name, .. } => {
                 assert_eq!(name, "bank", "only what is granted");
-                assert!(self.performed.insert(key), "{key:?} is performed twice");
+                let again = self.disk.again.remove(&key);
+                assert!(self.performed.insert(key) || again, "{key:?} is performed twice");
                 self.questions.push_back(key);
             }
+            Action::Journal(entry) => self.disk.take(*entry),
             Action::Stopped => self.stopped = true,
         }
     }
@@ -188,6 +207,12 @@ impl World {
     pub(crate) fn restart(&mut self) -> RequestId {
         let request = self.request();
         self.step(Event::Restart { request });
+        request
+    }
+
+    pub(crate) fn release(&mut self) -> RequestId {
+        let request = self.request();
+        self.step(Event::Release { request });
         request
     }
 
@@ -351,7 +376,9 @@ impl World {
     pub(crate) fn settle_now(&mut self) {
         loop {
             self.settle_now_with(|_, _| true);
-            if !self.answer_host() {
+            if !self.disk.waiting.is_empty() {
+                self.sync(usize::MAX);
+            } else if !self.answer_host() {
                 return;
             }
         }

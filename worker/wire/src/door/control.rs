@@ -92,6 +92,13 @@ pub enum Verb {
         /// The permission, as in its manifest.
         permission: String,
     },
+    /// The durable journal at a glance. [`ControlReply::Journal`].
+    Journal,
+    /// Lift a plugin's quarantine, forgive its deaths, and close its breaker.
+    Release {
+        /// The plugin's name.
+        plugin: String,
+    },
 }
 
 /// Whether a follower of events wants to hear of every turn.
@@ -134,6 +141,27 @@ pub enum ControlReply {
     AuditHead(Option<AuditHead>),
     /// A plugin's permissions.
     Grants(Grants),
+    /// The durable journal; none when none is kept.
+    Journal(Option<JournalInfo>),
+}
+
+/// The durable journal at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct JournalInfo {
+    /// Entries on the disk.
+    pub entries: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes that the file takes of the disk.
+    pub disk_bytes: u64,
+    /// Bytes that wait for the disk.
+    pub waiting_bytes: u64,
+    /// Transactions since the start.
+    pub commits: u64,
+    /// Why no new turn of a durable session is taken, if none is.
+    pub trouble: Option<String>,
+    /// Sessions on the disk that are not played, each with the reason.
+    pub aside: Vec<String>,
 }
 
 /// The newest record of the audit log that the disk has, to be noted elsewhere.
@@ -202,6 +230,8 @@ pub struct PluginInfo {
     pub workers_lost: u64,
     /// Poison turns since load.
     pub poison: u64,
+    /// `healthy`, `warning`, `critical` or `unknown`; `fault` says why.
+    pub health: String,
 }
 
 /// One session in a list.

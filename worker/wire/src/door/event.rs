@@ -144,4 +144,39 @@ pub enum What {
         /// Why.
         reason: String,
     },
+    /// A session came back from the disk.
+    SessionAdopted {
+        /// Which.
+        session: u64,
+        /// Its last turn.
+        seq: u64,
+    },
+    /// What is on the disk of a session makes no session; it is left as it is.
+    SessionUnreadable {
+        /// Which.
+        session: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The durable journal cannot be written, or is full: new turns of durable sessions are refused.
+    JournalTrouble {
+        /// Why.
+        reason: String,
+    },
+    /// The durable journal takes turns again; nothing was lost.
+    JournalRecovered {
+        /// For how long it did not, in milliseconds.
+        ms: u64,
+    },
+    /// An operator lifted what kept a plugin down.
+    PluginReleased,
+    /// Too many of a plugin's turns failed: for a while nobody is let in.
+    BreakerOpened {
+        /// Failed turns.
+        failed: u32,
+        /// Of so many.
+        turns: u32,
+    },
+    /// Everybody is let in again.
+    BreakerClosed,
 }

@@ -11,7 +11,7 @@ impl Request {
     /// The kind of frame that carries this request.
     pub fn kind(&self) -> Kind {
         match self {
-            Request::Open(_) | Request::Turn(_) => Kind::Data,
+            Request::Open(_) | Request::OpenDurable(..) | Request::Turn(_) => Kind::Data,
             Request::Follow { .. } | Request::Ping | Request::Control(_) => Kind::Control,
         }
     }

@@ -27,7 +27,7 @@ pub struct Open {
 }
 
 /// How a session is run. `None` means: as the plugin's manifest or the supervisor's config says.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OpenOptions {
     /// Period of ticks in milliseconds; 0 for none.
@@ -38,7 +38,45 @@ pub struct OpenOptions {
     pub queue_max: Option<u32>,
     /// Reveal the server seed publicly at close even if the game hides information.
     pub reveal_public: bool,
+    /// What the session survives. Not in the bytes of an [`Open`]: it travels beside it, in [`super::Request::OpenDurable`].
+    pub durability: Option<Durability>,
 }
+
+/// What a session survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Any death of a worker.
+    Process,
+    /// The supervisor's death and the loss of power as well.
+    Disk,
+}
+
+/// As it was before sessions could choose what they survive.
+impl Encode for OpenOptions {
+    fn encode<E: bincode::enc::Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
+        self.tick_ms.encode(encoder)?;
+        self.idle_timeout_ms.encode(encoder)?;
+        self.queue_max.encode(encoder)?;
+        self.reveal_public.encode(encoder)
+    }
+}
+
+impl<C> Decode<C> for OpenOptions {
+    fn decode<D: bincode::de::Decoder<Context = C>>(
+        decoder: &mut D,
+    ) -> Result<OpenOptions, bincode::error::DecodeError> {
+        Ok(OpenOptions {
+            tick_ms: Decode::decode(decoder)?,
+            idle_timeout_ms: Decode::decode(decoder)?,
+            queue_max: Decode::decode(decoder)?,
+            reveal_public: Decode::decode(decoder)?,
+            durability: None,
+        })
+    }
+}
+
+bincode::impl_borrow_decode!(OpenOptions);
 
 /// One turn of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

@@ -58,6 +58,8 @@ pub fn verb_name(verb: &Verb) -> &'static str {
         Verb::Events { .. } => "events",
         Verb::Shutdown => "shutdown",
         Verb::AuditHead => "audit-head",
+        Verb::Journal => "journal",
+        Verb::Release { .. } => "release",
         Verb::Grants { .. } => "grants",
         Verb::Revoke { .. } => "revoke",
         Verb::Grant { .. } => "grant",
@@ -83,6 +85,8 @@ pub fn verbs() -> Vec<Verb> {
         Verb::Events { turns: TurnEvents::Included },
         Verb::Shutdown,
         Verb::AuditHead,
+        Verb::Journal,
+        Verb::Release { plugin: plugin() },
         Verb::Grants { plugin: plugin() },
         Verb::Revoke { plugin: plugin(), permission: s("emit:table") },
         Verb::Grant { plugin: plugin(), permission: s("call:wallet") },
@@ -110,6 +114,13 @@ pub fn what_name(what: &What) -> &'static str {
         What::Emitted { .. } => "emitted",
         What::SnapshotsDistrusted { .. } => "snapshots-distrusted",
         What::SignatureDistrusted { .. } => "signature-distrusted",
+        What::SessionAdopted { .. } => "session-adopted",
+        What::SessionUnreadable { .. } => "session-unreadable",
+        What::JournalTrouble { .. } => "journal-trouble",
+        What::JournalRecovered { .. } => "journal-recovered",
+        What::PluginReleased => "plugin-released",
+        What::BreakerOpened { .. } => "breaker-opened",
+        What::BreakerClosed => "breaker-closed",
     }
 }
 
@@ -135,6 +146,13 @@ pub fn whats() -> Vec<What> {
         What::Emitted { session, topic: s("table") },
         What::SnapshotsDistrusted { reason: s("refused") },
         What::SignatureDistrusted { reason: s("revoked") },
+        What::SessionAdopted { session: 42, seq: 12 },
+        What::SessionUnreadable { session: 42, reason: s("a turn is missing") },
+        What::JournalTrouble { reason: s("no space left on device") },
+        What::JournalRecovered { ms: 1500 },
+        What::PluginReleased,
+        What::BreakerOpened { failed: 51, turns: 100 },
+        What::BreakerClosed,
     ]
 }
 
@@ -154,6 +172,7 @@ pub fn plugin_info() -> PluginInfo {
         turns: 1 << 40,
         workers_lost: 3,
         poison: 0,
+        health: s("warning"),
     }
 }
 
@@ -204,6 +223,18 @@ pub fn status_info() -> StatusInfo {
     }
 }
 
+pub fn journal_info() -> JournalInfo {
+    JournalInfo {
+        entries: 7,
+        bytes: 7000,
+        disk_bytes: 1 << 20,
+        waiting_bytes: 5,
+        commits: 3,
+        trouble: Some(s("full")),
+        aside: vec![s("session 9 of dice: damaged")],
+    }
+}
+
 pub fn audit_head() -> AuditHead {
     AuditHead { seq: 77, hash: s("ef56"), trouble: Some(s("no space")), lost: 3 }
 }
@@ -240,6 +271,7 @@ pub fn requests() -> Vec<(String, Request)> {
             idle_timeout_ms: None,
             queue_max: Some(10_000),
             reveal_public: true,
+            durability: None,
         },
     };
     let turn = |input| {
@@ -252,7 +284,7 @@ pub fn requests() -> Vec<(String, Request)> {
         })
     };
     let mut all = vec![
-        (s("open"), Request::Open(open)),
+        (s("open"), Request::Open(open.clone())),
         (s("join"), turn(Input::Join { player: 1, profile: b"{}".to_vec(), client_seed: vec![1, 2, 3] })),
         (s("leave"), turn(Input::Leave { player: 1, reason: b"bye".to_vec() })),
         (s("action"), turn(Input::Action { player: 0, payload: b"\"d db\"".to_vec() })),
@@ -265,6 +297,7 @@ pub fn requests() -> Vec<(String, Request)> {
         Request::Turn(turn) => Request::Turn(Turn { when_full: WhenFull::Wait, ..turn }),
         other => other,
     };
+    all.push((s("open-durable"), Request::OpenDurable(open, Durability::Disk)));
     let mut seen = Vec::new();
     for verb in verbs() {
         let name = verb_name(&verb);
@@ -295,6 +328,7 @@ pub fn replies() -> Vec<(String, Reply)> {
         (s("control-audit-head"), Reply::Control(ControlReply::AuditHead(Some(audit_head())))),
         (s("control-audit-head-none"), Reply::Control(ControlReply::AuditHead(None))),
         (s("control-grants"), Reply::Control(ControlReply::Grants(grants()))),
+        (s("control-journal"), Reply::Control(ControlReply::Journal(Some(journal_info())))),
     ];
     for (number, code) in CODES.into_iter().enumerate() {
         let refusal = Refusal {

@@ -194,6 +194,7 @@ impl<'a> Random<'a> {
                     idle_timeout_ms: self.option(Self::u64),
                     queue_max: self.option(Self::u32),
                     reveal_public: self.coin(),
+                    durability: None,
                 },
             }),
             1 => Request::Turn(door::Turn {
@@ -218,7 +219,8 @@ impl<'a> Random<'a> {
             Verb::Unload { plugin, .. }
             | Verb::Suspend { plugin }
             | Verb::Resume { plugin }
-            | Verb::Restart { plugin } => *plugin = self.string(),
+            | Verb::Restart { plugin }
+            | Verb::Release { plugin } => *plugin = self.string(),
             Verb::Plugins { plugin } => *plugin = self.option(Self::string),
             Verb::Sessions { plugin, limit } => {
                 *plugin = self.option(Self::string);
@@ -232,7 +234,12 @@ impl<'a> Random<'a> {
                 *plugin = self.string();
                 *permission = self.string();
             }
-            Verb::Status | Verb::Workers | Verb::Events { .. } | Verb::Shutdown | Verb::AuditHead => {}
+            Verb::Status
+            | Verb::Workers
+            | Verb::Events { .. }
+            | Verb::Shutdown
+            | Verb::AuditHead
+            | Verb::Journal => {}
         }
         verb
     }

@@ -1,0 +1,167 @@
+//! Durable sessions: nothing is let out before the disk has it, and what the disk has is there after the supervisor's death.
+
+use croupier_core::action::{Answered, Notice};
+use croupier_core::durable::Durability;
+use croupier_core::ids::{RequestId, SessionId, kind};
+use croupier_core::{Refusal, Spec};
+
+use crate::world::{ASK, COUNT, FAIL, SEND, World};
+
+fn on_disk(spec: &mut Spec) {
+    spec.durability = Durability::Disk;
+}
+
+/// A world with one durable session that is open.
+fn world() -> (World, SessionId) {
+    let mut world = World::new(on_disk);
+    let (session, request) = world.open();
+    world.settle_now();
+    assert!(world.answers[&request].is_ok());
+    (world, session)
+}
+
+fn seq_of(world: &World, request: RequestId) -> u64 {
+    match &world.answers[&request] {
+        Ok(Answered::Done(done)) => done.seq,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_answer_waits_for_the_disk() {
+    let (mut world, session) = world();
+    let request = world.act(session, SEND);
+    world.settle_now_with(|_, _| true);
+    assert!(!world.answers.contains_key(&request) && !world.outputs.contains_key(&session));
+    assert_eq!(world.game.outputs(session, 1).unwrap(), [], "nor can anybody fetch what is not out");
+    let repeated = world.turn_as(session, 1, kind::ACTION, 0, SEND);
+    assert!(!world.answers.contains_key(&repeated), "the same answer waits as well");
+    world.sync(1);
+    assert_eq!(world.answers[&request], world.answers[&repeated]);
+    assert_eq!(world.outputs[&session].len(), 2);
+    world.check_states();
+}
+
+#[test]
+fn a_refusal_does_not_wait_for_the_disk() {
+    let (mut world, session) = world();
+    world.act(session, COUNT);
+    world.settle_now_with(|_, _| true);
+    let reused = world.turn_as(session, 1, kind::ACTION, 0, SEND);
+    assert!(matches!(world.answers[&reused], Err(Refusal::KeyReused { .. })));
+    let unknown = world.act(SessionId(99), COUNT);
+    assert_eq!(world.answers[&unknown], Err(Refusal::UnknownSession(SessionId(99))));
+}
+
+#[test]
+fn what_the_disk_has_is_there_after_a_death_and_the_rest_never_was() {
+    let (mut world, session) = world();
+    world.turn(session, kind::JOIN, 7, COUNT);
+    let failed = world.act(session, FAIL);
+    world.settle_now();
+    let unwritten = world.act(session, COUNT);
+    world.settle_now_with(|_, _| true);
+    let lost = world.crash(0, on_disk);
+    assert_eq!(lost, [unwritten]);
+    world.settle_now();
+    assert_eq!(world.game.session_views(9)[0].seq, 3);
+    // The same key again: it was never played, so it is played now.
+    let again = world.turn_as(session, 3, kind::ACTION, 0, COUNT);
+    let same = world.turn_as(session, 2, kind::ACTION, 0, FAIL);
+    let seated = world.turn_as(session, 4, kind::JOIN, 7, COUNT);
+    world.settle_now();
+    assert_eq!(seq_of(&world, again), 4);
+    assert_eq!(world.answers[&same], world.answers[&failed], "an answer outlives the supervisor");
+    assert!(matches!(world.answers[&seated], Err(Refusal::AlreadyJoined { .. })));
+    world.check_states();
+}
+
+#[test]
+fn what_was_written_and_not_told_was_played_once() {
+    let (mut world, session) = world();
+    world.act(session, SEND);
+    world.settle_now_with(|_, _| true);
+    let lost = world.crash(1, on_disk);
+    assert_eq!(lost.len(), 1);
+    assert_eq!(world.outputs[&session].len(), 2, "a follower gets what it missed");
+    let again = world.turn_as(session, 1, kind::ACTION, 0, SEND);
+    world.settle_now();
+    assert_eq!(seq_of(&world, again), 2);
+    assert_eq!(world.outputs[&session].len(), 2, "and gets it once");
+    world.check_states();
+}
+
+#[test]
+fn a_session_comes_back_from_its_snapshot_with_all_that_is_beside_it() {
+    let (mut world, session) = world();
+    world.turn(session, kind::JOIN, 3, COUNT);
+    for _ in 0..40 {
+        world.act(session, SEND);
+        world.settle_now();
+    }
+    for _ in 0..3 {
+        world.crash(0, on_disk);
+        world.settle();
+        let same = world.turn_as(session, 41, kind::ACTION, 0, SEND);
+        world.settle_now();
+        assert_eq!(seq_of(&world, same), 42);
+        assert!(world.count(|notice| matches!(notice, Notice::Diverged { .. })) == 0);
+        let view = world.game.session_views(9).remove(0);
+        assert_eq!((view.seq, view.outputs, view.players.len()), (42, 80, 1));
+        assert!(view.records < 30, "{} records are kept", view.records);
+    }
+    world.check_states();
+}
+
+#[test]
+fn a_host_call_keeps_its_name_over_the_supervisors_death() {
+    let (mut world, session) = world();
+    world.act(session, ASK);
+    world.settle_now_with(|_, _| true);
+    assert!(world.performed.is_empty(), "the intent comes first");
+    world.sync(1);
+    assert_eq!(world.performed.len(), 1);
+    world.crash(0, on_disk);
+    world.settle_now();
+    let again = world.turn_as(session, 1, kind::ACTION, 0, ASK);
+    world.settle_now();
+    assert_eq!((seq_of(&world, again), world.performed.len()), (2, 2));
+    world.check_states();
+}
+
+#[test]
+fn an_open_that_the_disk_never_had_never_was() {
+    let (mut world, _) = world();
+    let (second, _) = world.open();
+    world.settle_now_with(|_, _| true);
+    // Its first entry alone comes to the disk.
+    world.crash(1, on_disk);
+    world.settle_now();
+    assert!(world.game.session_views(9).iter().all(|view| view.session != second));
+    world.crash(0, on_disk);
+    assert_eq!(world.game.session_views(9).len(), 1);
+}
+
+#[test]
+fn an_ended_session_still_answers_its_last_turn_after_a_death() {
+    let (mut world, session) = world();
+    let closed = world.turn(session, kind::CLOSE, 0, COUNT);
+    world.settle_now();
+    world.crash(0, on_disk);
+    world.settle_now();
+    let again = world.turn_as(session, 1, kind::CLOSE, 0, COUNT);
+    let other = world.turn_as(session, 2, kind::ACTION, 0, COUNT);
+    assert_eq!(world.answers[&again], world.answers[&closed]);
+    assert_eq!(world.answers[&other], Err(Refusal::SessionClosed(session)));
+}
+
+#[test]
+fn a_process_session_beside_it_waits_for_no_disk_and_is_gone() {
+    use croupier_core::event::Options;
+    let (mut world, _) = world();
+    let options = Options { durability: Some(Durability::Process), ..Options::default() };
+    let (quick, _) = world.open_with(COUNT, options);
+    let request = world.act(quick, COUNT);
+    world.settle_now_with(|_, _| true);
+    assert_eq!(seq_of(&world, request), 2);
+}

@@ -1,0 +1,348 @@
+//! The journal as games and doors see it. Nothing here waits for the disk.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use croupier_core::durable::Entry;
+use croupier_core::ids::SessionId;
+use thiserror::Error;
+
+use super::contents::Contents;
+use super::format::{OpenRecord, weight};
+use super::medium::{FileMedium, Medium};
+use super::store::{Job, Store, StoreError, Totals};
+use super::writer;
+
+/// How much the journal may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JournalOptions {
+    /// Bytes of entries on the disk; beyond, new turns are refused. The file takes up to about three times as much.
+    pub max_bytes: u64,
+    /// Bytes of entries that wait for the disk; beyond, new turns are refused.
+    pub waiting_bytes_max: u64,
+    /// Pause before a failed write is tried again.
+    pub retry: Duration,
+}
+
+impl Default for JournalOptions {
+    fn default() -> JournalOptions {
+        JournalOptions { max_bytes: 4 << 30, waiting_bytes_max: 64 << 20, retry: Duration::from_secs(1) }
+    }
+}
+
+/// Why no new turn of a durable session is taken.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NoRoom {
+    /// The disk is slow.
+    #[error("the journal is behind: {bytes} bytes wait for the disk; try again")]
+    Behind {
+        /// How many.
+        bytes: u64,
+    },
+    /// The disk refuses.
+    #[error(
+        "the journal cannot be written ({error}); nothing is lost; make room on that disk, or mend it, and try again"
+    )]
+    Trouble {
+        /// The file, and what the system said.
+        error: String,
+    },
+    /// The configured limit.
+    #[error(
+        "the journal is full: {bytes} bytes of {max} are used; close sessions, or raise journal.max_mib in the config"
+    )]
+    Full {
+        /// How many.
+        bytes: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// It has ended.
+    #[error("the journal is closed")]
+    Closed,
+}
+
+/// Something that an operator wants to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// A write failed; it is tried again.
+    Trouble {
+        /// The file, and what the system said.
+        error: String,
+    },
+    /// It works again; nothing was lost.
+    Recovered {
+        /// What the last failure was.
+        error: String,
+        /// For how long it did not work.
+        lasted: Duration,
+    },
+    /// The configured limit is reached.
+    Full {
+        /// Bytes that are used.
+        bytes: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// There is room again.
+    Room,
+}
+
+/// The journal at a glance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// What is on the disk.
+    pub totals: Totals,
+    /// What the file takes of it.
+    pub disk_bytes: u64,
+    /// What waits for the disk.
+    pub waiting_bytes: u64,
+    /// Transactions since the start.
+    pub commits: u64,
+    /// Why no new turn is taken, if none is.
+    pub no_room: Option<NoRoom>,
+}
+
+/// Called with the number of the newest entry that is on the disk.
+pub type Tell = Box<dyn Fn(u64) + Send + Sync>;
+/// Called with what an operator wants to know.
+pub type TellOperator = Box<dyn Fn(Told) + Send>;
+
+/// The journal. Clones are one journal.
+#[derive(Clone)]
+pub struct Journal(Arc<Owner>);
+
+struct Owner {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What the threads share with the games.
+pub(super) struct Shared {
+    pub(super) options: JournalOptions,
+    pub(super) queue: Mutex<Queue>,
+    pub(super) wake: Condvar,
+    /// Of the queue and of the batch that is being written.
+    pub(super) waiting_bytes: AtomicU64,
+    /// Of entries on the disk.
+    pub(super) stored: AtomicU64,
+    pub(super) board: RwLock<Board>,
+    /// Per game the newest entry that was put.
+    tips: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
+}
+
+#[derive(Default)]
+pub(super) struct Queue {
+    pub(super) jobs: Vec<Waiting>,
+    pub(super) closing: bool,
+}
+
+pub(super) struct Waiting {
+    pub(super) job: Job,
+    /// Who is told when an entry is on the disk.
+    pub(super) game: Option<Arc<Tell>>,
+    pub(super) weight: u64,
+}
+
+/// What is posted for those who ask.
+#[derive(Default)]
+pub(super) struct Board {
+    pub(super) trouble: Option<String>,
+    pub(super) totals: Totals,
+    pub(super) disk_bytes: u64,
+    pub(super) commits: u64,
+    pub(super) closed: bool,
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal").finish_non_exhaustive()
+    }
+}
+
+impl Journal {
+    /// Opens the journal of a state directory, reads all that is there, and starts its threads.
+    ///
+    /// # Errors
+    /// When it cannot be opened. It is not made anew: whoever wants that moves it away.
+    pub fn start(
+        state_dir: &std::path::Path,
+        options: JournalOptions,
+        operator: TellOperator,
+    ) -> Result<(Journal, Contents), StoreError> {
+        let path = super::file_in(state_dir);
+        let failed = |source: std::io::Error| StoreError::Database {
+            name: path.display().to_string(),
+            source: Box::new(redb::Error::Io(source)),
+        };
+        let medium = FileMedium::new(path.clone()).map_err(failed)?;
+        Journal::start_on(Box::new(medium), options, operator)
+    }
+
+    /// As [`Journal::start`], on any medium.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn start_on(
+        medium: Box<dyn Medium>,
+        options: JournalOptions,
+        operator: TellOperator,
+    ) -> Result<(Journal, Contents), StoreError> {
+        let (store, contents) = Store::open(medium)?;
+        let name = store.name();
+        let tip =
+            |(name, game): (&String, &super::GameOnDisk)| (name.clone(), Arc::new(AtomicU64::new(game.at)));
+        let tips = contents.games.iter().map(tip).collect();
+        let board = Board { totals: store.totals(), disk_bytes: store.disk_bytes(), ..Board::default() };
+        let shared = Arc::new(Shared {
+            options,
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            waiting_bytes: AtomicU64::new(0),
+            stored: AtomicU64::new(store.totals().bytes),
+            board: RwLock::new(board),
+            tips: Mutex::new(tips),
+        });
+        let threads = writer::start(store, shared.clone(), operator)
+            .map_err(|source| StoreError::Database { name, source: Box::new(redb::Error::Io(source)) })?;
+        Ok((Journal(Arc::new(Owner { shared, threads: Mutex::new(threads) })), contents))
+    }
+
+    /// The end of the journal that one game writes into. `tell` is called from a thread of the journal's.
+    pub fn game(&self, name: &str, tell: Tell) -> GameJournal {
+        let tip = crate::lock(&self.0.shared.tips).entry(name.to_owned()).or_default().clone();
+        GameJournal { name: name.into(), tell: Arc::new(tell), journal: self.clone(), tip }
+    }
+
+    /// Whether a new turn of a durable session can be taken. Cheap.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn room(&self) -> Result<(), NoRoom> {
+        self.room_to_close()?;
+        let shared = &self.0.shared;
+        let (bytes, max) = (shared.stored.load(Ordering::Relaxed), shared.options.max_bytes);
+        if bytes >= max { Err(NoRoom::Full { bytes, max }) } else { Ok(()) }
+    }
+
+    /// As [`Journal::room`], for a turn that makes room: one that closes a session goes on when the configured limit is reached.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn room_to_close(&self) -> Result<(), NoRoom> {
+        let shared = &self.0.shared;
+        let board = shared.board.read().unwrap_or_else(PoisonError::into_inner);
+        if board.closed {
+            return Err(NoRoom::Closed);
+        }
+        if let Some(error) = &board.trouble {
+            return Err(NoRoom::Trouble { error: error.clone() });
+        }
+        let bytes = shared.waiting_bytes.load(Ordering::Relaxed);
+        if bytes > shared.options.waiting_bytes_max {
+            return Err(NoRoom::Behind { bytes });
+        }
+        Ok(())
+    }
+
+    /// A request is about to open a durable session. On the disk no later than the session's first entry.
+    pub fn opening(&self, session: SessionId, record: OpenRecord) {
+        self.give(Job::Opening { session, record: Box::new(record) }, None, 256);
+    }
+
+    /// That open was refused.
+    pub fn not_opened(&self, session: SessionId) {
+        self.give(Job::NotOpened { session }, None, 64);
+    }
+
+    /// At a glance.
+    pub fn status(&self) -> Status {
+        let no_room = self.room().err();
+        let shared = &self.0.shared;
+        let board = shared.board.read().unwrap_or_else(PoisonError::into_inner);
+        Status {
+            totals: board.totals,
+            disk_bytes: board.disk_bytes,
+            waiting_bytes: shared.waiting_bytes.load(Ordering::Relaxed),
+            commits: board.commits,
+            no_room,
+        }
+    }
+
+    /// Writes what waits, tells it, and ends the threads. When the disk is in trouble, what waits is tried once more and then given up: nobody was
+    /// told of it.
+    pub fn close(&self) {
+        self.0.close();
+    }
+
+    fn give(&self, job: Job, game: Option<Arc<Tell>>, weight: u64) {
+        let shared = &self.0.shared;
+        shared.waiting_bytes.fetch_add(weight, Ordering::Relaxed);
+        let was_empty = {
+            let mut queue = crate::lock(&shared.queue);
+            queue.jobs.push(Waiting { job, game, weight });
+            queue.jobs.len() == 1
+        };
+        if was_empty {
+            shared.wake.notify_one();
+        }
+    }
+}
+
+impl Owner {
+    fn close(&self) {
+        crate::lock(&self.shared.queue).closing = true;
+        self.shared.wake.notify_one();
+        for thread in std::mem::take(&mut *crate::lock(&self.threads)) {
+            // One of them may be who drops the last handle.
+            if thread.thread().id() != std::thread::current().id() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// One game's end of the journal.
+#[derive(Clone)]
+pub struct GameJournal {
+    name: Arc<str>,
+    tell: Arc<Tell>,
+    journal: Journal,
+    tip: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for GameJournal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GameJournal").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl GameJournal {
+    /// Which binary plays from now on.
+    pub fn plays(&self, digest: [u8; 32], version: &str) {
+        let job = Job::Plays { game: self.name.clone(), digest, version: version.to_owned() };
+        self.journal.give(job, None, 64);
+    }
+
+    /// The newest entry that was ever put.
+    pub fn at(&self) -> u64 {
+        self.tip.load(Ordering::Relaxed)
+    }
+
+    /// Puts an entry on the disk, some time soon. Never waits, never fails: who takes new turns asks [`Journal::room`] before.
+    pub fn put(&self, entry: Box<Entry>) {
+        self.tip.fetch_max(entry.at, Ordering::Relaxed);
+        let weight = weight(&entry.change);
+        let job = Job::Entry { game: self.name.clone(), entry };
+        self.journal.give(job, Some(self.tell.clone()), weight);
+    }
+}

@@ -1,0 +1,403 @@
+//! The database: a batch is one transaction, which is on the disk whole or not at all.
+//!
+//! After a failure the old state stands and the database is closed; the next attempt opens it anew. What was counted of a batch
+//! ([`Totals`]) counts only once it is committed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use croupier_core::durable::{Change, Entry, Verdict};
+use croupier_core::ids::SessionId;
+use croupier_core::ids::kind;
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, Table};
+use thiserror::Error;
+
+use super::contents::{Contents, Flaw, GameOnDisk, Place};
+use super::format::{
+    ENTRIES, EntryKey, FORMAT, GAMES, GameRecord, META, OPENS, OpenDone, OpenRecord, ValueFlaw, is_opened,
+    seal, unseal,
+};
+use super::medium::Medium;
+
+/// Ended sessions of one game whose answers stay on the disk.
+pub const ENDED_KEPT: usize = 4096;
+
+/// Why the journal cannot be used.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The disk or the database.
+    #[error("{name}: {source}")]
+    Database {
+        /// The file.
+        name: String,
+        /// Why.
+        source: Box<redb::Error>,
+    },
+    /// Of a later Croupier.
+    #[error(
+        "{name} has format {format}, and this version of Croupier knows {FORMAT}: start the version that wrote it"
+    )]
+    Format {
+        /// The file.
+        name: String,
+        /// Its format.
+        format: u64,
+    },
+    /// A fault of our own.
+    #[error("{name}: an entry cannot be written: {why}")]
+    Value {
+        /// The file.
+        name: String,
+        /// Why.
+        why: ValueFlaw,
+    },
+}
+
+/// Something to put on the disk.
+#[derive(Debug, Clone)]
+pub(super) enum Job {
+    /// This binary plays this game from now on.
+    Plays { game: std::sync::Arc<str>, digest: [u8; 32], version: String },
+    /// A request is about to open a session.
+    Opening { session: SessionId, record: Box<OpenRecord> },
+    /// It came to nothing.
+    NotOpened { session: SessionId },
+    /// A session's change.
+    Entry { game: std::sync::Arc<str>, entry: Box<Entry> },
+}
+
+/// What the journal holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Entries.
+    pub entries: u64,
+    /// Their bytes, keys not counted.
+    pub bytes: u64,
+}
+
+/// The open journal.
+pub(super) struct Store {
+    medium: Box<dyn Medium>,
+    /// None after a failure.
+    database: Option<Database>,
+    books: Books,
+}
+
+/// What would cost a scan to know.
+#[derive(Debug, Clone, Default)]
+struct Books {
+    games: BTreeMap<String, GameRecord>,
+    totals: Totals,
+    /// Per game the ended sessions, the oldest first.
+    ended: BTreeMap<u32, VecDeque<SessionId>>,
+}
+
+impl Store {
+    /// Opens it and reads everything.
+    pub(super) fn open(medium: Box<dyn Medium>) -> Result<(Store, Contents), StoreError> {
+        let mut store = Store { medium, database: None, books: Books::default() };
+        let (contents, books) = store
+            .with(|database| {
+                let write = database.begin_write()?;
+                let format = {
+                    let mut meta = write.open_table(META)?;
+                    let there = meta.get("format")?.map(|value| value.value());
+                    if there.is_none() {
+                        meta.insert("format", FORMAT)?;
+                        write.open_table(GAMES)?;
+                        write.open_table(ENTRIES)?;
+                        write.open_table(OPENS)?;
+                    }
+                    there.unwrap_or(FORMAT)
+                };
+                if format != FORMAT {
+                    return Ok(Err(format));
+                }
+                write.commit()?;
+                read_all(database).map(Ok)
+            })?
+            .map_err(|format| StoreError::Format { name: store.medium.name(), format })?;
+        store.books = books;
+        Ok((store, contents))
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.medium.name()
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        self.books.totals
+    }
+
+    pub(super) fn disk_bytes(&self) -> u64 {
+        self.medium.disk_bytes()
+    }
+
+    /// Puts a batch on the disk. When it fails, nothing of it is there, or all of it: it may be tried again as it is.
+    pub(super) fn commit(&mut self, batch: &[Job]) -> Result<(), StoreError> {
+        let mut books = self.books.clone();
+        let mut flaw = None;
+        let result = self.with(|database| {
+            let mut write = database.begin_write()?;
+            // After a crash the file is taken as it is, not walked through.
+            write.set_quick_repair(true);
+            {
+                let mut meta = write.open_table(META)?;
+                // As the disk has it: a batch whose commit failed may be there all the same.
+                if let (Some(entries), Some(bytes)) = (meta.get("entries")?, meta.get("bytes")?) {
+                    books.totals = Totals { entries: entries.value(), bytes: bytes.value() };
+                }
+                let mut tables = Tables {
+                    games: write.open_table(GAMES)?,
+                    entries: write.open_table(ENTRIES)?,
+                    opens: write.open_table(OPENS)?,
+                    touched: BTreeSet::new(),
+                    books: &mut books,
+                };
+                for job in batch {
+                    if let Err(error) = tables.apply(job) {
+                        match error {
+                            ApplyError::Database(error) => return Err(error),
+                            ApplyError::Value(why) => flaw = Some(why),
+                        }
+                    }
+                }
+                tables.finish()?;
+                meta.insert("entries", books.totals.entries)?;
+                meta.insert("bytes", books.totals.bytes)?;
+            }
+            write.commit()?;
+            Ok(())
+        });
+        result?;
+        self.books = books;
+        match flaw {
+            None => Ok(()),
+            Some(why) => Err(StoreError::Value { name: self.name(), why }),
+        }
+    }
+
+    /// Looks at the database, opening it where a failure closed it.
+    fn with<T>(&mut self, look: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
+        let medium = &self.medium;
+        let failed =
+            |source: redb::Error| StoreError::Database { name: medium.name(), source: Box::new(source) };
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => medium.open().map_err(|error| failed(error.into()))?,
+        };
+        let result = look(&database);
+        match result {
+            Ok(value) => {
+                self.database = Some(database);
+                Ok(value)
+            }
+            // Closed: it would refuse everything from now on.
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+enum ApplyError {
+    Database(redb::Error),
+    Value(ValueFlaw),
+}
+
+impl<E: Into<redb::Error>> From<E> for ApplyError {
+    fn from(error: E) -> ApplyError {
+        ApplyError::Database(error.into())
+    }
+}
+
+/// The tables of one transaction.
+struct Tables<'t, 'b> {
+    games: Table<'t, &'static str, &'static [u8]>,
+    entries: Table<'t, EntryKey, &'static [u8]>,
+    opens: Table<'t, u64, &'static [u8]>,
+    /// Games whose record is to be written.
+    touched: BTreeSet<String>,
+    books: &'b mut Books,
+}
+
+impl Tables<'_, '_> {
+    fn apply(&mut self, job: &Job) -> Result<(), ApplyError> {
+        match job {
+            Job::Plays { game, digest, version } => {
+                let record = self.game(game);
+                (record.digest, record.version) = (*digest, version.clone());
+            }
+            Job::Opening { session, record } => {
+                let value = seal(&session.0, record).map_err(ApplyError::Value)?;
+                self.opens.insert(session.0, value.as_slice())?;
+            }
+            Job::NotOpened { session } => drop(self.opens.remove(session.0)?),
+            Job::Entry { game, entry } => self.entry(game, entry)?,
+        }
+        Ok(())
+    }
+
+    /// What is known of a game, which gets a number when it is new.
+    fn game(&mut self, name: &str) -> &mut GameRecord {
+        let id = self.books.games.values().map(|game| game.id).max().unwrap_or(0) + 1;
+        self.touched.insert(name.to_owned());
+        let fresh = GameRecord { id, at: 0, digest: [0; 32], version: String::new() };
+        self.books.games.entry(name.to_owned()).or_insert(fresh)
+    }
+
+    fn entry(&mut self, game: &str, entry: &Entry) -> Result<(), ApplyError> {
+        let (session, at) = (entry.session, entry.at);
+        let record = self.game(game);
+        record.at = record.at.max(at);
+        let id = record.id;
+        match &entry.change {
+            // It is carried out, and need not be kept.
+            Change::Pruned { from } => {
+                return self.delete((id, session.0, 0), (id, session.0, *from), Spare::Opened);
+            }
+            Change::Ended(_) => {
+                self.delete((id, session.0, 0), (id, session.0, at), Spare::Nothing)?;
+                self.opens.remove(session.0)?;
+                self.forget_oldest_ended(id, session)?;
+            }
+            Change::Played(played) if played.turn.kind == kind::OPEN => self.opened(session, played)?,
+            _ => {}
+        }
+        let key = (id, session.0, at);
+        let value = seal(&key, &entry.change).map_err(ApplyError::Value)?;
+        let totals = &mut self.books.totals;
+        let old = self.entries.insert(key, value.as_slice())?;
+        match old {
+            // A batch that is tried again although the disk had it.
+            Some(old) => totals.bytes = totals.bytes.saturating_sub(old.value().len() as u64),
+            None => totals.entries += 1,
+        }
+        totals.bytes += value.len() as u64;
+        Ok(())
+    }
+
+    /// The open turn has its outcome: whoever asks again for this session is to be told the same.
+    fn opened(
+        &mut self,
+        session: SessionId,
+        played: &croupier_core::durable::Played,
+    ) -> Result<(), ApplyError> {
+        let Verdict::Done { reply, retries, .. } = &played.verdict else { return Ok(()) };
+        let record: Option<Result<OpenRecord, ValueFlaw>> =
+            self.opens.get(session.0)?.map(|value| unseal(&session.0, value.value()));
+        // A damaged one stays as it is, for the next start to find.
+        let Some(Ok(mut record)) = record else { return Ok(()) };
+        let (seq, now_ns) = (played.turn.seq, played.turn.now_ns);
+        record.done = Some(OpenDone { seq, now_ns, reply: reply.to_vec(), retries: *retries });
+        let value = seal(&session.0, &record).map_err(ApplyError::Value)?;
+        self.opens.insert(session.0, value.as_slice())?;
+        Ok(())
+    }
+
+    fn forget_oldest_ended(&mut self, id: u32, ended: SessionId) -> Result<(), ApplyError> {
+        let oldest = {
+            let all = self.books.ended.entry(id).or_default();
+            if !all.contains(&ended) {
+                all.push_back(ended);
+            }
+            if all.len() > ENDED_KEPT { all.pop_front() } else { None }
+        };
+        match oldest {
+            None => Ok(()),
+            Some(old) => self.delete((id, old.0, 0), (id, old.0, u64::MAX), Spare::Nothing),
+        }
+    }
+
+    /// Deletes the entries from `from` up to and without `to`.
+    fn delete(&mut self, from: EntryKey, to: EntryKey, spare: Spare) -> Result<(), ApplyError> {
+        let totals = &mut self.books.totals;
+        let goes = |value: &[u8]| spare == Spare::Nothing || !is_opened(value);
+        for gone in self.entries.extract_from_if(from..to, |_, value| goes(value))? {
+            totals.entries = totals.entries.saturating_sub(1);
+            totals.bytes = totals.bytes.saturating_sub(gone?.1.value().len() as u64);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(), redb::Error> {
+        for name in &self.touched {
+            // A name and numbers: that can always be written.
+            let Some(Ok(value)) = self.books.games.get(name).map(|record| seal(&name.as_str(), record))
+            else {
+                continue;
+            };
+            self.games.insert(name.as_str(), value.as_slice())?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spare {
+    Nothing,
+    Opened,
+}
+
+/// Reads everything, believing nothing that its checksum does not vouch for.
+fn read_all(database: &Database) -> Result<(Contents, Books), redb::Error> {
+    let read = database.begin_read()?;
+    let (mut contents, mut books) = (Contents::default(), Books::default());
+    let mut names = BTreeMap::new();
+    for row in read.open_table(GAMES)?.iter()? {
+        let (name, value) = row?;
+        let name = name.value().to_owned();
+        match unseal::<_, GameRecord>(&name.as_str(), value.value()) {
+            Ok(record) => {
+                names.insert(record.id, name.clone());
+                let GameRecord { at, digest, version, .. } = record.clone();
+                contents
+                    .games
+                    .insert(name.clone(), GameOnDisk { at, digest, version, ..GameOnDisk::default() });
+                books.games.insert(name, record);
+            }
+            Err(why) => contents.flaws.push(Flaw { place: Place::Game { name }, why }),
+        }
+    }
+    for row in read.open_table(OPENS)?.iter()? {
+        let (session, value) = row?;
+        let session = SessionId(session.value());
+        match unseal(&session.0, value.value()) {
+            Ok(record) => drop(contents.opens.insert(session, record)),
+            Err(why) => contents.flaws.push(Flaw { place: Place::Open { session }, why }),
+        }
+    }
+    for row in read.open_table(ENTRIES)?.iter()? {
+        let (key, value) = row?;
+        read_entry(key.value(), value.value(), &names, &mut contents, &mut books);
+    }
+    let Books { games, ended, .. } = &mut books;
+    for (name, game) in &contents.games {
+        let id = games.get(name).map_or(0, |record| record.id);
+        let mut old: Vec<_> = game.sessions.iter().filter(|(_, session)| session.has_ended()).collect();
+        old.sort_by_key(|(_, session)| session.changes.last().map(|(at, _)| *at));
+        ended.insert(id, old.into_iter().map(|(session, _)| *session).collect());
+    }
+    Ok((contents, books))
+}
+
+fn read_entry(
+    key: EntryKey,
+    value: &[u8],
+    names: &BTreeMap<u32, String>,
+    contents: &mut Contents,
+    books: &mut Books,
+) {
+    let (id, session, at) = (key.0, SessionId(key.1), key.2);
+    let name = names.get(&id).cloned().unwrap_or_else(|| id.to_string());
+    books.totals.entries += 1;
+    books.totals.bytes += value.len() as u64;
+    let change = unseal::<_, Change>(&key, value);
+    // Sessions of a game whose record is damaged are shown under its number.
+    let on_disk = contents.games.entry(name.clone()).or_default().sessions.entry(session).or_default();
+    on_disk.bytes += value.len() as u64;
+    match change {
+        Ok(change) => on_disk.changes.push((at, change)),
+        Err(why) => {
+            on_disk.unreadable += 1;
+            contents.flaws.push(Flaw { place: Place::Entry { game: name, session, at }, why });
+        }
+    }
+}

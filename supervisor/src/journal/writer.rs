@@ -1,0 +1,164 @@
+//! The two threads of the journal.
+//!
+//! ```text
+//!  Idle ──something waits──▶ Writing (all that waits, one transaction) ──▶ told ──▶ Idle
+//!                               │  ▲
+//!                            fails  └──── a second later, with the same batch: Trouble ─ closing: given up
+//! ```
+//!
+//! What comes while a batch is being written is the next batch. The teller is a thread of its own, so that the disk works while games answer.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use super::handle::{Shared, Tell, TellOperator, Told, Waiting};
+use super::store::{Job, Store};
+
+/// Entries in one transaction.
+const BATCH_MAX: usize = 8192;
+
+/// Who is told what.
+type Durable = (Arc<Tell>, u64);
+
+pub(super) fn start(
+    store: Store,
+    shared: Arc<Shared>,
+    operator: TellOperator,
+) -> io::Result<Vec<JoinHandle<()>>> {
+    let (tell, told) = channel();
+    let writer = Writer { store, shared, operator, tell, full: false };
+    let threads = [
+        std::thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run())?,
+        std::thread::Builder::new().name("journal-tell".to_owned()).spawn(move || teller(&told))?,
+    ];
+    Ok(threads.into())
+}
+
+struct Writer {
+    store: Store,
+    shared: Arc<Shared>,
+    operator: TellOperator,
+    tell: Sender<Vec<Durable>>,
+    /// It was said that the limit is reached.
+    full: bool,
+}
+
+impl Writer {
+    fn run(mut self) {
+        // However this thread ends: nobody is to hope for it any more.
+        let _closed = Closed(self.shared.clone());
+        while let Some(batch) = self.next_batch() {
+            let (jobs, games): (Vec<Job>, Vec<(Option<Arc<Tell>>, u64)>) =
+                batch.into_iter().map(|Waiting { job, game, weight }| (job, (game, weight))).unzip();
+            if !self.commit(&jobs) {
+                return;
+            }
+            self.post(games.iter().map(|(_, weight)| weight).sum());
+            // A teller that is gone has nobody to tell.
+            let _ = self.tell.send(durable(&jobs, games));
+        }
+    }
+
+    /// What waits; nothing when that was all.
+    fn next_batch(&self) -> Option<Vec<Waiting>> {
+        let mut queue = crate::lock(&self.shared.queue);
+        loop {
+            if !queue.jobs.is_empty() {
+                let n = queue.jobs.len().min(BATCH_MAX);
+                let rest = queue.jobs.split_off(n);
+                return Some(std::mem::replace(&mut queue.jobs, rest));
+            }
+            if queue.closing {
+                return None;
+            }
+            queue = self.shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Until the disk has it. Gives up only at the end.
+    fn commit(&mut self, jobs: &[Job]) -> bool {
+        let mut since: Option<Instant> = None;
+        let mut last = String::new();
+        loop {
+            match self.store.commit(jobs) {
+                Ok(()) => {
+                    if let Some(since) = since {
+                        self.shared.board.write().unwrap_or_else(PoisonError::into_inner).trouble = None;
+                        (self.operator)(Told::Recovered { error: last, lasted: since.elapsed() });
+                    }
+                    return true;
+                }
+                Err(error) => {
+                    let error = error.to_string();
+                    self.shared.board.write().unwrap_or_else(PoisonError::into_inner).trouble =
+                        Some(error.clone());
+                    if since.is_none() {
+                        since = Some(Instant::now());
+                        (self.operator)(Told::Trouble { error: error.clone() });
+                    }
+                    last = error;
+                    if self.pause() {
+                        return false;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Says whether it is time to end.
+    fn pause(&self) -> bool {
+        let queue = crate::lock(&self.shared.queue);
+        let waited =
+            self.shared.wake.wait_timeout_while(queue, self.shared.options.retry, |queue| !queue.closing);
+        waited.unwrap_or_else(PoisonError::into_inner).0.closing
+    }
+
+    fn post(&mut self, weight: u64) {
+        let (totals, disk_bytes) = (self.store.totals(), self.store.disk_bytes());
+        {
+            let mut board = self.shared.board.write().unwrap_or_else(PoisonError::into_inner);
+            (board.totals, board.disk_bytes) = (totals, disk_bytes);
+            board.commits += 1;
+        }
+        self.shared.stored.store(totals.bytes, Ordering::Relaxed);
+        self.shared.waiting_bytes.fetch_sub(weight, Ordering::Relaxed);
+        let max = self.shared.options.max_bytes;
+        let full = totals.bytes >= max;
+        if full != self.full {
+            self.full = full;
+            (self.operator)(if full { Told::Full { bytes: totals.bytes, max } } else { Told::Room });
+        }
+    }
+}
+
+struct Closed(Arc<Shared>);
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        self.0.board.write().unwrap_or_else(PoisonError::into_inner).closed = true;
+    }
+}
+
+/// The newest entry of each game in a batch. The entries of a game are put in order.
+fn durable(jobs: &[Job], games: Vec<(Option<Arc<Tell>>, u64)>) -> Vec<Durable> {
+    let mut newest: HashMap<*const Tell, Durable> = HashMap::new();
+    for (job, (game, _)) in jobs.iter().zip(games) {
+        if let (Job::Entry { entry, .. }, Some(game)) = (job, game) {
+            newest.insert(Arc::as_ptr(&game), (game, entry.at));
+        }
+    }
+    newest.into_values().collect()
+}
+
+fn teller(told: &Receiver<Vec<Durable>>) {
+    for batch in told {
+        for (tell, at) in batch {
+            tell(at);
+        }
+    }
+}

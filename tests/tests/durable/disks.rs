@@ -1,0 +1,119 @@
+//! Disks that are full, and entries that are damaged.
+
+use std::path::Path;
+
+use croupier_client::{ClientError, ClientId, Code, OpenOptions, Player, What};
+use croupier_tests::{Plugin, Ran, Setup, Watch, skipped, wait_for};
+use nix::mount::{MsFlags, mount};
+use serde_json::json;
+
+use super::{COUNT, daemon, reply};
+
+#[test]
+fn a_full_disk_refuses_turns_and_loses_none() {
+    if !rustix::process::geteuid().is_root() {
+        return skipped("the full disk", "only root may mount a small file system");
+    }
+    // The name space of this thread and of what it starts: it ends with them, and the file system with it.
+    std::thread::spawn(on_a_small_file_system).join().expect("the test");
+}
+
+fn on_a_small_file_system() {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).expect("root");
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).expect("root");
+    // Binaries and transcripts stay on the ordinary disk.
+    let setup = Setup::new().plugin(Plugin::Faulty).config("[defaults]\ndurability = \"disk\"");
+    let journal = setup.dir().join("state/journal");
+    std::fs::create_dir_all(&journal).expect("room");
+    mount(Some("tmpfs"), &journal, Some("tmpfs"), MsFlags::empty(), Some("size=12m")).expect("root");
+    let mut daemon = setup.start();
+    let watch = Watch::start(&daemon);
+    let player = daemon.patient_player(ClientId(1));
+    let session = player.open("faulty", "{}", OpenOptions::default()).expect("a session");
+    std::fs::write(journal.join("ballast"), vec![1; 8 << 20]).expect("room");
+    let mut turns = 0;
+    let pad = " ".repeat(20_000);
+    let action = format!("{COUNT}{pad}");
+    // A turn that was accepted when the disk filled up waits for its answer until there is room, so the room is made from elsewhere.
+    let refused = std::thread::scope(|scope| {
+        let mender = scope.spawn(|| {
+            wait_for("trouble", || {
+                watch.count(|what| matches!(what, What::JournalTrouble { .. })).gt(&0).then_some(())
+            });
+            let other = daemon.player().session(session.id());
+            let refused = other.act(Player(1), COUNT).expect_err("the disk is full");
+            std::fs::remove_file(journal.join("ballast")).expect("the ballast");
+            refused
+        });
+        while !mender.is_finished() {
+            match session.act(Player(1), action.as_str()) {
+                Ok(done) => {
+                    turns += 1;
+                    assert_eq!(reply(&done)["count"], json!(turns));
+                }
+                Err(error) => assert_eq!(error.code(), Some(Code::Busy), "{error}"),
+            }
+        }
+        mender.join().expect("room")
+    });
+    let ClientError::Refused(refusal) = refused else { panic!("{refused}") };
+    assert_eq!(refusal.code, Code::Busy);
+    assert!(refusal.text.contains("journal.redb") && refusal.text.contains("nothing is lost"), "{refusal}");
+    wait_for("recovery", || {
+        watch.count(|what| matches!(what, What::JournalRecovered { .. })).gt(&0).then_some(())
+    });
+    turns += 1;
+    assert_eq!(reply(&session.act(Player(1), COUNT).expect("there is room"))["count"], json!(turns));
+    let audit = daemon.cli(["audit", "--json"]).stdout;
+    assert!(audit.contains("journal-trouble") && audit.contains("journal-recovered"), "{audit}");
+    daemon.die_and_rise();
+    turns += 1;
+    assert_eq!(reply(&session.act(Player(1), COUNT).expect("it is back"))["count"], json!(turns));
+}
+
+#[test]
+fn a_damaged_entry_is_named_and_the_other_sessions_go_on() {
+    let daemon = daemon(&[Plugin::Faulty]);
+    let healthy = daemon.open(Plugin::Faulty, "{}");
+    let damaged = daemon.open(Plugin::Faulty, "{}");
+    healthy.act(Player(1), COUNT).expect("a turn");
+    damaged.act(Player(1), format!("{COUNT}{MARK}")).expect("a turn");
+    let (healthy, damaged) = (healthy.id(), damaged.id());
+    let stopped = daemon.crash();
+    damage(&stopped.daemon.state_dir().join("journal/journal.redb"), MARK.as_bytes());
+    let state = stopped.daemon.state_dir();
+    let verify = || {
+        Ran::croupier(None, ["journal", "verify", "--state-dir", state.to_str().expect("UTF-8"), "--json"])
+    };
+    let named = verify();
+    assert_eq!(named.code, 1, "{named}");
+    let place = format!("game faulty, session {damaged}, entry");
+    assert!(named.stdout.contains(&place) && named.stdout.contains("checksum"), "{named}");
+    let daemon = stopped.start_again();
+    let again = daemon.player().session_from(healthy, 2);
+    assert_eq!(reply(&again.act(Player(1), COUNT).expect("a turn"))["count"], json!(2));
+    let error = daemon.player().session_from(damaged, 2).act(Player(1), COUNT).expect_err("it is damaged");
+    assert_eq!(error.code(), Some(Code::SessionHeld), "{error}");
+    assert!(error.to_string().contains(&place), "{error}");
+    assert!(daemon.log().contains(&place));
+    let stopped = daemon.stop();
+    assert!(verify().stdout.contains(&place), "it is left as it was");
+    drop(stopped);
+}
+
+/// White space that is nowhere else.
+const MARK: &str = " \t\t \t   \t\t\t  \t \t    \t\t";
+
+/// Changes one bit of the only place with this text that counts.
+fn damage(file: &Path, text: &[u8]) {
+    let mut bytes = std::fs::read(file).expect("the journal");
+    let places: Vec<usize> =
+        (0..bytes.len() - text.len()).filter(|at| bytes[*at..].starts_with(text)).collect();
+    assert!(!places.is_empty(), "the text is in the journal");
+    // Pages are copied when they are written: older ones may still hold it.
+    for at in places {
+        bytes[at + 3] ^= 64;
+    }
+    std::fs::write(file, bytes).expect("room");
+}
