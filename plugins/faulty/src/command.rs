@@ -63,6 +63,8 @@ pub enum Verb {
     Draw,
     /// Fails with `text`, and adds [`crate::ERROR_COUNTS`] to the counter.
     Error,
+    /// Fails, and says that it is the plugin's own fault.
+    Broken,
     /// Sends `text` to player `to`, `times` times.
     Send,
     /// Emits `text` on topic `name`, `times` times.

@@ -33,6 +33,7 @@ pub(crate) fn perform(command: &Command) -> Result<Value, Refusal> {
         Verb::Print => print(command.times.unwrap_or(1), command.text.as_deref().unwrap_or("")),
         Verb::Diverge => return Ok(diverge()),
         Verb::BigReply => return Ok(json!({ "filler": "x".repeat(command.bytes()?) })),
+        Verb::Broken => return Err(Refusal::internal("as you wished")),
         Verb::Garbage => garbage(),
         Verb::Hangup => hangup(),
         other => return Err(Refusal::internal(format!("{other:?} is not a deed"))),

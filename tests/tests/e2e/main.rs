@@ -16,6 +16,7 @@ mod held;
 mod kills;
 mod lifecycle;
 mod logs;
+mod patience;
 mod poison;
 mod turns;
 
