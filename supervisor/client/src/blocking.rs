@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use croupier_wire::door::{
-    AuditHead, ControlReply, Done, Grants, Input, JournalInfo, LiveSessions, OpenOptions, PluginInfo, Request,
-    ServerHello, SessionDetail, SessionInfo, StatusInfo, TurnEvents, Verb, WorkerInfo,
+    AuditHead, ControlReply, Done, Grants, Input, JournalInfo, LiveSessions, OpenOptions, PluginInfo,
+    Request, ServerHello, SessionDetail, SessionInfo, StatusInfo, TurnEvents, Verb, WorkerInfo,
 };
 
 use crate::core::{Closing, Core};

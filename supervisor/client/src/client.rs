@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use croupier_wire::door::{
-    AuditHead, ControlReply, Grants, JournalInfo, LiveSessions, OpenOptions, PluginInfo, Request, ServerHello,
-    SessionDetail, SessionInfo, StatusInfo, TurnEvents, Verb, WorkerInfo,
+    AuditHead, ControlReply, Grants, JournalInfo, LiveSessions, OpenOptions, PluginInfo, Request,
+    ServerHello, SessionDetail, SessionInfo, StatusInfo, TurnEvents, Verb, WorkerInfo,
 };
 
 use crate::core::Core;

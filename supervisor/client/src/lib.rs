@@ -58,7 +58,7 @@ pub use slot::{Pending, ReplySlot};
 pub use window::WINDOW;
 
 pub use croupier_wire::door::{
-    AuditHead, Code, ControlReply, Done, Durability, Event, Grant, Grants, Input, JournalInfo, LiveSessions, OpenOptions, Output,
-    OutputTo, PluginInfo, Push, Refusal, Reply, Request, ServerHello, SessionDetail, SessionInfo, StatusInfo,
-    TurnEvents, Verb, What, WhenFull, WorkerInfo,
+    AuditHead, Code, ControlReply, Done, Durability, Event, Grant, Grants, Input, JournalInfo, LiveSessions,
+    OpenOptions, Output, OutputTo, PluginInfo, Push, Refusal, Reply, Request, ServerHello, SessionDetail,
+    SessionInfo, StatusInfo, TurnEvents, Verb, What, WhenFull, WorkerInfo,
 };

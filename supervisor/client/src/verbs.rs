@@ -1,7 +1,8 @@
 //! The operators' verbs, written once for the blocking and the async client.
 
 use croupier_wire::door::{
-    AuditHead, ControlReply, Grants, JournalInfo, PluginInfo, SessionDetail, SessionInfo, StatusInfo, WorkerInfo,
+    AuditHead, ControlReply, Grants, JournalInfo, PluginInfo, SessionDetail, SessionInfo, StatusInfo,
+    WorkerInfo,
 };
 
 use crate::ClientError;

@@ -56,8 +56,12 @@ impl Journal {
 fn refused(error: LookError) -> Failure {
     let (code, hint) = match &error {
         LookError::None { .. } => ("no-journal", "name the supervisor's state directory with --state-dir"),
-        LookError::Lock(_) => ("in-use", "stop the supervisor first; `croupier status` shows its journal while it runs"),
-        LookError::Store(_) => ("journal-broken", "move the file away to begin anew: its sessions are then lost"),
+        LookError::Lock(_) => {
+            ("in-use", "stop the supervisor first; `croupier status` shows its journal while it runs")
+        }
+        LookError::Store(_) => {
+            ("journal-broken", "move the file away to begin anew: its sessions are then lost")
+        }
     };
     Failure::new(code, error.to_string(), hint)
 }
@@ -65,9 +69,9 @@ fn refused(error: LookError) -> Failure {
 /// Each session, and what comes of folding it.
 fn sessions(look: &Look) -> impl Iterator<Item = (&str, SessionId, Result<Folded, String>)> {
     look.contents.games.iter().flat_map(|(name, game)| {
-        game.sessions.iter().map(move |(id, session)| {
-            (name.as_str(), *id, fold(session).map_err(|error| error.to_string()))
-        })
+        game.sessions
+            .iter()
+            .map(move |(id, session)| (name.as_str(), *id, fold(session).map_err(|error| error.to_string())))
     })
 }
 
@@ -111,7 +115,9 @@ fn export(look: &Look, only: Option<SessionId>, out: &mut Out) -> Result<(), Sto
     }
     if let (Some(only), false) = (only, found) {
         let text = format!("session {only} is not in the journal");
-        return Err(Failure::new("unknown-session", text, "`croupier journal stats` lists those that are").into());
+        return Err(
+            Failure::new("unknown-session", text, "`croupier journal stats` lists those that are").into()
+        );
     }
     if !look.contents.flaws.is_empty() {
         let problems = look.contents.flaws.iter().map(ToString::to_string).collect();

@@ -4,7 +4,8 @@ use std::io::IsTerminal as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use croupier_client::{
-    AuditHead, Event, Grant, Grants, JournalInfo, PluginInfo, SessionDetail, SessionInfo, StatusInfo, What, WorkerInfo,
+    AuditHead, Event, Grant, Grants, JournalInfo, PluginInfo, SessionDetail, SessionInfo, StatusInfo, What,
+    WorkerInfo,
 };
 
 use super::out::{Align, Table};
@@ -119,7 +120,8 @@ pub(crate) fn status(status: &StatusInfo) -> Vec<String> {
 pub(crate) fn journal(journal: Option<&JournalInfo>) -> Vec<String> {
     let Some(journal) = journal else { return Vec::new() };
     let JournalInfo { entries, bytes, disk_bytes, waiting_bytes, trouble, aside, .. } = journal;
-    let holds = format!("{entries} entries, {bytes} bytes; {disk_bytes} on the disk, {waiting_bytes} waiting");
+    let holds =
+        format!("{entries} entries, {bytes} bytes; {disk_bytes} on the disk, {waiting_bytes} waiting");
     let mut all = vec![("journal", holds)];
     all.extend(trouble.iter().map(|trouble| ("refusing", trouble.clone())));
     all.extend(aside.iter().map(|aside| ("aside", aside.clone())));

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use croupier_core::action::EndReason;
-use croupier_core::ids::SessionId;
 use croupier_core::durable;
+use croupier_core::ids::SessionId;
 use croupier_fair::entry::{Effect, Entry, Verdict};
 use croupier_fair::seed::ServerSeed;
 
@@ -60,7 +60,9 @@ pub(super) fn recorded(played: &durable::Played) -> Entry {
         durable::Verdict::Done { reply, .. } => {
             Verdict::Done { reply: reply.clone(), effects: played.outputs.iter().map(effect).collect() }
         }
-        durable::Verdict::Failed { status, text, .. } => Verdict::Failed { status: *status, text: text.clone() },
+        durable::Verdict::Failed { status, text, .. } => {
+            Verdict::Failed { status: *status, text: text.clone() }
+        }
         durable::Verdict::Poison => Verdict::Poison,
         durable::Verdict::Skipped { ticks } => Verdict::Skipped { ticks: *ticks },
     };

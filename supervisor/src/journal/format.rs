@@ -171,9 +171,7 @@ pub(super) fn weight(change: &Change) -> u64 {
     };
     let extra = match change {
         Change::Played(played) => {
-            turn(&played.turn)
-                + verdict(&played.verdict)
-                + played.outputs.iter().map(effect).sum::<usize>()
+            turn(&played.turn) + verdict(&played.verdict) + played.outputs.iter().map(effect).sum::<usize>()
         }
         Change::Asking(asking) => turn(&asking.turn),
         Change::Snapshot(kept) => {

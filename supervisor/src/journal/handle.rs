@@ -43,13 +43,17 @@ pub enum NoRoom {
         bytes: u64,
     },
     /// The disk refuses.
-    #[error("the journal cannot be written ({error}); nothing is lost; make room on that disk, or mend it, and try again")]
+    #[error(
+        "the journal cannot be written ({error}); nothing is lost; make room on that disk, or mend it, and try again"
+    )]
     Trouble {
         /// The file, and what the system said.
         error: String,
     },
     /// The configured limit.
-    #[error("the journal is full: {bytes} bytes of {max} are used; close sessions, or raise journal.max_mib in the config")]
+    #[error(
+        "the journal is full: {bytes} bytes of {max} are used; close sessions, or raise journal.max_mib in the config"
+    )]
     Full {
         /// How many.
         bytes: u64,
@@ -189,10 +193,10 @@ impl Journal {
     ) -> Result<(Journal, Contents), StoreError> {
         let (store, contents) = Store::open(medium)?;
         let name = store.name();
-        let tip = |(name, game): (&String, &super::GameOnDisk)| (name.clone(), Arc::new(AtomicU64::new(game.at)));
+        let tip =
+            |(name, game): (&String, &super::GameOnDisk)| (name.clone(), Arc::new(AtomicU64::new(game.at)));
         let tips = contents.games.iter().map(tip).collect();
-        let board =
-            Board { totals: store.totals(), disk_bytes: store.disk_bytes(), ..Board::default() };
+        let board = Board { totals: store.totals(), disk_bytes: store.disk_bytes(), ..Board::default() };
         let shared = Arc::new(Shared {
             options,
             queue: Mutex::default(),
@@ -202,9 +206,8 @@ impl Journal {
             board: RwLock::new(board),
             tips: Mutex::new(tips),
         });
-        let threads = writer::start(store, shared.clone(), operator).map_err(|source| {
-            StoreError::Database { name, source: Box::new(redb::Error::Io(source)) }
-        })?;
+        let threads = writer::start(store, shared.clone(), operator)
+            .map_err(|source| StoreError::Database { name, source: Box::new(redb::Error::Io(source)) })?;
         Ok((Journal(Arc::new(Owner { shared, threads: Mutex::new(threads) })), contents))
     }
 

@@ -25,7 +25,9 @@ pub enum LookError {
     #[error(transparent)]
     Lock(#[from] StateLockError),
     /// It cannot be read as a whole.
-    #[error("the journal cannot be read: {0}; keep a copy of the file; what is in it can only be had with a tool for redb files")]
+    #[error(
+        "the journal cannot be read: {0}; keep a copy of the file; what is in it can only be had with a tool for redb files"
+    )]
     Store(#[from] StoreError),
 }
 

@@ -13,8 +13,8 @@ use thiserror::Error;
 
 use super::contents::{Contents, Flaw, GameOnDisk, Place};
 use super::format::{
-    ENTRIES, EntryKey, FORMAT, GAMES, GameRecord, META, OPENS, OpenDone, OpenRecord, ValueFlaw, is_opened, seal,
-    unseal,
+    ENTRIES, EntryKey, FORMAT, GAMES, GameRecord, META, OPENS, OpenDone, OpenRecord, ValueFlaw, is_opened,
+    seal, unseal,
 };
 use super::medium::Medium;
 
@@ -33,7 +33,9 @@ pub enum StoreError {
         source: Box<redb::Error>,
     },
     /// Of a later Croupier.
-    #[error("{name} has format {format}, and this version of Croupier knows {FORMAT}: start the version that wrote it")]
+    #[error(
+        "{name} has format {format}, and this version of Croupier knows {FORMAT}: start the version that wrote it"
+    )]
     Format {
         /// The file.
         name: String,
@@ -95,26 +97,27 @@ impl Store {
     /// Opens it and reads everything.
     pub(super) fn open(medium: Box<dyn Medium>) -> Result<(Store, Contents), StoreError> {
         let mut store = Store { medium, database: None, books: Books::default() };
-        let (contents, books) = store.with(|database| {
-            let write = database.begin_write()?;
-            let format = {
-                let mut meta = write.open_table(META)?;
-                let there = meta.get("format")?.map(|value| value.value());
-                if there.is_none() {
-                    meta.insert("format", FORMAT)?;
-                    write.open_table(GAMES)?;
-                    write.open_table(ENTRIES)?;
-                    write.open_table(OPENS)?;
+        let (contents, books) = store
+            .with(|database| {
+                let write = database.begin_write()?;
+                let format = {
+                    let mut meta = write.open_table(META)?;
+                    let there = meta.get("format")?.map(|value| value.value());
+                    if there.is_none() {
+                        meta.insert("format", FORMAT)?;
+                        write.open_table(GAMES)?;
+                        write.open_table(ENTRIES)?;
+                        write.open_table(OPENS)?;
+                    }
+                    there.unwrap_or(FORMAT)
+                };
+                if format != FORMAT {
+                    return Ok(Err(format));
                 }
-                there.unwrap_or(FORMAT)
-            };
-            if format != FORMAT {
-                return Ok(Err(format));
-            }
-            write.commit()?;
-            read_all(database).map(Ok)
-        })?
-        .map_err(|format| StoreError::Format { name: store.medium.name(), format })?;
+                write.commit()?;
+                read_all(database).map(Ok)
+            })?
+            .map_err(|format| StoreError::Format { name: store.medium.name(), format })?;
         store.books = books;
         Ok((store, contents))
     }
@@ -275,7 +278,11 @@ impl Tables<'_, '_> {
     }
 
     /// The open turn has its outcome: whoever asks again for this session is to be told the same.
-    fn opened(&mut self, session: SessionId, played: &croupier_core::durable::Played) -> Result<(), ApplyError> {
+    fn opened(
+        &mut self,
+        session: SessionId,
+        played: &croupier_core::durable::Played,
+    ) -> Result<(), ApplyError> {
         let Verdict::Done { reply, retries, .. } = &played.verdict else { return Ok(()) };
         let record: Option<Result<OpenRecord, ValueFlaw>> =
             self.opens.get(session.0)?.map(|value| unseal(&session.0, value.value()));
@@ -316,7 +323,8 @@ impl Tables<'_, '_> {
     fn finish(mut self) -> Result<(), redb::Error> {
         for name in &self.touched {
             // A name and numbers: that can always be written.
-            let Some(Ok(value)) = self.books.games.get(name).map(|record| seal(&name.as_str(), record)) else {
+            let Some(Ok(value)) = self.books.games.get(name).map(|record| seal(&name.as_str(), record))
+            else {
                 continue;
             };
             self.games.insert(name.as_str(), value.as_slice())?;

@@ -11,8 +11,8 @@ use crate::game::host_calls::{HostCall, HostCalls};
 use crate::game::transcripts::TranscriptSink;
 use crate::jail::{Denials, TraceDenials};
 use crate::journal::JournalOptions;
-use crate::registry::{Durability, PluginOptions};
 use crate::registry::trust::Gate;
+use crate::registry::{Durability, PluginOptions};
 
 /// Longest payload of one turn unless configured otherwise, in bytes.
 pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;

@@ -58,7 +58,11 @@ impl SessionIds {
     /// When the directory cannot be used.
     pub fn open(state_dir: Option<&Path>) -> Result<SessionIds, IdsError> {
         let Some(dir) = state_dir else {
-            return Ok(SessionIds { path: None, first: 1, state: Mutex::new(State { next: 1, reserved: u64::MAX }) });
+            return Ok(SessionIds {
+                path: None,
+                first: 1,
+                state: Mutex::new(State { next: 1, reserved: u64::MAX }),
+            });
         };
         let path = dir.join(FILE);
         let disk = |source| IdsError::Disk { path: path.clone(), source };

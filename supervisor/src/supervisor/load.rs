@@ -58,13 +58,17 @@ pub enum LoadError {
         name: String,
     },
     /// Its sessions need a directory.
-    #[error("durability = \"disk\" is configured for plugin {name}, and this supervisor has no state directory; give it one")]
+    #[error(
+        "durability = \"disk\" is configured for plugin {name}, and this supervisor has no state directory; give it one"
+    )]
     NoJournal {
         /// The plugin.
         name: String,
     },
     /// Sessions on the disk need another binary.
-    #[error("sessions of plugin {name} are on the disk that were played by the binary {needed}, and that one cannot be loaded: {why}; put it back under objects/ in the state directory")]
+    #[error(
+        "sessions of plugin {name} are on the disk that were played by the binary {needed}, and that one cannot be loaded: {why}; put it back under objects/ in the state directory"
+    )]
     Played {
         /// The plugin.
         name: String,
@@ -118,9 +122,7 @@ impl LoadError {
             LoadError::Dependency { name, .. }
             | LoadError::IsolationOff { name }
             | LoadError::NoJournal { name }
-            | LoadError::Played { name, .. } => {
-                about(refusal(Code::BadPlugin, text), name, 0)
-            }
+            | LoadError::Played { name, .. } => about(refusal(Code::BadPlugin, text), name, 0),
             // The text says what to look at; no fault of ours.
             LoadError::Objects(_) => refusal(Code::Internal, text),
             LoadError::Lost => internal(text),
@@ -169,9 +171,7 @@ impl Shared {
                 // It was admitted when it was kept.
                 From::Objects => None,
             };
-            let plugin = Plugin::load_through(gate, &path, |name| {
-                shared.config.options_for(name)
-            })?;
+            let plugin = Plugin::load_through(gate, &path, |name| shared.config.options_for(name))?;
             let plugin = shared.as_played(plugin)?;
             shared.check_durability(&plugin)?;
             shared.check_isolation(&plugin)?;
@@ -249,7 +249,11 @@ impl Shared {
                     "sessions on the disk were played by another binary: that one is loaded, not the file");
                 Ok(played)
             }
-            Ok(_) => Err(LoadError::Played { name: name.to_owned(), needed, why: "the kept copy is another file".to_owned() }),
+            Ok(_) => Err(LoadError::Played {
+                name: name.to_owned(),
+                needed,
+                why: "the kept copy is another file".to_owned(),
+            }),
             Err(error) => Err(LoadError::Played { name: name.to_owned(), needed, why: error.to_string() }),
         }
     }
@@ -266,7 +270,12 @@ impl Shared {
                 },
             };
             let sessions = self.set_all_aside(&name, &why);
-            tracing::error!(plugin = name, sessions, why, "sessions stay on the disk: their plugin cannot be loaded");
+            tracing::error!(
+                plugin = name,
+                sessions,
+                why,
+                "sessions stay on the disk: their plugin cannot be loaded"
+            );
         }
     }
 

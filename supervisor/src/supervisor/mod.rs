@@ -81,7 +81,9 @@ pub enum StartError {
     #[error(transparent)]
     Objects(#[from] ObjectsError),
     /// The durable journal.
-    #[error("the journal of durable sessions cannot be opened: {0}; `croupier journal verify` looks at it; nothing was changed")]
+    #[error(
+        "the journal of durable sessions cannot be opened: {0}; `croupier journal verify` looks at it; nothing was changed"
+    )]
     Journal(#[from] StoreError),
 }
 
@@ -388,7 +390,10 @@ impl Operator {
     fn tell(&self, told: Told) {
         let (happened, what) = match told {
             Told::Trouble { error } => {
-                tracing::error!(error, "the journal cannot be written: new turns of durable sessions are refused");
+                tracing::error!(
+                    error,
+                    "the journal cannot be written: new turns of durable sessions are refused"
+                );
                 let reason = crate::audit::record::text(&error);
                 (Happened::JournalTrouble { reason }, What::JournalTrouble { reason: error })
             }

@@ -168,7 +168,10 @@ fn durability(asked: Option<door::Durability>, plugin: &Plugin) -> Result<Durabi
 
 fn no_journal() -> Refusal {
     let what = refusal(Code::WrongState, "this supervisor keeps no journal on a disk");
-    hint(what, "give it a state directory, and start it with durability = \"disk\" or choose_durability = true in its config")
+    hint(
+        what,
+        "give it a state directory, and start it with durability = \"disk\" or choose_durability = true in its config",
+    )
 }
 
 fn opened(answered: Answered) -> Reply {

@@ -46,7 +46,9 @@ impl Past {
         for flaw in &contents.flaws {
             tracing::error!(%flaw, "a part of the journal cannot be read; it is left as it is, and the rest goes on");
             if let Place::Entry { game, session, .. } = &flaw.place {
-                past.aside.entry(session.0).or_insert((game.clone(), format!("the journal is damaged: {flaw}")));
+                past.aside
+                    .entry(session.0)
+                    .or_insert((game.clone(), format!("the journal is damaged: {flaw}")));
             }
         }
         for (name, game) in contents.games {
@@ -110,7 +112,12 @@ impl Shared {
             for (session, other) in &others {
                 let digest = digest_of(other).map(|digest| digest.to_string()).unwrap_or_default();
                 let why = format!("it was played by the binary {digest}, and another one is loaded");
-                tracing::error!(plugin = plugin.name, session = session.0, why, "a session stays on the disk");
+                tracing::error!(
+                    plugin = plugin.name,
+                    session = session.0,
+                    why,
+                    "a session stays on the disk"
+                );
                 past.aside.insert(session.0, (plugin.name.clone(), why));
             }
             if !others.is_empty() {
@@ -150,7 +157,8 @@ impl Shared {
         for (session, on_disk) in &sessions {
             self.routes.remove(session.0);
             if !on_disk.has_ended() {
-                past.aside.insert(session.0, (plugin.to_owned(), format!("its plugin does not start: {why}")));
+                past.aside
+                    .insert(session.0, (plugin.to_owned(), format!("its plugin does not start: {why}")));
             }
         }
         past.waiting.entry(plugin.to_owned()).or_default().extend(sessions);
@@ -158,9 +166,16 @@ impl Shared {
 
     /// The same request to open is to find the same session.
     fn remember_open(&self, session: SessionId, open: &OpenRecord, on_disk: &SessionOnDisk) {
-        let (Some(done), Some((_, Change::Opened(opened)))) = (&open.done, on_disk.changes.first()) else { return };
+        let (Some(done), Some((_, Change::Opened(opened)))) = (&open.done, on_disk.changes.first()) else {
+            return;
+        };
         let commit = ServerSeed::from_bytes(opened.seed).commit(session.0);
-        let done = Done { seq: done.seq, now_ns: done.now_ns, reply: done.reply.as_slice().into(), retries: done.retries };
+        let done = Done {
+            seq: done.seq,
+            now_ns: done.now_ns,
+            reply: done.reply.as_slice().into(),
+            retries: done.retries,
+        };
         let answer = Answered::Opened { session, commit, done };
         crate::lock(&self.opens).remember(ClientId(open.client), open.client_seq, open.body, &answer);
     }
@@ -189,7 +204,10 @@ impl Shared {
         if let Some((plugin, why)) = crate::lock(&self.journal_past).aside.get(&session) {
             let text = format!("session {session} is on the disk and not played: {why}");
             let what = about(refusal(Code::SessionHeld, text), plugin, session);
-            return hint(what, "nothing of it is lost; `croupier journal verify` and `export` look at it while the supervisor is stopped");
+            return hint(
+                what,
+                "nothing of it is lost; `croupier journal verify` and `export` look at it while the supervisor is stopped",
+            );
         }
         if session == 0 || session >= self.ids.first() {
             return unknown_session(session);
@@ -216,7 +234,9 @@ impl Shared {
             waiting_bytes: status.waiting_bytes,
             commits: status.commits,
             trouble: status.no_room.map(|no_room| no_room.to_string()),
-            aside: aside.map(|(session, (plugin, why))| format!("session {session} of {plugin}: {why}")).collect(),
+            aside: aside
+                .map(|(session, (plugin, why))| format!("session {session} of {plugin}: {why}"))
+                .collect(),
         })
     }
 }
@@ -226,7 +246,8 @@ fn lost(session: u64, last_turn: u64) -> Refusal {
         0 => "it may have been closed before".to_owned(),
         seq => format!("its last recorded turn is {seq}"),
     };
-    let text = format!("session {session} was lost when an earlier supervisor ended without warning; {known}");
+    let text =
+        format!("session {session} was lost when an earlier supervisor ended without warning; {known}");
     let what = Refusal { seq: last_turn, ..about(refusal(Code::SessionLost, text), "", session) };
     hint(what, "open a new one; sessions of plugins with durability = \"disk\" survive")
 }

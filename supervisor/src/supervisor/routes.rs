@@ -94,7 +94,11 @@ mod tests {
         let routes = Routes::<u8>::default();
         let (game, other) = (Arc::new(1), Arc::new(2));
         for session in 0..1000 {
-            routes.insert(session, Arc::downgrade(if session % 2 == 0 { &game } else { &other }), Kept::Memory);
+            routes.insert(
+                session,
+                Arc::downgrade(if session % 2 == 0 { &game } else { &other }),
+                Kept::Memory,
+            );
         }
         (0..500).for_each(|session| routes.ended(session));
         routes.forget(&Arc::downgrade(&game));

@@ -133,18 +133,18 @@ impl TranscriptSink for FileTranscripts {
 fn header(opening: &Opening<'_>) -> Header {
     let player = opening.player;
     Header {
-            format: FORMAT_VERSION,
-            session: opening.session.0,
-            plugin: player.plugin.clone(),
-            plugin_version: player.version.clone(),
-            digest: player.digest,
-            state_version: player.state_version,
-            commit: opening.commit,
-            opened_ns: opening.opened_ns,
-            hidden_information: player.hidden_information,
-            tick_period_ns: opening.tick_ns,
-            // The thread has the key, and puts it in.
-            server_key: [0; 32],
+        format: FORMAT_VERSION,
+        session: opening.session.0,
+        plugin: player.plugin.clone(),
+        plugin_version: player.version.clone(),
+        digest: player.digest,
+        state_version: player.state_version,
+        commit: opening.commit,
+        opened_ns: opening.opened_ns,
+        hidden_information: player.hidden_information,
+        tick_period_ns: opening.tick_ns,
+        // The thread has the key, and puts it in.
+        server_key: [0; 32],
     }
 }
 

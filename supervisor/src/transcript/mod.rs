@@ -12,9 +12,9 @@
 //! What a line says and how it is chained is [`croupier_fair`]'s business.
 
 mod disk;
-mod go_on;
-mod left;
 pub mod files;
+mod go_on;
 pub mod keys;
+mod left;
 
 pub(crate) use left::{Left, last_turn};

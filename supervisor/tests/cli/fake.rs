@@ -116,6 +116,7 @@ fn receive(stream: &mut UnixStream, reader: &mut FrameReader) -> Option<(Header,
 
 fn answer(request: Request, state: &State, path: &Path) -> Reply {
     match request {
+        Request::OpenDurable(open, _) => answer(Request::Open(open), state, path),
         Request::Ping => Reply::Pong,
         Request::Open(open) if open.plugin != "craps" => Reply::Refused(unknown(&open.plugin)),
         Request::Open(open) => Reply::Opened {

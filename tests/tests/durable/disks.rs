@@ -40,7 +40,9 @@ fn on_a_small_file_system() {
     // A turn that was accepted when the disk filled up waits for its answer until there is room, so the room is made from elsewhere.
     let refused = std::thread::scope(|scope| {
         let mender = scope.spawn(|| {
-            wait_for("trouble", || watch.count(|what| matches!(what, What::JournalTrouble { .. })).gt(&0).then_some(()));
+            wait_for("trouble", || {
+                watch.count(|what| matches!(what, What::JournalTrouble { .. })).gt(&0).then_some(())
+            });
             // A disk that is nearly full takes now one turn and then another.
             let other = &other;
             let refused = wait_for("a refusal", || other.act(Player(1), action.as_str()).err());
@@ -61,7 +63,9 @@ fn on_a_small_file_system() {
     let ClientError::Refused(refusal) = refused else { panic!("{refused}") };
     assert_eq!(refusal.code, Code::Busy);
     assert!(refusal.text.contains("journal.redb") && refusal.text.contains("nothing is lost"), "{refusal}");
-    wait_for("recovery", || watch.count(|what| matches!(what, What::JournalRecovered { .. })).gt(&0).then_some(()));
+    wait_for("recovery", || {
+        watch.count(|what| matches!(what, What::JournalRecovered { .. })).gt(&0).then_some(())
+    });
     turns += 1;
     assert_eq!(reply(&session.act(Player(1), COUNT).expect("there is room"))["count"], json!(turns));
     let audit = daemon.cli(["audit", "--json"]).stdout;
@@ -82,8 +86,9 @@ fn a_damaged_entry_is_named_and_the_other_sessions_go_on() {
     let stopped = daemon.crash();
     damage(&stopped.daemon.state_dir().join("journal/journal.redb"), MARK.as_bytes());
     let state = stopped.daemon.state_dir();
-    let verify =
-        || Ran::croupier(None, ["journal", "verify", "--state-dir", state.to_str().expect("UTF-8"), "--json"]);
+    let verify = || {
+        Ran::croupier(None, ["journal", "verify", "--state-dir", state.to_str().expect("UTF-8"), "--json"])
+    };
     let named = verify();
     assert_eq!(named.code, 1, "{named}");
     let place = format!("game faulty, session {damaged}, entry");
@@ -106,7 +111,8 @@ const MARK: &str = " \t\t \t   \t\t\t  \t \t    \t\t";
 /// Changes one bit of the only place with this text that counts.
 fn damage(file: &Path, text: &[u8]) {
     let mut bytes = std::fs::read(file).expect("the journal");
-    let places: Vec<usize> = (0..bytes.len() - text.len()).filter(|at| bytes[*at..].starts_with(text)).collect();
+    let places: Vec<usize> =
+        (0..bytes.len() - text.len()).filter(|at| bytes[*at..].starts_with(text)).collect();
     assert!(!places.is_empty(), "the text is in the journal");
     // Pages are copied when they are written: older ones may still hold it.
     for at in places {

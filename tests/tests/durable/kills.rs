@@ -59,7 +59,11 @@ fn twenty_kills_of_the_supervisor_lose_no_turn_and_double_none() {
         let verified = daemon.cli(["verify-fairness", file.to_str().expect("UTF-8"), "--json"]);
         assert_eq!(verified.code, 0, "{verified}");
         let text = std::fs::read_to_string(&file).expect("a transcript");
-        assert_eq!(text.matches("\"turn\":").count() as u64, turns + 2, "{session}: open, {turns} turns, close");
+        assert_eq!(
+            text.matches("\"turn\":").count() as u64,
+            turns + 2,
+            "{session}: open, {turns} turns, close"
+        );
     }
 }
 
@@ -119,12 +123,15 @@ fn hands_end_with_the_recorded_stacks_though_the_supervisor_is_killed() {
 #[test]
 fn the_same_request_to_open_finds_the_same_session_after_a_kill() {
     let mut daemon = daemon(&[Plugin::Dice]);
-    let first = daemon.patient_player(ClientId(77)).open("dice", "{}", OpenOptions::default()).expect("a session");
+    let first =
+        daemon.patient_player(ClientId(77)).open("dice", "{}", OpenOptions::default()).expect("a session");
     daemon.die_and_rise();
     // The same client, which begins again at key 1.
-    let again = daemon.patient_player(ClientId(77)).open("dice", "{}", OpenOptions::default()).expect("a session");
+    let again =
+        daemon.patient_player(ClientId(77)).open("dice", "{}", OpenOptions::default()).expect("a session");
     assert_eq!(again.id(), first.id());
     assert_eq!(again.opened(), first.opened(), "word for word");
-    let other = daemon.patient_player(ClientId(78)).open("dice", "{}", OpenOptions::default()).expect("a session");
+    let other =
+        daemon.patient_player(ClientId(78)).open("dice", "{}", OpenOptions::default()).expect("a session");
     assert!(other.id() > first.id());
 }

@@ -17,8 +17,8 @@ mod refusal;
 mod session;
 
 pub use control::{
-    AuditHead, ControlReply, Grant, Grants, JournalInfo, LiveSessions, PluginInfo, SessionDetail, SessionInfo, StatusInfo,
-    TurnEvents, Verb, WorkerInfo,
+    AuditHead, ControlReply, Grant, Grants, JournalInfo, LiveSessions, PluginInfo, SessionDetail,
+    SessionInfo, StatusInfo, TurnEvents, Verb, WorkerInfo,
 };
 pub use event::{Event, What};
 pub use frames::{

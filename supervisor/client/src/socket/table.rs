@@ -205,7 +205,11 @@ impl Call {
 /// Turns and opens have keys, questions change nothing; a verb that changes something may have been carried out already.
 fn is_repeatable(request: &Request) -> bool {
     match request {
-        Request::Open(_) | Request::OpenDurable(..) | Request::Turn(_) | Request::Follow { .. } | Request::Ping => true,
+        Request::Open(_)
+        | Request::OpenDurable(..)
+        | Request::Turn(_)
+        | Request::Follow { .. }
+        | Request::Ping => true,
         Request::Control(verb) => match verb {
             Verb::Plugins { .. }
             | Verb::Sessions { .. }

@@ -193,7 +193,8 @@ impl StorageBackend for Backend {
     fn sync_data(&self) -> Result<(), io::Error> {
         let (state, changed) = &*self.0.0;
         let state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut state = changed.wait_while(state, |state| state.stuck).unwrap_or_else(PoisonError::into_inner);
+        let mut state =
+            changed.wait_while(state, |state| state.stuck).unwrap_or_else(PoisonError::into_inner);
         // A sync that fails may have written some of it, or all: the next cut decides.
         state.step()?;
         state.synced = state.now.clone();

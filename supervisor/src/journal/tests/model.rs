@@ -38,7 +38,14 @@ impl Game {
             }),
         );
         end.plays([7; 32], "1.2.3");
-        Game { name: name.to_owned(), journal: end, whole: journal.clone(), put: Vec::new(), told, live: BTreeMap::new() }
+        Game {
+            name: name.to_owned(),
+            journal: end,
+            whole: journal.clone(),
+            put: Vec::new(),
+            told,
+            live: BTreeMap::new(),
+        }
     }
 
     pub(super) fn told(&self) -> u64 {

@@ -232,7 +232,12 @@ impl<'a> Random<'a> {
                 *plugin = self.string();
                 *permission = self.string();
             }
-            Verb::Status | Verb::Workers | Verb::Events { .. } | Verb::Shutdown | Verb::AuditHead | Verb::Journal => {}
+            Verb::Status
+            | Verb::Workers
+            | Verb::Events { .. }
+            | Verb::Shutdown
+            | Verb::AuditHead
+            | Verb::Journal => {}
         }
         verb
     }
