@@ -17,6 +17,9 @@ use crate::jail::Denials;
 use crate::journal::Journal;
 use crate::worker::launcher::Launcher;
 
+/// Called with a session, its plugin, and why nobody plays it.
+pub type TellAside = Box<dyn Fn(u64, &str, &str) + Send + Sync>;
+
 /// Shared by all games. Holds no game.
 pub struct Context {
     /// Where tasks run.
@@ -40,7 +43,7 @@ pub struct Context {
     /// Called with each session that has ended.
     pub session_ended: Box<dyn Fn(u64) + Send + Sync>,
     /// Called with each session that stays on the disk, its plugin, and why.
-    pub session_aside: Box<dyn Fn(u64, &str, &str) + Send + Sync>,
+    pub session_aside: TellAside,
     /// Where durable sessions are written down, if anywhere.
     pub journal: Option<Journal>,
     /// Workers whose tasks have not ended.
@@ -77,7 +80,7 @@ pub struct Parts {
     /// Called with each session that has ended.
     pub session_ended: Box<dyn Fn(u64) + Send + Sync>,
     /// Called with each session that stays on the disk, its plugin, and why.
-    pub session_aside: Box<dyn Fn(u64, &str, &str) + Send + Sync>,
+    pub session_aside: TellAside,
 }
 
 impl Context {

@@ -78,6 +78,8 @@ pub(super) struct Inner {
     pub(super) rights: Rights,
     /// Live and held sessions that are written to the disk.
     pub(super) durable: HashSet<SessionId>,
+    /// The last entries of durable sessions whose transcripts are not closed yet.
+    pub(super) ended_at: HashMap<SessionId, u64>,
     actions: Vec<Action>,
     /// When the timer wakes next, as it knows.
     armed: Option<u64>,
@@ -130,6 +132,7 @@ impl GameDriver {
             reveal_public: HashSet::new(),
             rights: Rights::default(),
             durable: HashSet::new(),
+            ended_at: HashMap::new(),
             actions: Vec::new(),
             armed: None,
             abandoned: false,
@@ -151,7 +154,10 @@ impl GameDriver {
     pub fn adopt(&self, session: SessionId, changes: Vec<(u64, Change)>, publicity: Publicity) {
         {
             let mut inner = crate::lock(&self.inner);
-            inner.durable.insert(session);
+            match changes.last() {
+                Some((at, Change::Ended(_))) => drop(inner.ended_at.insert(session, *at)),
+                _ => drop(inner.durable.insert(session)),
+            }
             if publicity == Publicity::Public {
                 inner.reveal_public.insert(session);
             }

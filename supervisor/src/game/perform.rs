@@ -6,7 +6,7 @@ use croupier_core::Refusal;
 use croupier_core::action::{Action, Answered, KillReason, Output, ToWorker};
 use croupier_core::durable::{Change, Entry};
 use croupier_core::event::{Event, HostKey};
-use croupier_core::ids::{CallId, Payload, WorkerId};
+use croupier_core::ids::{CallId, Payload, SessionId, WorkerId};
 use croupier_fair::entry::Effect;
 use croupier_wire::door;
 
@@ -15,7 +15,7 @@ use super::budget::EffectBudget;
 use super::driver::{Answerer, GameDriver, Inner};
 use super::host_calls::{HostCall, UNSUPPORTED, ask};
 use super::slot::{Call, Slot};
-use super::transcripts::{Opening, Reveal};
+use super::transcripts::{Opening, Reveal, WhenDropped};
 use crate::worker::convert;
 use crate::worker::logs::PluginLog;
 
@@ -64,16 +64,34 @@ impl GameDriver {
                     .transcripts
                     .iter()
                     .for_each(|sink| sink.close(session, &seed, reason, closed_ns));
+                if let (Some(at), Some(journal)) = (inner.ended_at.remove(&session), self.journal.clone()) {
+                    self.when_written(session, move || journal.bury(session, at));
+                }
             }
             Action::Journal(entry) => self.put(inner, entry),
             Action::Stopped => after.stopped = true,
         }
     }
 
+    /// When all transcripts have what came so far: from the journal they could not get it again.
+    fn when_written(&self, session: SessionId, deed: impl FnOnce() + Send + Sync + 'static) {
+        let written = WhenDropped::new(deed);
+        self.context.transcripts.iter().for_each(|sink| sink.checkpoint(session, written.clone()));
+    }
+
     fn put(&self, inner: &mut Inner, entry: Box<Entry>) {
         match &entry.change {
             Change::Opened(_) => drop(inner.durable.insert(entry.session)),
-            Change::Ended(_) => drop(inner.durable.remove(&entry.session)),
+            Change::Ended(_) => {
+                inner.durable.remove(&entry.session);
+                inner.ended_at.insert(entry.session, entry.at);
+            }
+            Change::Pruned { from } => {
+                if let Some(journal) = self.journal.clone() {
+                    let (session, from) = (entry.session, *from);
+                    self.when_written(session, move || journal.prune(session, from));
+                }
+            }
             _ => {}
         }
         // Without one, no session is durable.

@@ -1,5 +1,7 @@
 //! Where turns are recorded for verification: the seam between a game's driver and whoever writes transcripts.
 
+use std::sync::Arc;
+
 use croupier_core::action::EndReason;
 use croupier_core::durable;
 use croupier_core::ids::SessionId;
@@ -76,6 +78,24 @@ pub(super) fn recorded(played: &durable::Played) -> Entry {
     }
 }
 
+/// Does something when the last of its handles is dropped.
+pub struct WhenDropped(Option<Box<dyn FnOnce() + Send + Sync>>);
+
+impl WhenDropped {
+    /// Does this.
+    pub fn new(deed: impl FnOnce() + Send + Sync + 'static) -> Arc<WhenDropped> {
+        Arc::new(WhenDropped(Some(Box::new(deed))))
+    }
+}
+
+impl Drop for WhenDropped {
+    fn drop(&mut self) {
+        if let Some(deed) = self.0.take() {
+            deed();
+        }
+    }
+}
+
 /// Takes what a transcript consists of. Within one session the calls come in order; they come while a game's lock is held, so they must
 /// be quick: hand over to a thread of your own, and bound what waits there.
 pub trait TranscriptSink: Send + Sync {
@@ -86,6 +106,11 @@ pub trait TranscriptSink: Send + Sync {
     /// [`TranscriptSink::open`].
     fn resume(&self, opening: &Opening<'_>, entries: Vec<Entry>) {
         let _ = (opening, entries);
+    }
+
+    /// Drop `written` when all that came about the session so far would survive the supervisor: then the journal forgets it.
+    fn checkpoint(&self, session: SessionId, written: Arc<WhenDropped>) {
+        let _ = (session, written);
     }
 
     /// A turn's outcome is final.

@@ -13,7 +13,7 @@ use thiserror::Error;
 use super::contents::Contents;
 use super::format::{OpenRecord, weight};
 use super::medium::{FileMedium, Medium};
-use super::store::{Job, Store, StoreError, Totals};
+use super::store::{Job, Spare, Store, StoreError, Totals};
 use super::writer;
 
 /// How much the journal may take.
@@ -336,6 +336,21 @@ impl GameJournal {
     /// The newest entry that was ever put.
     pub fn at(&self) -> u64 {
         self.tip.load(Ordering::Relaxed)
+    }
+
+    /// Deletes what a [`Change::Pruned`](croupier_core::durable::Change::Pruned) says. Call it when whoever else lives on these turns has them.
+    pub fn prune(&self, session: SessionId, from: u64) {
+        self.forget(session, from, Spare::Opened);
+    }
+
+    /// Deletes all that came before a session's end, likewise.
+    pub fn bury(&self, session: SessionId, ended: u64) {
+        self.forget(session, ended, Spare::Nothing);
+    }
+
+    fn forget(&self, session: SessionId, before: u64, spare: Spare) {
+        let job = Job::Forget { game: self.name.clone(), session, before, spare };
+        self.journal.give(job, None, 64);
     }
 
     /// Puts an entry on the disk, some time soon. Never waits, never fails: who takes new turns asks [`Journal::room`] before.

@@ -1,4 +1,4 @@
-//! Entries as JSON, for people and programs. Never holds the seed of a session that goes on, nor of its turns: whoever has it can foretell the game.
+//! Entries as JSON, for people and programs. Never holds a seed: whoever has a session's can foretell the game, and of a game with hidden information see what was hidden.
 //!
 //! Bytes that are UTF-8 text stand as `{"text": …}`, others as `{"base64": …}`; digests in hexadecimal.
 
@@ -39,8 +39,8 @@ fn change(change: &Change) -> Value {
         Change::Pruned { from } => json!({ "pruned": { "from": from } }),
         Change::Held { reason } => json!({ "held": { "reason": reason } }),
         Change::Ended(ended) => json!({ "ended": {
-            // It is over: its seed is what players verify it by.
-            "reason": ended.reason.word(), "seed": hex::encode(ended.seed),
+            // Whom its seed is revealed to is the transcript's business.
+            "reason": ended.reason.word(),
             "answers": ended.answers.iter().map(answer).collect::<Vec<_>>(),
         } }),
     }

@@ -61,6 +61,8 @@ pub(super) enum Job {
     Opening { session: SessionId, record: Box<OpenRecord> },
     /// It came to nothing.
     NotOpened { session: SessionId },
+    /// Nothing before this entry is needed any more, or nothing but the opening.
+    Forget { game: std::sync::Arc<str>, session: SessionId, before: u64, spare: Spare },
     /// A session's change.
     Entry { game: std::sync::Arc<str>, entry: Box<Entry> },
 }
@@ -230,6 +232,10 @@ impl Tables<'_, '_> {
                 self.opens.insert(session.0, value.as_slice())?;
             }
             Job::NotOpened { session } => drop(self.opens.remove(session.0)?),
+            Job::Forget { game, session, before, spare } => {
+                let id = self.game(game).id;
+                self.delete((id, session.0, 0), (id, session.0, *before), *spare)?;
+            }
             Job::Entry { game, entry } => self.entry(game, entry)?,
         }
         Ok(())
@@ -249,12 +255,9 @@ impl Tables<'_, '_> {
         record.at = record.at.max(at);
         let id = record.id;
         match &entry.change {
-            // It is carried out, and need not be kept.
-            Change::Pruned { from } => {
-                return self.delete((id, session.0, 0), (id, session.0, *from), Spare::Opened);
-            }
+            // It is carried out by a job of its own, and need not be kept.
+            Change::Pruned { .. } => return Ok(()),
             Change::Ended(_) => {
-                self.delete((id, session.0, 0), (id, session.0, at), Spare::Nothing)?;
                 self.opens.remove(session.0)?;
                 self.forget_oldest_ended(id, session)?;
             }
@@ -330,9 +333,12 @@ impl Tables<'_, '_> {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Spare {
+/// What stays when entries are forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spare {
+    /// Nothing: the session has ended.
     Nothing,
+    /// The opening.
     Opened,
 }
 

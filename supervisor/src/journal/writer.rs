@@ -22,6 +22,9 @@ use super::store::{Job, Store};
 /// Entries in one transaction.
 const BATCH_MAX: usize = 8192;
 
+/// Who is to be told of a job, and what it weighs.
+type Listener = (Option<Arc<Tell>>, u64);
+
 /// Who is told what.
 type Durable = (Arc<Tell>, u64);
 
@@ -53,7 +56,7 @@ impl Writer {
         // However this thread ends: nobody is to hope for it any more.
         let _closed = Closed(self.shared.clone());
         while let Some(batch) = self.next_batch() {
-            let (jobs, games): (Vec<Job>, Vec<(Option<Arc<Tell>>, u64)>) =
+            let (jobs, games): (Vec<Job>, Vec<Listener>) =
                 batch.into_iter().map(|Waiting { job, game, weight }| (job, (game, weight))).unzip();
             if !self.commit(&jobs) {
                 return;
@@ -145,7 +148,7 @@ impl Drop for Closed {
 }
 
 /// The newest entry of each game in a batch. The entries of a game are put in order.
-fn durable(jobs: &[Job], games: Vec<(Option<Arc<Tell>>, u64)>) -> Vec<Durable> {
+fn durable(jobs: &[Job], games: Vec<Listener>) -> Vec<Durable> {
     let mut newest: HashMap<*const Tell, Durable> = HashMap::new();
     for (job, (game, _)) in jobs.iter().zip(games) {
         if let (Job::Entry { entry, .. }, Some(game)) = (job, game) {

@@ -9,6 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -24,7 +25,7 @@ use croupier_fair::transcript::{Reveal as Sealing, TranscriptWriter};
 use super::disk::{append, list_finished, rename_new};
 use super::go_on::{Continued, go_on};
 use super::keys::Keys;
-use crate::game::transcripts::{Opening, Reveal, TranscriptSink};
+use crate::game::transcripts::{Opening, Reveal, TranscriptSink, WhenDropped};
 
 /// Records that wait for the thread.
 const WAITING_MAX: usize = 65_536;
@@ -56,6 +57,7 @@ pub struct FileTranscripts {
 enum Job {
     Open { session: SessionId, header: Box<Header>, reveal: Reveal },
     Resume { header: Box<Header>, reveal: Reveal, entries: Vec<Entry> },
+    Checkpoint(SessionId, Arc<WhenDropped>),
     Record(SessionId, Box<Entry>),
     Close(SessionId, Box<ServerSeed>, EndReason),
 }
@@ -113,6 +115,10 @@ impl TranscriptSink for FileTranscripts {
 
     fn resume(&self, opening: &Opening<'_>, entries: Vec<Entry>) {
         self.give(Job::Resume { header: Box::new(header(opening)), reveal: opening.reveal, entries });
+    }
+
+    fn checkpoint(&self, session: SessionId, written: Arc<WhenDropped>) {
+        self.give(Job::Checkpoint(session, written));
     }
 
     fn record(&self, session: SessionId, entry: &Entry) {
@@ -192,6 +198,11 @@ impl Writer {
                 let open = Open { writer, reveal, gathered: Vec::new(), written: 0, broken: false };
                 self.open.insert(session, open);
                 self.gather(session, bytes);
+            }
+            Job::Checkpoint(session, written) => {
+                self.flush(session);
+                self.sync(session);
+                drop(written);
             }
             Job::Resume { header, reveal, entries } => self.resume(*header, reveal, entries),
             Job::Record(session, entry) => {
@@ -301,6 +312,18 @@ impl Writer {
             Err(error) => {
                 open.broken = true;
                 self.complain(session, &path, &error);
+            }
+        }
+    }
+
+    /// Waits until the disk has what was appended.
+    fn sync(&self, session: SessionId) {
+        for path in [self.part(session), self.whole(session)] {
+            match std::fs::File::open(&path).and_then(|file| file.sync_data()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::error!(session = session.0, %error, "cannot flush the transcript to the disk");
+                }
+                _ => {}
             }
         }
     }

@@ -116,11 +116,10 @@ fn receive(stream: &mut UnixStream, reader: &mut FrameReader) -> Option<(Header,
 
 fn answer(request: Request, state: &State, path: &Path) -> Reply {
     match request {
+        Request::OpenDurable(open, _) => answer(Request::Open(open), state, path),
         Request::Ping => Reply::Pong,
-        Request::Open(open) | Request::OpenDurable(open, _) if open.plugin != "craps" => {
-            Reply::Refused(unknown(&open.plugin))
-        }
-        Request::Open(open) | Request::OpenDurable(open, _) => Reply::Opened {
+        Request::Open(open) if open.plugin != "craps" => Reply::Refused(unknown(&open.plugin)),
+        Request::Open(open) => Reply::Opened {
             session: state.sessions.fetch_add(1, Ordering::SeqCst) + 1,
             commit: [7; 32],
             done: done(0, 0, &format!("{{\"opened\":{}}}", text(&open.config))),

@@ -16,7 +16,8 @@ fn health(daemon: &Daemon) -> (String, String) {
 
 #[test]
 fn a_plugin_that_is_not_to_be_restarted_waits_for_its_operator_with_its_sessions() {
-    let daemon = Setup::new().plugin(Plugin::Faulty).config("[plugins.faulty]\nrestart = \"temporary\"").start();
+    let daemon =
+        Setup::new().plugin(Plugin::Faulty).config("[plugins.faulty]\nrestart = \"temporary\"").start();
     let watch = Watch::start(&daemon);
     let table = daemon.open(Plugin::Faulty, "{}");
     assert_eq!(reply(&table.act(Player(1), COUNT).expect("it counts"))["count"], json!(1));
@@ -27,7 +28,7 @@ fn a_plugin_that_is_not_to_be_restarted_waits_for_its_operator_with_its_sessions
     assert_eq!(refused.code, Code::PluginDown, "{refused:?}");
     assert!(refused.text.contains("temporary") && refused.hint.contains("croupier release"), "{refused:?}");
     assert!(daemon.workers(Some(Plugin::Faulty)).is_empty());
-    daemon.cli(["release", "faulty"]).exits(0);
+    let _ = daemon.cli(["release", "faulty"]).exits(0);
     assert_eq!(reply(&table.act(Player(1), COUNT).expect("it goes on"))["count"], json!(2));
     let (kind, _) = daemon.refused(["release", "faulty"]);
     assert_eq!(kind, "wrong-state", "there is nothing to release");
@@ -60,7 +61,10 @@ fn a_plugin_that_fails_often_is_given_a_rest_and_let_in_again() {
 
 #[test]
 fn many_kills_from_outside_and_many_poison_turns_quarantine_nobody() {
-    let daemon = Setup::new().plugin(Plugin::Faulty).config("[plugins.faulty]\ndeaths_max = 1\npoison_max = 100").start();
+    let daemon = Setup::new()
+        .plugin(Plugin::Faulty)
+        .config("[plugins.faulty]\ndeaths_max = 1\npoison_max = 100")
+        .start();
     let (villain, victim) = (daemon.open(Plugin::Faulty, "{}"), daemon.open(Plugin::Faulty, "{}"));
     for round in 1..=6 {
         assert_eq!(refusal(villain.act(Player(1), r#"{"do":"segv"}"#)).code, Code::Poison);

@@ -186,3 +186,28 @@ impl Writer for BoundedWriter<'_> {
         Ok(())
     }
 }
+/// Its bytes are as they were before sessions could choose what they survive.
+impl bincode::Encode for crate::door::OpenOptions {
+    fn encode<E: bincode::enc::Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
+        self.tick_ms.encode(encoder)?;
+        self.idle_timeout_ms.encode(encoder)?;
+        self.queue_max.encode(encoder)?;
+        self.reveal_public.encode(encoder)
+    }
+}
+
+impl<C> bincode::Decode<C> for crate::door::OpenOptions {
+    fn decode<D: bincode::de::Decoder<Context = C>>(
+        decoder: &mut D,
+    ) -> Result<crate::door::OpenOptions, bincode::error::DecodeError> {
+        Ok(crate::door::OpenOptions {
+            tick_ms: bincode::Decode::decode(decoder)?,
+            idle_timeout_ms: bincode::Decode::decode(decoder)?,
+            queue_max: bincode::Decode::decode(decoder)?,
+            reveal_public: bincode::Decode::decode(decoder)?,
+            durability: None,
+        })
+    }
+}
+
+bincode::impl_borrow_decode!(crate::door::OpenOptions);

@@ -13,6 +13,9 @@ use crate::action::{Action, Answered, Notice, Output};
 use crate::ids::{RequestId, SessionId};
 use crate::refusal::Refusal;
 
+/// Entries that may wait for the disk before sessions number nothing new.
+const BEHIND_MAX: u64 = 16_384;
+
 /// What waits for the disk.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
@@ -49,6 +52,11 @@ impl Gate {
     /// Whether the disk is known to have entry `at`.
     pub(super) fn has(&self, at: u64) -> bool {
         at <= self.durable
+    }
+
+    /// Whether so much waits for the disk that nothing more should be added: what is accepted is bounded outside, ticks come by themselves.
+    pub(super) fn is_behind(&self) -> bool {
+        self.written - self.durable > BEHIND_MAX
     }
 
     /// Whether everything that was written is on the disk.

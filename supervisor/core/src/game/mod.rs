@@ -196,7 +196,13 @@ impl Game {
             }
             Event::HostAnswer { key, status, answer } => self.host_answered(cx, key, status, answer),
             Event::WorkerDied { worker, cause } => self.worker_died(cx, worker, cause),
-            Event::Durable { at } => self.gate.open(at, cx.actions),
+            Event::Durable { at } => {
+                let was_behind = self.gate.is_behind();
+                self.gate.open(at, cx.actions);
+                if was_behind && !self.gate.is_behind() {
+                    self.all_ready();
+                }
+            }
             Event::Adopt { session, changes } => self.adopt(cx, session, changes),
             Event::Wake => {}
         }

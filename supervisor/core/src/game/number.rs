@@ -24,6 +24,9 @@ impl Game {
         if matches!(session.phase, Phase::Opening | Phase::Closing(_)) {
             return Numbered::Nothing;
         }
+        if session.shelf.is_some() && self.gate.is_behind() {
+            return Numbered::Nothing;
+        }
         if let Some(ticker) = session.ticker {
             // By the session's own time, which never runs backwards: so a tick always comes before what is stamped later.
             let session_ns = cx.now.wall_ns.max(session.last_now_ns);

@@ -4,8 +4,9 @@ use croupier_core::action::{Answered, Notice};
 use croupier_core::durable::Durability;
 use croupier_core::ids::{RequestId, SessionId, kind};
 use croupier_core::{Refusal, Spec};
+use croupier_fair::entry::Verdict;
 
-use crate::world::{ASK, COUNT, FAIL, SEND, World};
+use crate::world::{ASK, COUNT, FAIL, MS, SEND, World};
 
 fn on_disk(spec: &mut Spec) {
     spec.durability = Durability::Disk;
@@ -153,6 +154,29 @@ fn an_ended_session_still_answers_its_last_turn_after_a_death() {
     let other = world.turn_as(session, 2, kind::ACTION, 0, COUNT);
     assert_eq!(world.answers[&again], world.answers[&closed]);
     assert_eq!(world.answers[&other], Err(Refusal::SessionClosed(session)));
+}
+
+#[test]
+fn ticks_wait_for_a_disk_that_is_far_behind() {
+    use croupier_core::event::Options;
+    let (mut world, _) = world();
+    let options = Options { tick_ns: Some(MS), ..Options::default() };
+    let (ticking, _) = world.open_with(COUNT, options);
+    world.settle_now();
+    for _ in 0..2_500 {
+        world.pass(10);
+        world.settle_now_with(|_, _| true);
+    }
+    let waiting = world.disk.waiting.len();
+    assert!((16_384..17_000).contains(&waiting), "{waiting} entries wait");
+    world.sync(usize::MAX);
+    world.settle_now();
+    world.pass(10);
+    world.settle_now();
+    let late =
+        world.records[&ticking].iter().filter(|entry| matches!(entry.verdict, Verdict::Skipped { .. }));
+    assert!(late.count() > 0, "what is too late is left out, on record");
+    world.check_states();
 }
 
 #[test]

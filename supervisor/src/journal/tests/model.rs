@@ -64,8 +64,20 @@ impl Game {
     pub(super) fn put(&mut self, session: SessionId, change: Change) -> u64 {
         let entry = Entry { at: self.put.len() as u64 + 1, session, change };
         self.put.push(entry.clone());
+        let at = entry.at;
+        let forget = match &entry.change {
+            Change::Pruned { from } => Some(*from),
+            _ => None,
+        };
+        let is_end = matches!(entry.change, Change::Ended(_));
         self.journal.put(Box::new(entry));
-        self.put.len() as u64
+        if let Some(from) = forget {
+            self.journal.prune(session, from);
+        }
+        if is_end {
+            self.journal.bury(session, at);
+        }
+        at
     }
 
     /// Something that a game could do.

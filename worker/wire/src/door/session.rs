@@ -52,32 +52,6 @@ pub enum Durability {
     Disk,
 }
 
-/// As it was before sessions could choose what they survive.
-impl Encode for OpenOptions {
-    fn encode<E: bincode::enc::Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
-        self.tick_ms.encode(encoder)?;
-        self.idle_timeout_ms.encode(encoder)?;
-        self.queue_max.encode(encoder)?;
-        self.reveal_public.encode(encoder)
-    }
-}
-
-impl<C> Decode<C> for OpenOptions {
-    fn decode<D: bincode::de::Decoder<Context = C>>(
-        decoder: &mut D,
-    ) -> Result<OpenOptions, bincode::error::DecodeError> {
-        Ok(OpenOptions {
-            tick_ms: Decode::decode(decoder)?,
-            idle_timeout_ms: Decode::decode(decoder)?,
-            queue_max: Decode::decode(decoder)?,
-            reveal_public: Decode::decode(decoder)?,
-            durability: None,
-        })
-    }
-}
-
-bincode::impl_borrow_decode!(OpenOptions);
-
 /// One turn of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Turn {
