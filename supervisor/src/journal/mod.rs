@@ -9,7 +9,7 @@
 //! * [`handle`]: what games and doors see of it.
 //! * `writer`: the two threads, and what happens when the disk fails.
 //! * [`store`]: the database: one transaction per batch, and reading it all.
-//! * [`format`]: the bytes: versions, keys, checksums. The only place that knows postcard.
+//! * [`mod@format`]: the bytes: versions, keys, checksums. The only place that knows postcard.
 //! * [`contents`]: what was read, and what could not be.
 //! * [`fold`]: whether a session's entries make a session.
 //! * [`medium`]: the file, or for those who only look, the file under a layer of memory.
