@@ -91,7 +91,7 @@ impl Game {
         let Some(mut flight) = session.flights.pop_front() else { return };
         let asked = session.snapshot_asked.take_if(|asked| *asked == seq).is_some();
         self.counts.turns += 1;
-        self.breaker_saw(cx, if done.status == E_INTERNAL { TurnWas::Faulty } else { TurnWas::Sound });
+        self.breaker_saw(cx, id, if done.status == E_INTERNAL { TurnWas::Faulty } else { TurnWas::Sound });
         if settle_calls(&mut flight) || done.diverged {
             self.diverged(cx, id, seq);
         }

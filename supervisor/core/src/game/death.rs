@@ -228,7 +228,7 @@ impl Game {
         let Some(at) = session.flights.iter().position(|flight| flight.seq == seq) else { return };
         let Some(flight) = session.flights.remove(at) else { return };
         self.counts.poison += 1;
-        self.breaker_saw(cx, TurnWas::Faulty);
+        self.breaker_saw(cx, id, TurnWas::Faulty);
         self.found(cx, id, Finding::Guilty);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.poison += 1;

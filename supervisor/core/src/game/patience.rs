@@ -11,7 +11,7 @@ use crate::action::{Answered, KillReason, Notice};
 use crate::event::Cause;
 use crate::ids::{RequestId, SessionId, WorkerId, kind};
 use crate::lifecycle::{State, Step};
-use crate::policy::breaker::Change;
+use crate::policy::breaker::{Change, Seen};
 use crate::policy::restart::{DeathId, Finding, Mode, Verdict};
 use crate::refusal::Refusal;
 
@@ -130,8 +130,12 @@ impl Game {
         admitted.map_err(|rest_ns| Refusal::Resting { rest_ns })
     }
 
-    pub(super) fn breaker_saw(&mut self, cx: &mut Cx<'_>, turn: TurnWas) {
-        match self.breaker.played(cx.now.mono_ns, &self.spec.breaker, turn == TurnWas::Faulty) {
+    pub(super) fn breaker_saw(&mut self, cx: &mut Cx<'_>, session: SessionId, turn: TurnWas) {
+        let seen = match turn {
+            TurnWas::Sound => Seen::Sound,
+            TurnWas::Faulty => Seen::Faulty { session, sessions: self.sessions.len() },
+        };
+        match self.breaker.played(cx.now.mono_ns, &self.spec.breaker, seen) {
             Some(Change::Opened { failed, turns }) => cx.notice(Notice::BreakerOpened { failed, turns }),
             Some(Change::Closed) => cx.notice(Notice::BreakerClosed),
             None => {}

@@ -6,7 +6,12 @@
 //!                                                  └──────────────────────────────────────┘
 //! ```
 //!
-//! What the rules of the game forbid is no fault, and does not count.
+//! What the rules of the game forbid is no fault, and does not count. And a fault that one table finds is that table's: several must have failed before the
+//! others are kept waiting, so that nobody takes the game from all by doing at one table what the plugin cannot bear.
+
+use std::collections::BTreeSet;
+
+use crate::ids::SessionId;
 
 /// When a plugin is given a rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,11 +24,19 @@ pub struct BreakerPolicy {
     pub rest_ns: u64,
     /// Turns that must succeed after a rest before everybody is let in.
     pub probes: u32,
+    /// Sessions in which turns must have failed; all of them when there are fewer.
+    pub sessions_min: usize,
 }
 
 impl Default for BreakerPolicy {
     fn default() -> BreakerPolicy {
-        BreakerPolicy { failures_percent: 50, window_turns: 100, rest_ns: 5_000_000_000, probes: 5 }
+        BreakerPolicy {
+            failures_percent: 50,
+            window_turns: 100,
+            rest_ns: 5_000_000_000,
+            probes: 5,
+            sessions_min: 3,
+        }
     }
 }
 
@@ -39,6 +52,20 @@ enum Phase {
         since_ns: u64,
         admitted: u32,
         succeeded: u32,
+    },
+}
+
+/// A turn as the breaker sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// It worked, or the rules forbade it.
+    Sound,
+    /// The plugin is at fault.
+    Faulty {
+        /// Whose turn it was.
+        session: SessionId,
+        /// How many sessions there are.
+        sessions: usize,
     },
 }
 
@@ -63,6 +90,8 @@ pub struct Breaker {
     /// Turns and failures in this half of the window, and in the half before.
     this: (u32, u32),
     before: (u32, u32),
+    /// Sessions in which turns failed, in this half of the window and in the half before; no more of them than matter.
+    failing: (BTreeSet<SessionId>, BTreeSet<SessionId>),
 }
 
 impl Breaker {
@@ -93,15 +122,22 @@ impl Breaker {
     }
 
     /// A turn has its outcome.
-    pub fn played(&mut self, now_ns: u64, policy: &BreakerPolicy, failed: bool) -> Option<Change> {
+    pub fn played(&mut self, now_ns: u64, policy: &BreakerPolicy, turn: Seen) -> Option<Change> {
         if policy.failures_percent == 0 {
             return None;
         }
+        let failed = turn != Seen::Sound;
         match &mut self.phase {
             Phase::Closed => {
                 self.this.0 += 1;
                 self.this.1 += u32::from(failed);
-                self.look(now_ns, policy)
+                let Seen::Faulty { session, sessions } = turn else {
+                    return self.look(now_ns, policy, usize::MAX);
+                };
+                if self.failing.0.len() < policy.sessions_min {
+                    self.failing.0.insert(session);
+                }
+                self.look(now_ns, policy, sessions)
             }
             // It was accepted before.
             Phase::Open { .. } => None,
@@ -117,15 +153,18 @@ impl Breaker {
         }
     }
 
-    fn look(&mut self, now_ns: u64, policy: &BreakerPolicy) -> Option<Change> {
+    fn look(&mut self, now_ns: u64, policy: &BreakerPolicy, sessions: usize) -> Option<Change> {
         let half = (policy.window_turns / 2).max(1);
         let (turns, failed) = (self.this.0 + self.before.0, self.this.1 + self.before.1);
         let is_too_much = u64::from(failed) * 100 > u64::from(turns) * u64::from(policy.failures_percent);
-        if turns >= half && is_too_much {
+        let is_widespread =
+            self.failing.0.union(&self.failing.1).count() >= policy.sessions_min.min(sessions);
+        if turns >= half && is_too_much && is_widespread {
             return Some(self.open(now_ns, policy, (turns, failed)));
         }
         if self.this.0 >= half {
             self.before = std::mem::take(&mut self.this);
+            self.failing.1 = std::mem::take(&mut self.failing.0);
         }
         None
     }
@@ -158,11 +197,16 @@ mod tests {
     use super::*;
 
     const POLICY: BreakerPolicy =
-        BreakerPolicy { failures_percent: 50, window_turns: 10, rest_ns: 1000, probes: 2 };
+        BreakerPolicy { failures_percent: 50, window_turns: 10, rest_ns: 1000, probes: 2, sessions_min: 3 };
+
+    /// A turn of the only session there is.
+    fn turn(failed: bool) -> Seen {
+        if failed { Seen::Faulty { session: SessionId(1), sessions: 1 } } else { Seen::Sound }
+    }
 
     fn opened() -> Breaker {
         let mut breaker = Breaker::default();
-        let changes: Vec<_> = (0..5).filter_map(|now| breaker.played(now, &POLICY, true)).collect();
+        let changes: Vec<_> = (0..5).filter_map(|now| breaker.played(now, &POLICY, turn(true))).collect();
         assert_eq!(changes, [Change::Opened { failed: 5, turns: 5 }]);
         breaker
     }
@@ -171,12 +215,12 @@ mod tests {
     fn it_opens_rests_tries_and_closes() {
         let mut breaker = opened();
         assert_eq!(breaker.admit(504, &POLICY), Err(500));
-        assert_eq!(breaker.played(600, &POLICY, false), None, "accepted before");
+        assert_eq!(breaker.played(600, &POLICY, turn(false)), None, "accepted before");
         assert_eq!((breaker.admit(1004, &POLICY), breaker.word()), (Ok(()), "half-open"));
         assert_eq!(breaker.admit(1004, &POLICY), Ok(()));
         assert_eq!(breaker.admit(1104, &POLICY), Err(900), "two are tried");
-        assert_eq!(breaker.played(1200, &POLICY, false), None);
-        assert_eq!(breaker.played(1200, &POLICY, false), Some(Change::Closed));
+        assert_eq!(breaker.played(1200, &POLICY, turn(false)), None);
+        assert_eq!(breaker.played(1200, &POLICY, turn(false)), Some(Change::Closed));
         assert_eq!(breaker.admit(1200, &POLICY), Ok(()));
     }
 
@@ -184,7 +228,7 @@ mod tests {
     fn one_failure_after_a_rest_is_enough() {
         let mut breaker = opened();
         breaker.admit(1004, &POLICY).unwrap();
-        assert!(breaker.played(1005, &POLICY, true).is_some());
+        assert!(breaker.played(1005, &POLICY, turn(true)).is_some());
         assert_eq!(breaker.admit(1006, &POLICY), Err(999));
     }
 
@@ -201,12 +245,23 @@ mod tests {
     #[test]
     fn a_third_of_the_turns_may_fail_for_ever() {
         let mut breaker = Breaker::default();
-        for turn in 0..1000 {
-            assert_eq!(breaker.played(turn, &POLICY, turn % 3 == 2), None, "turn {turn}");
+        for number in 0..1000 {
+            assert_eq!(breaker.played(number, &POLICY, turn(number % 3 == 2)), None, "turn {number}");
         }
         let mut breaker = Breaker::default();
-        for turn in 0..1000 {
-            assert_eq!(breaker.played(turn, &BreakerPolicy { failures_percent: 0, ..POLICY }, true), None);
+        let off = BreakerPolicy { failures_percent: 0, ..POLICY };
+        for number in 0..1000 {
+            assert_eq!(breaker.played(number, &off, turn(true)), None);
         }
+    }
+
+    #[test]
+    fn one_table_or_two_do_not_close_the_game_to_the_others() {
+        let mut breaker = Breaker::default();
+        let faulty = |session| Seen::Faulty { session: SessionId(session), sessions: 10 };
+        for number in 0..1000 {
+            assert_eq!(breaker.played(number, &POLICY, faulty(number % 2)), None);
+        }
+        assert!(breaker.played(1000, &POLICY, faulty(2)).is_some(), "three are many");
     }
 }
