@@ -23,6 +23,7 @@ pub mod game;
 pub mod ids;
 pub mod lifecycle;
 pub mod open_keys;
+pub mod planted;
 pub mod policy;
 pub mod refusal;
 pub mod session;

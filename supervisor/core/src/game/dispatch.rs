@@ -15,6 +15,7 @@ use super::{Cx, Game};
 use crate::action::{Run, ToWorker, TurnMessage, Wanted};
 use crate::ids::{SessionId, WorkerId};
 use crate::lifecycle::State;
+use crate::planted::{self, Bug};
 use crate::session::{Home, Standing};
 
 /// Most calls that one session sends before the next session has its turn.
@@ -187,6 +188,9 @@ impl Game {
         let Some(session) = self.sessions.get_mut(&id) else { return Progress::Idle };
         let Some(flight) = session.unsent() else { return Progress::Idle };
         flight.sent = true;
+        if flight.retries > 0 && planted::is(Bug::FreshNowOnRetry) {
+            flight.now_ns = cx.now.wall_ns;
+        }
         flight.told = flight.calls.len();
         let message = TurnMessage {
             session: id,

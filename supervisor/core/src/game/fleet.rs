@@ -10,6 +10,7 @@ use crate::action::{Action, EndReason, KillReason, Notice, ToWorker};
 use crate::event::Cause;
 use crate::ids::{SessionId, WorkerId};
 use crate::lifecycle::State;
+use crate::planted::{self, Bug};
 use crate::policy::restart::Finding;
 use crate::refusal::Refusal;
 use crate::session::{Home, Phase, Standing};
@@ -40,6 +41,14 @@ impl Game {
         match slot.phase {
             WorkerPhase::Serving => {
                 slot.phase = WorkerPhase::Draining;
+                if planted::is(Bug::TwoOwners) {
+                    for id in std::mem::take(&mut slot.sessions) {
+                        if let Some(session) = self.sessions.get_mut(&id) {
+                            session.home = Home::None;
+                        }
+                        self.make_ready(id);
+                    }
+                }
                 self.retire_if_drained(cx, worker);
             }
             WorkerPhase::Spawning | WorkerPhase::Initializing => {

@@ -10,9 +10,10 @@ use croupier_fair::seed::turn_seed;
 use super::dispatch::{Alone, Progress};
 use super::workers::{CallKind, Expect, Role};
 use super::{Cx, Game};
-use crate::action::{Notice, Run, ToWorker, TurnMessage, Wanted};
+use crate::action::{Action, Notice, Run, ToWorker, TurnMessage, Wanted};
 use crate::event::TurnAnswer;
 use crate::ids::{Payload, PlayerId, SessionId, WorkerId, kind};
+use crate::planted::{self, Bug};
 use crate::session::journal::{Body, chain};
 use crate::session::{Home, Restoring, Session, Standing};
 
@@ -53,7 +54,7 @@ impl Game {
         if let Some(slot) = self.workers.get_mut(&worker) {
             slot.sessions.insert(id);
         }
-        if session.journal.is_empty() {
+        if session.journal.is_empty() || planted::is(Bug::RouteBeforeRestore) {
             session.home = Home::At(worker);
             return;
         }
@@ -165,6 +166,12 @@ impl Game {
                 (seq, same)
             }
         };
+        if planted::is(Bug::OutputsOfReplays) {
+            for effect in &done.effects {
+                let output = session.outputs.push(id, seq, effect.clone(), self.spec.outputs_kept);
+                cx.act(Action::Output(output));
+            }
+        }
         if seq == 1 && done.status < 0 {
             return self.hold(cx, id, "its open turn succeeded once and fails on replay".to_owned());
         }

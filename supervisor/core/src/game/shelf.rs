@@ -14,6 +14,7 @@ use crate::durable::{
 };
 use crate::event::TurnAnswer;
 use crate::ids::{SessionId, kind};
+use crate::planted::{self, Bug};
 use crate::session::adopt::answer;
 use crate::session::keys::Key;
 use crate::session::{Flight, Session, Shelf};
@@ -137,7 +138,7 @@ impl Game {
         session.journal.prune();
         let from = session.shelf.map_or(0, |shelf| shelf.previous_snapshot_at);
         // What was not let out yet may be needed to let it out after a death; the next snapshot prunes it.
-        if from > 0 && self.gate.has(from) {
+        if from > 0 && (self.gate.has(from) || planted::is(Bug::PruneBeforeDurable)) {
             self.write(cx, id, Change::Pruned { from });
         }
     }
@@ -213,7 +214,7 @@ fn side(session: &Session) -> Side {
         seats: recorded.seats.iter().map(|(player, seq)| (player.0, *seq)).collect(),
         ticks: recorded.ticks,
         poison: recorded.poison,
-        answers: answers(session),
+        answers: if planted::is(Bug::AnswersDroppedAtSnapshot) { Vec::new() } else { answers(session) },
         last_output: session.outputs.last(),
         outputs: session.outputs.kept().map(|output| (output.seq, (&output.effect).into())).collect(),
     }

@@ -19,6 +19,7 @@ use super::{Flight, Home, Phase, Session, Shelf, Trouble};
 use crate::action::{CallRecord, Done, EndReason};
 use crate::durable::{self, Change, Kept, KeyOnRecord, Opened, Played, Verdict};
 use crate::ids::{ClientId, Now, PlayerId, SessionId, kind};
+use crate::planted::{self, Bug};
 use crate::refusal::Refusal;
 
 /// What came of folding.
@@ -161,7 +162,7 @@ fn play(session: &mut Session, played: Played, bounds: Bounds) -> Result<(), &'s
     session.flights.retain(|flight| flight.seq != turn.seq);
     session.epoch = session.epoch.max(epoch);
     session.recorded.apply(&turn, &verdict);
-    if let Some(key) = key {
+    if let Some(key) = key.filter(|_| !planted::is(Bug::KeysForgotten)) {
         let answer = durable::Answer { key, seq: turn.seq, now_ns: turn.now_ns, verdict: verdict.clone() };
         remember(&mut session.keys, &answer, bounds.now);
     }
@@ -314,6 +315,9 @@ impl Session {
         }
         (self.last_seq, self.last_now_ns) = (recorded.last_seq, recorded.last_now_ns);
         (self.mix, self.seats, self.poison) = (recorded.mix, recorded.seats.clone(), recorded.poison);
+        if planted::is(Bug::PoisonForgotten) {
+            self.poison = 0;
+        }
         // A turn that asked has changed the session when it was numbered.
         for flight in &self.flights {
             self.last_seq = self.last_seq.max(flight.seq);

@@ -203,6 +203,9 @@ impl World {
                     records.push(line);
                 }
             }
+            let poison = records.iter().filter(|entry| entry.verdict == entry::Verdict::Poison).count();
+            let view = self.game.session_view(*session).expect("it is live");
+            assert_eq!(view.poison as usize, poison, "poison turns of {session} are forgotten");
             let outputs = self.outputs.entry(*session).or_default();
             let missed = self.game.outputs(*session, outputs.len() as u64 + 1).expect("within the window");
             outputs.extend(missed);

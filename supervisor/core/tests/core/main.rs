@@ -12,6 +12,7 @@ mod hostile;
 mod patience;
 mod snapshots;
 mod storm;
+mod storms;
 mod times;
 mod weather;
 mod world;

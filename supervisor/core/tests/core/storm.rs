@@ -1,5 +1,5 @@
-//! Random storms: whatever happens in whatever order, nothing acknowledged is lost, nothing is played twice, everybody is answered once,
-//! and when it is over everything that is not set aside goes on.
+//! A storm: whatever happens in whatever order, nothing acknowledged is lost, nothing is played twice, everybody is answered once,
+//! and when it is over everything that is not set aside goes on. Random ones are in `storms`.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,8 @@ use croupier_core::durable::Durability;
 use croupier_core::event::{Cause, LiveSessions, Options, Turn};
 use croupier_core::ids::{ClientId, Payload, RequestId, SessionId, WorkerId, kind};
 use croupier_fair::entry::Verdict;
-use proptest::prelude::*;
 
-use crate::weather::{Fault, Knobs, Op, TurnOp, durable_op, harsh_op, knobs, op};
+use crate::weather::{Fault, Knobs, Op, TurnOp};
 use crate::world::{ASK_KILL, COUNT, FAIL, KILL, MS, World, turn};
 
 /// Sessions among which most of the storm is.
@@ -403,38 +402,10 @@ impl Storm {
     }
 }
 
-fn run(knobs: Knobs, durability: Durability, ops: Vec<Op>) {
+pub(crate) fn run(knobs: Knobs, durability: Durability, ops: Vec<Op>) {
     let mut storm = Storm::new(knobs, durability);
     for op in ops {
         storm.play(op);
     }
     storm.finish();
-}
-
-/// Cases of each storm, unless the environment says otherwise.
-const CASES: u32 = 150;
-
-fn config() -> ProptestConfig {
-    let default = ProptestConfig::default();
-    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { default.cases } else { CASES };
-    ProptestConfig { cases, ..default }
-}
-
-proptest! {
-    #![proptest_config(config())]
-
-    #[test]
-    fn nothing_is_lost_in_a_storm(knobs in knobs(), ops in prop::collection::vec(op(), 1..300)) {
-        run(knobs, Durability::Process, ops);
-    }
-
-    #[test]
-    fn nothing_is_lost_with_the_supervisor(knobs in knobs(), ops in prop::collection::vec(durable_op(), 1..300)) {
-        run(knobs, Durability::Disk, ops);
-    }
-
-    #[test]
-    fn nothing_is_lost_among_hostile_workers(knobs in knobs(), ops in prop::collection::vec(harsh_op(), 1..300)) {
-        run(knobs, Durability::Process, ops);
-    }
 }
