@@ -60,8 +60,11 @@ pub fn ids(dir: &Path) -> io::Result<Vec<String>> {
     };
     let mut ids = Vec::new();
     for entry in entries {
-        let name = entry?.file_name();
-        ids.extend(name.to_str().filter(|name| !name.starts_with('.')).map(str::to_owned));
+        let entry = entry?;
+        // What an operator put beside them is neither a report nor ours to delete.
+        if entry.file_type()?.is_dir() {
+            ids.extend(entry.file_name().to_str().filter(|name| is_id(name)).map(str::to_owned));
+        }
     }
     ids.sort();
     Ok(ids)
@@ -118,11 +121,14 @@ pub fn case(dir: &Path, id: &str) -> io::Result<CaseFile> {
 /// # Errors
 /// When the id is none.
 pub fn folder_of(dir: &Path, id: &str) -> io::Result<PathBuf> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if id.is_empty() || !id.chars().all(fits) {
+    if !is_id(id) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no id of a crash report"));
     }
     Ok(dir.join(id))
+}
+
+fn is_id(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
 #[cfg(test)]
@@ -148,5 +154,18 @@ mod tests {
         );
         assert!(report(dir.path(), "../id-8").is_err() && report(dir.path(), "id-8").is_err());
         assert!(ids(&dir.path().join("none")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_lies_beside_the_reports_is_let_be() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("zz-notes"), "for the author").unwrap();
+        fs::create_dir(dir.path().join("id-1.bak")).unwrap();
+        for number in 0..3 {
+            write(dir.path(), &format!("id-{number}"), &[(REPORT, b"{}")]).unwrap();
+            prune(dir.path(), 2, u64::MAX).unwrap();
+        }
+        assert_eq!(ids(dir.path()).unwrap(), ["id-1", "id-2"]);
+        assert!(dir.path().join("zz-notes").exists() && dir.path().join("id-1.bak").exists());
     }
 }

@@ -4,18 +4,20 @@
 
 use std::fmt::{self, Write as _};
 
-use cpp_demangle::{DemangleOptions, Symbol};
+use cpp_demangle::{DemangleOptions, ParseOptions, Symbol};
 use object::{
     Object as _, ObjectSection as _, ObjectSegment as _, ObjectSymbol as _, ObjectSymbolTable as _,
     SegmentFlags, SymbolIndex, SymbolKind,
 };
 
+use super::tables::Tables;
+
 /// Longest name, in bytes.
 const NAME_BYTES_MAX: usize = 300;
 /// Longest name that is demangled, in bytes.
 const MANGLED_BYTES_MAX: usize = 4096;
-/// Longest unwind tables that are used, in bytes: each frame may go through all of them.
-const EH_FRAME_BYTES_MAX: usize = 16 << 20;
+/// How deep the demangler may go into a C++ name with expressions in it: each step may double what it tries.
+const EXPRESSION_DEPTH_MAX: u32 = 24;
 /// How many functions before an address are asked whether they hold it.
 const NESTED_MAX: usize = 8;
 /// `PF_X` (elf(5)).
@@ -45,17 +47,6 @@ struct Function {
     index: SymbolIndex,
 }
 
-/// How to unwind its code.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EhFrame {
-    /// Where the section lies.
-    pub address: u64,
-    /// The section.
-    pub bytes: Vec<u8>,
-    /// Where its code lies.
-    pub text: u64,
-}
-
 /// What is known of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Image {
@@ -63,7 +54,7 @@ pub struct Image {
     segments: Vec<Segment>,
     functions: Vec<Function>,
     /// How to unwind it, when it says so.
-    pub eh_frame: Option<EhFrame>,
+    pub eh_frame: Option<Tables>,
 }
 
 impl Image {
@@ -92,8 +83,8 @@ impl Image {
         functions.sort_by_key(|function| function.address);
         let text = file.section_by_name(".text").map_or(0, |section| section.address());
         let eh_frame = file.section_by_name(".eh_frame").and_then(|section| {
-            let bytes = section.data().ok().filter(|bytes| bytes.len() <= EH_FRAME_BYTES_MAX)?;
-            Some(EhFrame { address: section.address(), bytes: bytes.to_vec(), text })
+            let bytes = section.data().ok().filter(|bytes| bytes.len() <= Tables::BYTES_MAX)?;
+            Tables::read(bytes.to_vec(), section.address(), text)
         });
         Image { segments, functions, eh_frame, elf }
     }
@@ -134,7 +125,7 @@ fn demangle(name: &str) -> String {
     let mut text = Short(String::new());
     let done = if let Ok(rust) = rustc_demangle::try_demangle(name) {
         write!(text, "{rust:#}").is_ok()
-    } else if let Ok(cpp) = Symbol::new(name) {
+    } else if let Ok(cpp) = Symbol::new_with_options(name, &options(name)) {
         cpp.structured_demangle(&mut text, &DemangleOptions::default()).is_ok()
     } else {
         false
@@ -144,6 +135,20 @@ fn demangle(name: &str) -> String {
         let _ = text.write_str(name);
     }
     text.0
+}
+
+/// The parser goes back and tries again in expressions, and nowhere else, so what looks as if it had any (`X`, `DT`, `A_` …, though it may be but a letter in a name) is not followed far.
+fn options(name: &str) -> ParseOptions {
+    let begins_expression = |pair: &[u8]| {
+        matches!(pair, b"DT" | b"Dt" | b"DO" | b"Dv" | b"sr")
+            || matches!(pair, [b'A', next] if !next.is_ascii_digit())
+    };
+    let bytes = name.as_bytes();
+    if bytes.contains(&b'X') || bytes.windows(2).any(begins_expression) {
+        ParseOptions::default().recursion_limit(EXPRESSION_DEPTH_MAX)
+    } else {
+        ParseOptions::default()
+    }
 }
 
 /// Text that takes no more than [`NAME_BYTES_MAX`], and no control characters. A mangled name of some bytes can stand for gigabytes.
@@ -195,5 +200,10 @@ mod tests {
         // Each S_ doubles what stands before it.
         let bomb = format!("_Z1fI{}E", "St4pairI1aS0_E".repeat(20));
         assert!(demangle(&bomb).len() <= NAME_BYTES_MAX);
+        // Each `dl` doubles what is tried: without a bound this would not end.
+        for before in ["_Z1fIX", "_Z1fDT", "_Z1fA"] {
+            let bomb = format!("{before}{}UlE", "dl".repeat(52));
+            assert_eq!(demangle(&bomb), bomb);
+        }
     }
 }

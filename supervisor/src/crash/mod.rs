@@ -14,7 +14,7 @@
 //! * [`report`]: what a report says.
 //! * [`case`]: what it takes to run into the crash again, as a file.
 //! * [`kernel`]: what the kernel's log says of a fault.
-//! * [`said`]: what a faulted thread shows: registers and a backtrace. [`mod@unwind`] finds the frames, [`image`] reads the files.
+//! * [`said`]: what a faulted thread shows: registers and a backtrace. [`mod@unwind`] finds the frames, [`image`] reads the files, [`tables`] their unwind tables.
 //! * [`folder`]: the folders, and how many are kept.
 //! * [`writer`]: the thread.
 //! * [`replay`]: running into it again. [`mod@debug`]: with a debugger attached.
@@ -27,6 +27,7 @@ pub mod kernel;
 pub mod replay;
 pub mod report;
 pub mod said;
+pub mod tables;
 pub mod unwind;
 pub mod writer;
 

@@ -8,18 +8,16 @@
 
 use std::collections::HashMap;
 
-use gimli::{
-    BaseAddresses, CfaRule, EhFrame, LittleEndian, Register, RegisterRule, UnwindContext, UnwindSection as _,
-    UnwindTableRow,
-};
+use gimli::{CfaRule, Register, RegisterRule};
 
 use super::image::Image;
+use super::tables::Row;
 use crate::jail::maps::{Mapping, mappings};
 use crate::jail::wreck::{REGISTERS, RIP, RSP, Wreck};
 
 /// Most frames that are gone through.
 pub const FRAMES_MAX: usize = 4096;
-/// Most places that are looked up in the tables; each look-up may go through all of them.
+/// Most places that are looked up in the tables; each look-up goes through one entry of them.
 const LOOK_UPS_MAX: usize = 256;
 /// Most words that one scan looks at.
 const SCAN_WORDS_MAX: usize = 1024;
@@ -75,9 +73,6 @@ pub struct Modules<'a> {
     rows: HashMap<u64, Option<Row>>,
 }
 
-/// What the tables say about the caller of a function, at one place in it.
-type Row = UnwindTableRow<usize>;
-
 impl<'a> Modules<'a> {
     /// Of these maps.
     #[must_use]
@@ -108,14 +103,8 @@ impl<'a> Modules<'a> {
         if self.rows.len() >= LOOK_UPS_MAX {
             return None;
         }
-        let row = self.image(instruction, files).and_then(|(image, address)| {
-            let section = image.eh_frame.as_ref()?;
-            let bases = BaseAddresses::default().set_eh_frame(section.address).set_text(section.text);
-            let tables = EhFrame::new(&section.bytes, LittleEndian);
-            let mut context = UnwindContext::new();
-            let find = EhFrame::cie_from_offset;
-            tables.unwind_info_for_address(&bases, &mut context, address, find).ok().cloned()
-        });
+        let row =
+            self.image(instruction, files).and_then(|(image, address)| image.eh_frame.as_ref()?.row(address));
         self.rows.insert(instruction, row.clone());
         row
     }

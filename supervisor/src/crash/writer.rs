@@ -112,8 +112,7 @@ impl Crashes {
         let write = move || {
             for death in deaths {
                 let id = id_of(&death);
-                let written = write(&dir, &id, &death, options.replay)
-                    .and_then(|()| folder::prune(&dir, options.keep, options.keep_bytes));
+                let written = write(&dir, &id, &death, options.replay);
                 match written {
                     Ok(()) => {
                         tracing::info!(plugin = death.plugin.name, crash = id, "crash report written");
@@ -122,6 +121,9 @@ impl Crashes {
                     Err(error) => {
                         tracing::error!(plugin = death.plugin.name, crash = id, %error, "cannot write a crash report");
                     }
+                }
+                if let Err(error) = folder::prune(&dir, options.keep, options.keep_bytes) {
+                    tracing::error!(dir = %dir.display(), %error, "cannot delete old crash reports");
                 }
             }
         };

@@ -14,7 +14,8 @@ use super::backend::Replier;
 use crate::audit::Happened;
 use crate::game::GameDriver;
 use crate::game::rights::{RevokeError, Takes};
-use crate::refusals::{about, from_core, hint, internal, refusal};
+use crate::refusals::{about, from_core, hint, refusal};
+use crate::registry::revocations::RevocationsError;
 
 impl Shared {
     pub(super) fn grants(&self, plugin: &str) -> Result<Grants, Refusal> {
@@ -33,7 +34,7 @@ impl Shared {
         }
         // First where it lasts: what could not be kept is not said to be revoked.
         if let Err(error) = self.revocations.add(plugin, permission) {
-            return to.refuse(about(internal(error.to_string()), plugin, 0));
+            return to.refuse(not_kept(&error, plugin));
         }
         let takes = match game.revoke(permission) {
             Ok(takes) => takes,
@@ -53,7 +54,7 @@ impl Shared {
     pub(super) fn give_back(&self, uid: Option<u32>, plugin: &str, permission: &str, to: Replier) {
         let was_lost = match self.revocations.remove(plugin, permission) {
             Ok(was_lost) => was_lost,
-            Err(error) => return to.refuse(about(internal(error.to_string()), plugin, 0)),
+            Err(error) => return to.refuse(not_kept(&error, plugin)),
         };
         if !was_lost {
             return to.refuse(not_changed(&RevokeError::NotRevoked(permission.to_owned()), plugin));
@@ -85,6 +86,13 @@ fn settle(game: &Arc<GameDriver>, takes: Takes, next: &'static str, to: Replier)
             }));
         }
     }
+}
+
+/// The disk's doing, which its operator can mend.
+fn not_kept(error: &RevocationsError, plugin: &str) -> Refusal {
+    let next =
+        "see that the state directory has room and the supervisor's user may write there, and try again";
+    about(hint(refusal(Code::Internal, error.to_string()), next), plugin, 0)
 }
 
 fn not_changed(error: &RevokeError, plugin: &str) -> Refusal {

@@ -348,7 +348,14 @@ impl Nursery {
         let current = self.zygote.as_ref().filter(|_| zygote == self.zygotes);
         match current.map(|current| current.ask(&ToZygote::Reap { pid }, &[])) {
             Some(Ok(Answer::Reaped { status })) => return status,
-            Some(Ok(_)) | None => {}
+            Some(Ok(Answer::Failed(error))) => {
+                tracing::warn!(
+                    pid,
+                    %error,
+                    "how a worker ended cannot be had: is a debugger attached to it? It counts as killed from outside"
+                );
+            }
+            Some(Ok(Answer::Spawned { .. })) | None => {}
             Some(Err(error)) => {
                 tracing::warn!(%error, "the zygote died, and its workers with it");
                 self.zygote = None;

@@ -67,4 +67,8 @@ const TESTS: &[(&str, fn())] = &[
         "zygote::when_the_zygote_dies_workers_die_and_are_replaced_by_another_ones",
         zygote::when_the_zygote_dies_workers_die_and_are_replaced_by_another_ones,
     ),
+    (
+        "zygote::a_dead_worker_that_a_debugger_holds_takes_no_other_along",
+        zygote::a_dead_worker_that_a_debugger_holds_takes_no_other_along,
+    ),
 ];

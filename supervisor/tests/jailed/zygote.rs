@@ -1,8 +1,10 @@
-//! The zygote's death is survived.
+//! The zygote's death is survived, and a worker that a debugger holds on to is not its death.
 
 use croupier::registry::PluginOptions;
+use nix::errno::Errno;
+use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 
 use crate::arena::{Arena, Outcome};
 
@@ -27,4 +29,27 @@ pub(crate) fn when_the_zygote_dies_workers_die_and_are_replaced_by_another_ones(
     assert!(arena.causes().iter().all(|cause| cause.contains("signal 9")), "{:?}", arena.causes());
     // The neighbour's worker died too, which is nobody's fault; it is not held against it, and not looked at as in other tests.
     arena.end_without_looking();
+}
+
+pub(crate) fn a_dead_worker_that_a_debugger_holds_takes_no_other_along() {
+    let arena = Arena::usual(PluginOptions::default());
+    let (worker, _) = arena.isolation();
+    let zygote = parent_of(worker);
+    let held = Pid::from_raw(worker as i32);
+    // This thread is the debugger, and does not wait for what it traces.
+    let traced = ptrace::seize(held, ptrace::Options::empty());
+    if traced == Err(Errno::EPERM) && !geteuid().is_root() {
+        // An ordinary user has no way to hold one.
+        return arena.end();
+    }
+    traced.expect("root may");
+    kill(held, Signal::SIGKILL).expect("it lives");
+    // A turn goes through, in another worker of the same zygote.
+    assert_eq!(arena.attack("open_file"), Outcome::Result(-2));
+    let (again, _) = arena.isolation();
+    assert_eq!((parent_of(again), again == worker), (zygote, false));
+    assert!(arena.causes().iter().all(|cause| cause.contains("signal 9")), "{:?}", arena.causes());
+    nix::sys::wait::waitpid(held, None).expect("ours to have first");
+    // The neighbour, too, served all along.
+    arena.end();
 }

@@ -13,6 +13,7 @@
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
 
 use croupier_wire::confine::{CONFINE_FRAME_BYTES_MAX, FromZygote, ToZygote};
 use croupier_wire::frame::FrameReader;
@@ -31,6 +32,11 @@ pub(super) const WORKER_DESCRIPTORS: usize = 3;
 /// Most descriptors beside a Spawn: those, and the cgroup to begin in.
 const DESCRIPTORS_MAX: usize = WORKER_DESCRIPTORS + 1;
 
+/// Longest time that is waited for one worker's end, which everybody else waits for, too. Less than the supervisor waits for an answer.
+const REAP_MAX: Duration = Duration::from_secs(2);
+/// Time between two looks whether it has ended. Mostly it has before it is asked for.
+const REAP_LOOK: Duration = Duration::from_millis(1);
+
 /// What has been asked.
 struct Question {
     ask: ToZygote,
@@ -41,11 +47,14 @@ struct Question {
 pub(crate) fn serve(socket: File) -> Result<File, Fault> {
     let tools = step("prepare for forking", Tools::new())?;
     greet(&socket)?;
+    // Ended, and not to be had yet.
+    let mut held: Vec<Pid> = Vec::new();
     loop {
         let Some(Question { ask, descriptors }) = step("read the supervisor's socket", receive(&socket))?
         else {
             exit_now(0)
         };
+        held.retain(|pid| matches!(collect(*pid), Ok(None)));
         match ask {
             ToZygote::Spawn { namespaces, uid, fresh } => {
                 let mut descriptors = descriptors;
@@ -73,7 +82,12 @@ pub(crate) fn serve(socket: File) -> Result<File, Fault> {
             }
             ToZygote::Reap { pid } => match reap(pid) {
                 Ok(status) => answer(&socket, &FromZygote::Reaped { status }, None)?,
-                Err(errno) => fail(&socket, "wait for the worker", errno as i32)?,
+                Err(errno) => {
+                    if errno == Errno::EAGAIN {
+                        held.push(Pid::from_raw(pid.cast_signed()));
+                    }
+                    fail(&socket, "wait for the worker", errno as i32)?;
+                }
             },
         }
     }
@@ -96,23 +110,31 @@ fn fail(socket: &File, step: &str, errno: i32) -> Result<(), Fault> {
     answer(socket, &FromZygote::Failed { step, errno }, None)
 }
 
-/// Ends a worker, if it has not ended, and takes its status.
+/// Ends a worker, if it has not ended, and takes its status. EAGAIN when it cannot be had: whoever traces a process gets it first, and a debugger may sit at its prompt for hours.
 fn reap(pid: u32) -> Result<i32, Errno> {
     let pid = Pid::from_raw(pid.cast_signed());
     // A child of ours that nobody else reaps: the number is its own until the wait.
     let _ = kill(pid, Signal::SIGKILL);
     // What it has forked (unjailed, or without a pid namespace) must not outlive it. It leads a group of its own.
     let _ = killpg(pid, Signal::SIGKILL);
-    let mut status = 0;
+    let due = Instant::now() + REAP_MAX;
     loop {
-        // SAFETY: waitpid writes one int, which is here.
-        let waited = unsafe { libc::waitpid(pid.as_raw(), &raw mut status, libc::__WALL) };
-        match Errno::result(waited) {
-            Ok(_) => return Ok(status),
+        match collect(pid) {
+            Ok(Some(status)) => return Ok(status),
+            Ok(None) if Instant::now() >= due => return Err(Errno::EAGAIN),
+            Ok(None) => std::thread::sleep(REAP_LOOK),
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }
     }
+}
+
+/// The status of a worker that has ended; none as long as it cannot be had.
+fn collect(pid: Pid) -> Result<Option<i32>, Errno> {
+    let mut status = 0;
+    // SAFETY: waitpid writes one int, which is here.
+    let waited = unsafe { libc::waitpid(pid.as_raw(), &raw mut status, libc::__WALL | libc::WNOHANG) };
+    Ok(if Errno::result(waited)? == 0 { None } else { Some(status) })
 }
 
 /// The next question; none at the end of the socket.

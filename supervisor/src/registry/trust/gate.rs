@@ -25,6 +25,8 @@ pub struct Gate {
     audit: Audit,
     /// The keys as they were written down last.
     told: Mutex<Option<Told>>,
+    /// The keys by which what runs was looked at last. A load writes changed keys down too, and looks at nothing but its own plugin.
+    looked: Mutex<Option<[u8; 32]>>,
 }
 
 /// What was written down of the keys.
@@ -69,7 +71,7 @@ impl Seen {
 impl Gate {
     /// With the keys of this store.
     pub fn new(policy: Policy, store: Store, audit: Audit) -> Gate {
-        Gate { policy, store, audit, told: Mutex::new(None) }
+        Gate { policy, store, audit, told: Mutex::new(None), looked: Mutex::new(None) }
     }
 
     /// Checks the signature of these bytes, which came from `path`.
@@ -120,7 +122,7 @@ impl Gate {
         Ok(())
     }
 
-    /// The trusted keys, if they are others than were written down last; they are written down now.
+    /// The trusted keys, if they are others than this gave out last; they are written down, if they are not yet.
     ///
     /// # Errors
     /// When they cannot be read; that is written down once.
@@ -129,7 +131,11 @@ impl Gate {
             return Ok(None);
         }
         match self.store.read() {
-            Ok(keys) => Ok(self.tell_keys(&keys).then_some(keys.trust)),
+            Ok(keys) => {
+                self.tell_keys(&keys);
+                let known = crate::lock(&self.looked).replace(keys.sha256);
+                Ok((known != Some(keys.sha256)).then_some(keys.trust))
+            }
             Err(error) => {
                 let mut told = crate::lock(&self.told);
                 if told.replace(Told::Unreadable) != Some(Told::Unreadable) {
@@ -155,8 +161,8 @@ impl Gate {
         });
     }
 
-    /// Writes the keys down when they are others than last time, and says whether they are.
-    fn tell_keys(&self, keys: &super::store::Read) -> bool {
+    /// Writes the keys down when they are others than last time.
+    fn tell_keys(&self, keys: &super::store::Read) {
         let now = Some(Told::Keys(keys.sha256));
         let is_new = std::mem::replace(&mut *crate::lock(&self.told), now) != now;
         if is_new {
@@ -167,6 +173,25 @@ impl Gate {
                 revoked: keys.trust.revoked.len() as u64,
             });
         }
-        is_new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_that_sees_changed_keys_first_hides_them_from_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().join("trust"));
+        store.revoke("E7620F1842B4E81F".parse().unwrap()).unwrap();
+        let gate = Gate::new(Policy::IfPresent, store.clone(), Audit::default());
+        assert!(gate.changed().unwrap().is_some() && gate.changed().unwrap().is_none());
+        store.revoke("E7620F1842B4E820".parse().unwrap()).unwrap();
+        let plugin = dir.path().join("plugin.so");
+        std::fs::write(signature_path(&plugin), "no signature").unwrap();
+        assert!(gate.look(&plugin, "", b"").is_err());
+        assert_eq!(gate.changed().unwrap().map(|trust| trust.revoked.len()), Some(2));
+        assert!(gate.changed().unwrap().is_none());
     }
 }
