@@ -76,10 +76,6 @@ impl Link for Scripted {
 fn spec() -> Spec {
     let topics = || ["table".to_owned()].into();
     Spec {
-        name: "heard".into(),
-        digest: [0; 32],
-        state_version: 1,
-        settings: Payload::from(*b"{}"),
         players_max: 9,
         join: Join::Optional,
         grants: Grants { send: true, emit: topics(), call: ["wallet".to_owned()].into() },
@@ -95,8 +91,7 @@ fn spec() -> Spec {
         sessions_max: 8,
         catch_up_ticks: 1,
         poison_max: 3,
-        tick_ns: 0,
-        idle_ns: 0,
+        ..Spec::new("heard", [0; 32])
     }
 }
 
