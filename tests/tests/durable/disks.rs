@@ -2,12 +2,19 @@
 
 use std::path::Path;
 
+use croupier_client::blocking::Session;
 use croupier_client::{ClientError, ClientId, Code, OpenOptions, Player, What};
 use croupier_tests::{Plugin, Ran, Setup, Watch, skipped, wait_for};
 use nix::mount::{MsFlags, mount};
 use serde_json::json;
 
 use super::{COUNT, daemon, reply};
+
+/// With [`ENTRY_BYTES`] each: more than there is room for.
+const SESSIONS: usize = 64;
+
+/// Less than what makes a snapshot due.
+const ENTRY_BYTES: usize = 100_000;
 
 #[test]
 fn a_full_disk_refuses_turns_and_loses_none() {
@@ -30,13 +37,13 @@ fn on_a_small_file_system() {
     let mut daemon = setup.start();
     let watch = Watch::start(&daemon);
     let player = daemon.patient_player(ClientId(1));
-    let session = player.open("faulty", "{}", OpenOptions::default()).expect("a session");
+    let open = || player.open("faulty", "{}", OpenOptions::default()).expect("a session");
+    // One entry of each is more than the disk has: none of them is due for a snapshot before, which would make room.
+    let mut tables: Vec<(Session, u64)> = (0..SESSIONS).map(|_| (open(), 0)).collect();
     std::fs::write(journal.join("ballast"), vec![1; 8 << 20]).expect("room");
     let other = daemon.patient_player(ClientId(2)).open("faulty", "{}", OpenOptions::default());
     let other = other.expect("a session");
-    let mut turns = 0;
-    let pad = " ".repeat(20_000);
-    let action = format!("{COUNT}{pad}");
+    let action = format!("{COUNT}{}", " ".repeat(ENTRY_BYTES));
     // A turn that was accepted when the disk filled up waits for its answer until there is room, so the room is made from elsewhere.
     let refused = std::thread::scope(|scope| {
         let mender = scope.spawn(|| {
@@ -50,12 +57,14 @@ fn on_a_small_file_system() {
             refused
         });
         while !mender.is_finished() {
-            match session.act(Player(1), action.as_str()) {
-                Ok(done) => {
-                    turns += 1;
-                    assert_eq!(reply(&done)["count"], json!(turns));
+            for (session, turns) in &mut tables {
+                match session.act(Player(1), action.as_str()) {
+                    Ok(done) => {
+                        *turns += 1;
+                        assert_eq!(reply(&done)["count"], json!(turns));
+                    }
+                    Err(error) => assert_eq!(error.code(), Some(Code::Busy), "{error}"),
                 }
-                Err(error) => assert_eq!(error.code(), Some(Code::Busy), "{error}"),
             }
         }
         mender.join().expect("room")
@@ -66,13 +75,17 @@ fn on_a_small_file_system() {
     wait_for("recovery", || {
         watch.count(|what| matches!(what, What::JournalRecovered { .. })).gt(&0).then_some(())
     });
-    turns += 1;
-    assert_eq!(reply(&session.act(Player(1), COUNT).expect("there is room"))["count"], json!(turns));
+    let mut one_more = |when: &str| {
+        for (session, turns) in &mut tables {
+            *turns += 1;
+            assert_eq!(reply(&session.act(Player(1), COUNT).expect(when))["count"], json!(turns));
+        }
+    };
+    one_more("there is room");
     let audit = daemon.cli(["audit", "--json"]).stdout;
     assert!(audit.contains("journal-trouble") && audit.contains("journal-recovered"), "{audit}");
     daemon.die_and_rise();
-    turns += 1;
-    assert_eq!(reply(&session.act(Player(1), COUNT).expect("it is back"))["count"], json!(turns));
+    one_more("it is back");
 }
 
 #[test]
