@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use crate::artifacts::{Plugin, artifacts};
 use crate::procs::{self, Proc};
 use crate::ran::Ran;
+use crate::small_disk::SmallDisk;
 use crate::{PATIENCE, wait_for};
 
 /// Lines of the log that are shown when a test fails.
@@ -27,6 +28,7 @@ const LOG_LINES_SHOWN: usize = 60;
 /// A daemon to be.
 #[derive(Debug)]
 pub struct Setup {
+    small_disk: Option<SmallDisk>,
     directory: TempDir,
     config: String,
     environment: Vec<(String, String)>,
@@ -47,7 +49,13 @@ impl Setup {
     pub fn new() -> Setup {
         let directory = tempfile::Builder::new().prefix("croupier-e2e-").tempdir().expect("a directory");
         std::fs::create_dir(directory.path().join("plugins")).expect("a directory of plugins");
-        Setup { directory, config: String::new(), environment: Vec::new(), arguments: Vec::new() }
+        Setup {
+            small_disk: None,
+            directory,
+            config: String::new(),
+            environment: Vec::new(),
+            arguments: Vec::new(),
+        }
     }
 
     /// With this plugin in its plugin directory.
@@ -66,6 +74,13 @@ impl Setup {
     pub fn file(self, file: &Path) -> Setup {
         let to = self.directory.path().join("plugins").join(file.file_name().expect("a file"));
         std::fs::copy(file, to).expect("room for a plugin");
+        self
+    }
+
+    /// With its journal on a file system of `mib` MiB. Only in [`in_namespace`](crate::small_disk::in_namespace).
+    #[must_use]
+    pub fn journal_on_small_disk(mut self, mib: u64) -> Setup {
+        self.small_disk = Some(SmallDisk::mount(&self.dir().join("state/journal"), mib));
         self
     }
 
@@ -108,7 +123,8 @@ impl Setup {
         std::fs::write(&config, text).expect("room for a config");
         let log = dir.join("log");
         let how = How { config, log, environment: self.environment, arguments: self.arguments };
-        let mut daemon = Daemon { child: Some(how.serve()), directory: self.directory, how };
+        let child = Some(how.serve());
+        let mut daemon = Daemon { child, small_disk: self.small_disk, directory: self.directory, how };
         daemon.wait_until_up();
         daemon
     }
@@ -146,6 +162,8 @@ impl How {
 #[derive(Debug)]
 pub struct Daemon {
     child: Option<Child>,
+    // Before the directory in which it is mounted: dropped in this order.
+    small_disk: Option<SmallDisk>,
     directory: TempDir,
     how: How,
 }
@@ -183,6 +201,14 @@ impl Daemon {
     /// Its directory; everything of it is there.
     pub fn dir(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// The small file system of its journal.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn small_disk(&self) -> &SmallDisk {
+        self.small_disk.as_ref().expect("the setup had one")
     }
 
     /// Its directory of state.

@@ -7,6 +7,7 @@
 //! * [`procs`]: processes, as `/proc` has them.
 //! * [`hands`]: poker hands as play scripts.
 //! * [`raw`]: a connection on which anything can be sent.
+//! * [`small_disk`]: a file system that can be filled up.
 //! * [`watch`]: collects events.
 //!
 //! The tests themselves are in `tests/e2e`. No test asserts that something was fast; waiting ends after [`PATIENCE`], which only something
@@ -22,6 +23,7 @@ pub mod killer;
 pub mod procs;
 pub mod ran;
 pub mod raw;
+pub mod small_disk;
 pub mod watch;
 
 pub use artifacts::{Plugin, artifacts};

@@ -47,13 +47,7 @@ impl Stat {
 
 /// All processes whose parent, or parent's parent, and so on, is `pid`.
 pub fn descendants(pid: u32) -> Vec<Proc> {
-    let all: Vec<(u32, Stat)> = std::fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter_map(|pid| Some((pid, Stat::read(pid)?)))
-        .collect();
+    let all: Vec<(u32, Stat)> = all().collect();
     let mut family = vec![pid];
     let mut next = 0;
     while let Some(parent) = family.get(next).copied() {
@@ -64,15 +58,23 @@ pub fn descendants(pid: u32) -> Vec<Proc> {
     family[1..].iter().filter_map(living).map(|(pid, stat)| Proc { pid: *pid, start: stat.start }).collect()
 }
 
+/// The processes whose parent is `pid`, without zombies.
+pub fn children(pid: u32) -> Vec<Proc> {
+    let child = |(child, stat): (u32, Stat)| {
+        (stat.parent == pid && stat.state != 'Z').then_some(Proc { pid: child, start: stat.start })
+    };
+    all().filter_map(child).collect()
+}
+
+fn all() -> impl Iterator<Item = (u32, Stat)> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(|pid| Some((pid, Stat::read(pid)?)))
+}
+
 /// Children that ended and were not reaped.
 pub fn zombies(parent: u32) -> Vec<u32> {
-    std::fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|pid| Stat::read(*pid).is_some_and(|stat| stat.parent == parent && stat.state == 'Z'))
-        .collect()
+    all().filter(|(_, stat)| stat.parent == parent && stat.state == 'Z').map(|(pid, _)| pid).collect()
 }
 
 /// Sends a signal to a child (or its child) of `parent`, and to nobody else, whatever happens meanwhile. Whether it was sent.

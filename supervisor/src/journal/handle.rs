@@ -10,10 +10,11 @@ use croupier_core::durable::Entry;
 use croupier_core::ids::SessionId;
 use thiserror::Error;
 
+use super::books::Totals;
 use super::contents::Contents;
 use super::format::{OpenRecord, weight};
 use super::medium::{FileMedium, Medium};
-use super::store::{Job, Spare, Store, StoreError, Totals};
+use super::store::{Job, Spare, Store, StoreError};
 use super::writer;
 
 /// How much the journal may take.

@@ -8,7 +8,7 @@
 //!
 //! * [`handle`]: what games and doors see of it.
 //! * `writer`: the two threads, and what happens when the disk fails.
-//! * [`store`]: the database: one transaction per batch, and reading it all.
+//! * [`store`]: the database: one transaction per batch. `read`: reading it all. [`books`]: what is counted beside it.
 //! * [`mod@format`]: the bytes: versions, keys, checksums. The only place that knows postcard.
 //! * [`contents`]: what was read, and what could not be.
 //! * [`fold`]: whether a session's entries make a session.
@@ -17,12 +17,14 @@
 //!
 //! It does not decide what is written or when an answer is let out: that is [`croupier_core::durable`].
 
+pub mod books;
 pub mod contents;
 pub mod fold;
 pub mod format;
 pub mod handle;
 pub mod medium;
 pub mod offline;
+mod read;
 pub mod show;
 pub mod store;
 mod writer;
@@ -32,9 +34,10 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+pub use books::Totals;
 pub use contents::{Contents, Flaw, GameOnDisk, SessionOnDisk};
 pub use handle::{GameJournal, Journal, JournalOptions, NoRoom, Status, Told};
-pub use store::{StoreError, Totals};
+pub use store::StoreError;
 
 /// The directory's name in the state directory.
 const DIRECTORY: &str = "journal";

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use redb::Database;
 use thiserror::Error;
 
+use super::books::Totals;
 use super::contents::Contents;
 use super::file_in;
 use super::medium::{Medium, Overlay, disk_bytes};
-use super::store::{Store, StoreError, Totals};
+use super::store::{Store, StoreError};
 use crate::supervisor::StateLockError;
 use crate::supervisor::state_lock::StateLock;
 

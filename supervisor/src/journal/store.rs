@@ -1,25 +1,30 @@
 //! The database: a batch is one transaction, which is on the disk whole or not at all.
 //!
 //! After a failure the old state stands and the database is closed; the next attempt opens it anew. What was counted of a batch
-//! ([`Totals`]) counts only once it is committed.
+//! ([`Books`]) counts only once it is committed.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use croupier_core::durable::{Change, Entry, Verdict};
 use croupier_core::ids::SessionId;
 use croupier_core::ids::kind;
-use redb::{Database, ReadableDatabase as _, ReadableTable as _, Table};
+use redb::{Database, ReadableTable as _, Table};
 use thiserror::Error;
 
-use super::contents::{Contents, Flaw, GameOnDisk, Place};
+use super::books::{Books, Ended, Totals};
+use super::contents::Contents;
 use super::format::{
     ENTRIES, EntryKey, FORMAT, GAMES, GameRecord, META, OPENS, OpenDone, OpenRecord, ValueFlaw, is_opened,
     seal, unseal,
 };
 use super::medium::Medium;
+use super::read::read_all;
 
-/// Ended sessions of one game whose answers stay on the disk.
-pub const ENDED_KEPT: usize = 4096;
+/// A file of less is not worth the work of shrinking it.
+const SHRINK_BYTES_MIN: u64 = 8 << 20;
+
+/// What a file holds is to be less than this part of it before it is shrunk at the start.
+const SHRINK_AT: u64 = 4;
 
 /// Why the journal cannot be used.
 #[derive(Debug, Error)]
@@ -67,30 +72,12 @@ pub(super) enum Job {
     Entry { game: std::sync::Arc<str>, entry: Box<Entry> },
 }
 
-/// What the journal holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Entries.
-    pub entries: u64,
-    /// Their bytes, keys not counted.
-    pub bytes: u64,
-}
-
 /// The open journal.
 pub(super) struct Store {
     medium: Box<dyn Medium>,
     /// None after a failure.
     database: Option<Database>,
     books: Books,
-}
-
-/// What would cost a scan to know.
-#[derive(Debug, Clone, Default)]
-struct Books {
-    games: BTreeMap<String, GameRecord>,
-    totals: Totals,
-    /// Per game the ended sessions, the oldest first.
-    ended: BTreeMap<u32, VecDeque<SessionId>>,
 }
 
 impl Store {
@@ -119,7 +106,31 @@ impl Store {
             })?
             .map_err(|format| StoreError::Format { name: store.medium.name(), format })?;
         store.books = books;
+        store.shrink();
         Ok((store, contents))
+    }
+
+    /// Gives room back to the disk that a busier time took. Only at the start, when nobody waits for it; the file never shrinks while it serves.
+    fn shrink(&mut self) {
+        let before = self.disk_bytes();
+        if before < SHRINK_BYTES_MIN || before / SHRINK_AT < self.books.totals.bytes {
+            return;
+        }
+        let Some(mut database) = self.database.take() else { return };
+        match database.compact() {
+            Ok(_) => {
+                self.database = Some(database);
+                tracing::info!(
+                    before,
+                    after = self.disk_bytes(),
+                    "the journal's file was mostly empty and is shorter now"
+                );
+            }
+            // Every step of it is a transaction, so nothing is lost; the next use opens the file again.
+            Err(error) => {
+                tracing::warn!(%error, "the journal's file is mostly empty and could not be shortened; it is used as it is")
+            }
+        }
     }
 
     pub(super) fn name(&self) -> String {
@@ -259,7 +270,6 @@ impl Tables<'_, '_> {
             Change::Pruned { .. } => return Ok(()),
             Change::Ended(_) => {
                 self.opens.remove(session.0)?;
-                self.forget_oldest_ended(id, session)?;
             }
             Change::Played(played) if played.turn.kind == kind::OPEN => self.opened(session, played)?,
             _ => {}
@@ -267,13 +277,18 @@ impl Tables<'_, '_> {
         let key = (id, session.0, at);
         let value = seal(&key, &entry.change).map_err(ApplyError::Value)?;
         let totals = &mut self.books.totals;
-        let old = self.entries.insert(key, value.as_slice())?;
+        let old = self.entries.insert(key, value.as_slice())?.map(|old| old.value().len() as u64);
         match old {
             // A batch that is tried again although the disk had it.
-            Some(old) => totals.bytes = totals.bytes.saturating_sub(old.value().len() as u64),
+            Some(old) => totals.bytes = totals.bytes.saturating_sub(old),
             None => totals.entries += 1,
         }
-        totals.bytes += value.len() as u64;
+        let bytes = value.len() as u64;
+        totals.bytes += bytes;
+        if matches!(entry.change, Change::Ended(_)) {
+            self.books.ended.entry(id).or_default().add(session, bytes);
+            self.forget_oldest_ended(id)?;
+        }
         Ok(())
     }
 
@@ -295,18 +310,11 @@ impl Tables<'_, '_> {
         Ok(())
     }
 
-    fn forget_oldest_ended(&mut self, id: u32, ended: SessionId) -> Result<(), ApplyError> {
-        let oldest = {
-            let all = self.books.ended.entry(id).or_default();
-            if !all.contains(&ended) {
-                all.push_back(ended);
-            }
-            if all.len() > ENDED_KEPT { all.pop_front() } else { None }
-        };
-        match oldest {
-            None => Ok(()),
-            Some(old) => self.delete((id, old.0, 0), (id, old.0, u64::MAX), Spare::Nothing),
+    fn forget_oldest_ended(&mut self, id: u32) -> Result<(), ApplyError> {
+        while let Some(old) = self.books.ended.get_mut(&id).and_then(Ended::pop) {
+            self.delete((id, old.0, 0), (id, old.0, u64::MAX), Spare::Nothing)?;
         }
+        Ok(())
     }
 
     /// Deletes the entries from `from` up to and without `to`.
@@ -340,70 +348,4 @@ pub(super) enum Spare {
     Nothing,
     /// The opening.
     Opened,
-}
-
-/// Reads everything, believing nothing that its checksum does not vouch for.
-fn read_all(database: &Database) -> Result<(Contents, Books), redb::Error> {
-    let read = database.begin_read()?;
-    let (mut contents, mut books) = (Contents::default(), Books::default());
-    let mut names = BTreeMap::new();
-    for row in read.open_table(GAMES)?.iter()? {
-        let (name, value) = row?;
-        let name = name.value().to_owned();
-        match unseal::<_, GameRecord>(&name.as_str(), value.value()) {
-            Ok(record) => {
-                names.insert(record.id, name.clone());
-                let GameRecord { at, digest, version, .. } = record.clone();
-                contents
-                    .games
-                    .insert(name.clone(), GameOnDisk { at, digest, version, ..GameOnDisk::default() });
-                books.games.insert(name, record);
-            }
-            Err(why) => contents.flaws.push(Flaw { place: Place::Game { name }, why }),
-        }
-    }
-    for row in read.open_table(OPENS)?.iter()? {
-        let (session, value) = row?;
-        let session = SessionId(session.value());
-        match unseal(&session.0, value.value()) {
-            Ok(record) => drop(contents.opens.insert(session, record)),
-            Err(why) => contents.flaws.push(Flaw { place: Place::Open { session }, why }),
-        }
-    }
-    for row in read.open_table(ENTRIES)?.iter()? {
-        let (key, value) = row?;
-        read_entry(key.value(), value.value(), &names, &mut contents, &mut books);
-    }
-    let Books { games, ended, .. } = &mut books;
-    for (name, game) in &contents.games {
-        let id = games.get(name).map_or(0, |record| record.id);
-        let mut old: Vec<_> = game.sessions.iter().filter(|(_, session)| session.has_ended()).collect();
-        old.sort_by_key(|(_, session)| session.changes.last().map(|(at, _)| *at));
-        ended.insert(id, old.into_iter().map(|(session, _)| *session).collect());
-    }
-    Ok((contents, books))
-}
-
-fn read_entry(
-    key: EntryKey,
-    value: &[u8],
-    names: &BTreeMap<u32, String>,
-    contents: &mut Contents,
-    books: &mut Books,
-) {
-    let (id, session, at) = (key.0, SessionId(key.1), key.2);
-    let name = names.get(&id).cloned().unwrap_or_else(|| id.to_string());
-    books.totals.entries += 1;
-    books.totals.bytes += value.len() as u64;
-    let change = unseal::<_, Change>(&key, value);
-    // Sessions of a game whose record is damaged are shown under its number.
-    let on_disk = contents.games.entry(name.clone()).or_default().sessions.entry(session).or_default();
-    on_disk.bytes += value.len() as u64;
-    match change {
-        Ok(change) => on_disk.changes.push((at, change)),
-        Err(why) => {
-            on_disk.unreadable += 1;
-            contents.flaws.push(Flaw { place: Place::Entry { game: name, session, at }, why });
-        }
-    }
 }

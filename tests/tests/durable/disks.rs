@@ -4,8 +4,8 @@ use std::path::Path;
 
 use croupier_client::blocking::Session;
 use croupier_client::{ClientError, ClientId, Code, OpenOptions, Player, What};
+use croupier_tests::small_disk::in_namespace;
 use croupier_tests::{Plugin, Ran, Setup, Watch, skipped, wait_for};
-use nix::mount::{MsFlags, mount};
 use serde_json::json;
 
 use super::{COUNT, daemon, reply};
@@ -21,26 +21,19 @@ fn a_full_disk_refuses_turns_and_loses_none() {
     if !rustix::process::geteuid().is_root() {
         return skipped("the full disk", "only root may mount a small file system");
     }
-    // The name space of this thread and of what it starts: it ends with them, and the file system with it.
-    std::thread::spawn(on_a_small_file_system).join().expect("the test");
+    in_namespace(on_a_small_file_system);
 }
 
 fn on_a_small_file_system() {
-    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).expect("root");
-    let none = None::<&str>;
-    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).expect("root");
     // Binaries and transcripts stay on the ordinary disk.
     let setup = Setup::new().plugin(Plugin::Faulty).config("[defaults]\ndurability = \"disk\"");
-    let journal = setup.dir().join("state/journal");
-    std::fs::create_dir_all(&journal).expect("room");
-    mount(Some("tmpfs"), &journal, Some("tmpfs"), MsFlags::empty(), Some("size=12m")).expect("root");
-    let mut daemon = setup.start();
+    let mut daemon = setup.journal_on_small_disk(12).start();
     let watch = Watch::start(&daemon);
     let player = daemon.patient_player(ClientId(1));
     let open = || player.open("faulty", "{}", OpenOptions::default()).expect("a session");
     // One entry of each is more than the disk has: none of them is due for a snapshot before, which would make room.
     let mut tables: Vec<(Session, u64)> = (0..SESSIONS).map(|_| (open(), 0)).collect();
-    std::fs::write(journal.join("ballast"), vec![1; 8 << 20]).expect("room");
+    daemon.small_disk().fill(8 << 20);
     let other = daemon.patient_player(ClientId(2)).open("faulty", "{}", OpenOptions::default());
     let other = other.expect("a session");
     let action = format!("{COUNT}{}", " ".repeat(ENTRY_BYTES));
@@ -53,7 +46,7 @@ fn on_a_small_file_system() {
             // A disk that is nearly full takes now one turn and then another.
             let other = &other;
             let refused = wait_for("a refusal", || other.act(Player(1), action.as_str()).err());
-            std::fs::remove_file(journal.join("ballast")).expect("the ballast");
+            daemon.small_disk().clear();
             refused
         });
         while !mender.is_finished() {

@@ -31,6 +31,7 @@ impl Game {
         if let Err(rest_ns) = self.breaker.admit(cx.now.mono_ns, &self.spec.breaker) {
             return cx.answer(open.request, Err(Refusal::Resting { rest_ns }));
         }
+        self.ended.forget_old(cx.now.mono_ns);
         let id = open.session;
         let session = self.new_session(cx, open);
         cx.act(Action::TranscriptOpen {

@@ -38,12 +38,12 @@ impl Game {
                 let reason = EndReason::Closed;
                 self.write_ended(cx, &session, reason);
                 cx.act(Action::TranscriptClose { session: id, seed: session.seed, reason });
-                self.ended.remember(id, session.keys);
+                self.ended.remember(id, session.keys, cx.now.mono_ns);
             }
             Ok(Adopted::Ended(ended, keys)) => {
                 let seed = ServerSeed::from_bytes(ended.seed);
                 cx.act(Action::TranscriptClose { session: id, seed, reason: ended.reason });
-                self.ended.remember(id, keys);
+                self.ended.remember(id, keys, cx.now.mono_ns);
             }
             Ok(Adopted::NeverOpen(session)) => self.write_ended(cx, &session, EndReason::OpenRefused),
             Err(reason) => cx.notice(Notice::SessionUnreadable { session: id, reason: reason.to_owned() }),

@@ -14,14 +14,23 @@ use crate::session::keys::Keys;
 /// Ended sessions whose answers are remembered, so that a repeated last turn still gets its answer.
 const ENDED_REMEMBERED: usize = 4096;
 /// Bytes of answers that are remembered of all of them.
-const ENDED_BYTES_MAX: usize = 64 << 20;
+const ENDED_BYTES_MAX: usize = 16 << 20;
+/// How long they are remembered at most: longer than a client tries to get its connection back. Two minutes.
+const ENDED_NS: u64 = 120 * 1_000_000_000;
 
 /// The keys of sessions that have ended, the oldest forgotten first.
 #[derive(Debug, Default)]
 pub(super) struct Ended {
     keys: BTreeMap<SessionId, Keys>,
-    order: VecDeque<(SessionId, usize)>,
+    order: VecDeque<Old>,
     bytes: usize,
+}
+
+#[derive(Debug)]
+struct Old {
+    session: SessionId,
+    bytes: usize,
+    since_mono_ns: u64,
 }
 
 impl Ended {
@@ -29,15 +38,25 @@ impl Ended {
         self.keys.get(&session)
     }
 
-    pub(super) fn remember(&mut self, session: SessionId, keys: Keys) {
+    pub(super) fn remember(&mut self, session: SessionId, keys: Keys, now_mono_ns: u64) {
         let bytes = keys.bytes();
         self.keys.insert(session, keys);
-        self.order.push_back((session, bytes));
+        self.order.push_back(Old { session, bytes, since_mono_ns: now_mono_ns });
         self.bytes += bytes;
-        while self.order.len() > ENDED_REMEMBERED || (self.bytes > ENDED_BYTES_MAX && self.order.len() > 1) {
-            let Some((old, bytes)) = self.order.pop_front() else { break };
-            self.keys.remove(&old);
-            self.bytes -= bytes;
+        self.forget_old(now_mono_ns);
+    }
+
+    /// Forgets what nobody will ask for any more, and what there is no room for.
+    pub(super) fn forget_old(&mut self, now_mono_ns: u64) {
+        while let Some(oldest) = self.order.front() {
+            let too_much =
+                self.order.len() > ENDED_REMEMBERED || (self.bytes > ENDED_BYTES_MAX && self.order.len() > 1);
+            if !too_much && now_mono_ns.saturating_sub(oldest.since_mono_ns) < ENDED_NS {
+                return;
+            }
+            self.keys.remove(&oldest.session);
+            self.bytes -= oldest.bytes;
+            self.order.pop_front();
         }
     }
 }
@@ -78,7 +97,7 @@ impl Game {
         cx.notice(Notice::SessionEnded { session: id, reason, seq });
         cx.act(Action::TranscriptClose { session: id, seed: session.seed, reason });
         if reason != EndReason::OpenRefused {
-            self.ended.remember(id, session.keys);
+            self.ended.remember(id, session.keys, cx.now.mono_ns);
         }
         if self.state == State::Unloading {
             self.settle_unload(cx);
@@ -102,16 +121,20 @@ mod tests {
     }
 
     #[test]
-    fn ended_sessions_are_remembered_up_to_a_count_and_up_to_bytes() {
+    fn ended_sessions_are_remembered_up_to_a_count_up_to_bytes_and_for_a_while() {
         let mut ended = Ended::default();
         for id in 0..5000 {
-            ended.remember(SessionId(id), keys(10));
+            ended.remember(SessionId(id), keys(10), id);
         }
         assert_eq!(ended.keys.len(), ENDED_REMEMBERED);
         for id in 5000..5100 {
-            ended.remember(SessionId(id), keys(1 << 20));
+            ended.remember(SessionId(id), keys(1 << 20), id);
         }
-        assert!(ended.keys.len() < 70 && ended.bytes <= ENDED_BYTES_MAX, "{}", ended.keys.len());
+        assert!(ended.keys.len() < 17 && ended.bytes <= ENDED_BYTES_MAX, "{}", ended.keys.len());
         assert!(ended.get(SessionId(5099)).is_some());
+        ended.forget_old(5098 + ENDED_NS);
+        assert_eq!(ended.keys.keys().copied().collect::<Vec<_>>(), [SessionId(5099)]);
+        ended.forget_old(5099 + ENDED_NS);
+        assert_eq!((ended.keys.len(), ended.order.len(), ended.bytes), (0, 0, 0));
     }
 }
