@@ -174,7 +174,10 @@ impl Post {
         if call.number == number::CRASH {
             let reply = self.faulted.tell(|| match look(self.watch.pid, call) {
                 Look::Seen(wreck) => {
-                    let _ = self.wreck.set(*wreck);
+                    // Else its number may be another's by now, and what was copied as well.
+                    if self.listener.still_waits(call) {
+                        let _ = self.wreck.set(*wreck);
+                    }
                     Reply::Done
                 }
                 Look::Closed => Reply::Again,
@@ -208,6 +211,9 @@ impl Post {
         self.denied += 1;
         let max = self.watch.denied_calls_max;
         let fatal = max > 0 && self.denied >= u64::from(max);
+        // Looked at by its number: that was its own for as long as it waits.
+        let at = locate(self.watch.pid, call);
+        let at = if self.listener.still_waits(call) { at } else { Vec::new() };
         let denial = Denial {
             plugin: self.watch.plugin.clone(),
             version: self.watch.version.clone(),
@@ -216,7 +222,7 @@ impl Post {
             call: names::name(call),
             arch: names::arch(call),
             args: call.args,
-            at: locate(self.watch.pid, call),
+            at,
             count: self.denied,
             consequence: if fatal { Consequence::Fatal } else { Consequence::Refused(errno) },
         };
