@@ -201,6 +201,7 @@ fn start(
     let mut parts = SupervisorConfig::new()
         .isolation_off(options.isolation_off)
         .cgroup(config.cgroup.clone())
+        .worker_uids(config.worker_uids)
         .state_dir(&config.state_dir)
         .traffic_socket(config.traffic_socket.display().to_string())
         .plugin_defaults(config.defaults.clone())

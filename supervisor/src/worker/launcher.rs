@@ -14,7 +14,6 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 
@@ -24,15 +23,12 @@ use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Signal, pidfd_send_signal};
 use thiserror::Error;
 
+use super::users::{UidRange, Users};
 use super::zygote::{Answer, Zygote};
 use crate::jail::Plan;
 use crate::jail::cgroup::{Group, Limits, OutOfMemory, Tree};
 use crate::jail::plan::Layout;
 
-/// The first user id of workers' own, when the supervisor may give them one each, and how many there are. Nobody else should have ids in this range.
-pub const WORKER_UID_FIRST: u32 = 100_000;
-/// See [`WORKER_UID_FIRST`].
-pub const WORKER_UIDS: u32 = 60_000;
 /// Bytes that wait in a log pipe before a plugin's output is lost; less where the user's share of pipes is used up (pipe(7)).
 const LOG_PIPE_BYTES: usize = 1 << 20;
 /// The exit status of a worker whose zygote died, as wait(2) packs it: they die together, of KILL.
@@ -201,15 +197,20 @@ pub struct Launcher {
 
 impl Launcher {
     /// Starts the thread. `binary` is the worker's; without one it is looked for beside the current executable. Workers' cgroups are made in the tree, if there is one; else it
-    /// is said why there is none.
+    /// is said why there is none. Where workers can have user ids of their own, they are of this range.
     ///
     /// # Errors
     /// [`LaunchError::NotFound`], [`LaunchError::Thread`].
-    pub fn start(binary: Option<&Path>, tree: Result<Tree, String>) -> Result<Launcher, LaunchError> {
+    pub fn start(
+        binary: Option<&Path>,
+        tree: Result<Tree, String>,
+        uids: UidRange,
+    ) -> Result<Launcher, LaunchError> {
         let binary = find_binary(binary)?;
         let (jobs, queue) = mpsc::channel();
+        let users = may_change_users().then(|| Users::take(uids));
         let mut nursery =
-            Nursery { binary: binary.clone(), jobs: jobs.clone(), zygote: None, zygotes: 0, tree };
+            Nursery { binary: binary.clone(), jobs: jobs.clone(), zygote: None, zygotes: 0, tree, users };
         let thread = std::thread::Builder::new()
             .name("launcher".into())
             .spawn(move || nursery.work(queue))
@@ -265,6 +266,8 @@ struct Nursery {
     zygotes: u64,
     /// Where workers' cgroups are made, or why nowhere. After the zygote: what is in it must have ended.
     tree: Result<Tree, String>,
+    /// Whose workers are; none where we may not say.
+    users: Option<Users>,
 }
 
 impl Nursery {
@@ -308,7 +311,8 @@ impl Nursery {
         let (link, theirs) = UnixStream::pair()?;
         let (stdout, out) = log_pipe()?;
         let (stderr, err) = log_pipe()?;
-        let uid = if order.namespaces == 0 { 0 } else { own_uid() };
+        let users = self.users.as_mut().filter(|_| order.namespaces != 0);
+        let uid = users.map_or(0, Users::next);
         let group = self.group(order.cgroup);
         let cgroup = group.as_ref().ok().map(|group| group.open()).transpose()?;
         let question =
@@ -371,16 +375,6 @@ fn log_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     rustix::fs::fcntl_setfl(&theirs, OFlags::NONBLOCK)?;
     let _ = fcntl_setpipe_size(&theirs, LOG_PIPE_BYTES);
     Ok((ours, theirs))
-}
-
-/// A user id for one worker; 0 where we may not give it one.
-fn own_uid() -> u32 {
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
-    if may_change_users() {
-        WORKER_UID_FIRST + GIVEN.fetch_add(1, Ordering::Relaxed) % WORKER_UIDS
-    } else {
-        0
-    }
 }
 
 /// Whether this process has CAP_SETUID and CAP_SETGID (capabilities(7)).
