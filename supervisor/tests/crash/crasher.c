@@ -1,6 +1,6 @@
 /*
  * A plugin that crashes in ways that a backtrace is to tell apart. An action names the way; each is `inner_…` called by `middle_…`, so that the frames' order shows.
- * With -DCTOR it crashes in a constructor instead.
+ * With -DCTOR it crashes in a constructor instead; with -DSLOW_INIT it takes seconds to come up.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -203,6 +203,9 @@ static croupier_status init(const croupier_host *from, croupier_slice settings, 
 {
     (void)settings;
     host = *from;
+#ifdef SLOW_INIT
+    sleep(3);
+#endif
     *game = &host;
     return CROUPIER_OK;
 }
