@@ -22,6 +22,7 @@ pub mod convert;
 pub mod launcher;
 pub mod link;
 pub mod logs;
+mod nursery;
 pub mod port;
 pub mod process;
 pub mod readiness;
