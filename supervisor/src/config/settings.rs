@@ -44,6 +44,7 @@ pub(super) fn check(at: &str, options: &PluginOptions) -> Result<(), (String, St
         ("load_wall_ms", options.load_wall_ms == Some(0)),
         ("cpu_percent", options.cpu_percent == Some(0)),
         ("effects_per_s", options.effects_per_s == Some(0)),
+        ("link_mib_per_s", options.link_mib_per_s == Some(0)),
     ];
     match zeros.iter().find(|(_, is_zero)| *is_zero) {
         Some((key, _)) => {

@@ -17,6 +17,7 @@ use croupier_wire::link::{FromWorker, LINK_VERSION, Limits, ToWorker, decode_fro
 use tokio::sync::Notify;
 
 use super::link::Link;
+use super::rate::{BURST_S, Rate, Spent};
 
 /// Longest time from the first byte of a frame to its last. Longer, and the worker is dripping.
 pub const PARTIAL_FRAME_MAX: Duration = Duration::from_secs(5);
@@ -55,6 +56,9 @@ impl Out {
 
 struct Input {
     reader: FrameReader,
+    /// Bytes that may come.
+    rate: Rate,
+    since: Instant,
     partial_since: Option<Instant>,
     broken: bool,
     /// The worker said that it faulted: what it sent until then was taken, and nothing that comes later is.
@@ -92,10 +96,14 @@ impl std::fmt::Debug for Port {
 }
 
 impl Port {
-    /// Over this link, within these limits.
-    pub fn new(link: Box<dyn Link>, limits: Limits) -> Port {
+    /// Over this link, within these limits, and with so many bytes a second from the worker. (What a replay answers is a few bytes a turn; everything else has been asked for, or is
+    /// a log line.)
+    pub fn new(link: Box<dyn Link>, limits: Limits, bytes_per_s: u64) -> Port {
         let reader = FrameReader::new(LINK_VERSION, limits.frame_bytes);
-        let input = Mutex::new(Input { reader, partial_since: None, broken: false, faulted: false });
+        let rate = Rate::new(bytes_per_s, limits.frame_bytes.into());
+        let since = Instant::now();
+        let input =
+            Mutex::new(Input { reader, rate, since, partial_since: None, broken: false, faulted: false });
         Port { link, limits, out: Mutex::default(), input, want_write: Notify::new() }
     }
 
@@ -219,7 +227,15 @@ impl Input {
             Ok(0) => return Received::Ended,
             // It lies in the reader's space, and is never looked at.
             Ok(_) if self.faulted => return Received::AfterFault,
-            Ok(read) => self.reader.filled(read),
+            Ok(read) => {
+                self.reader.filled(read);
+                if self.rate.spend(read as u64, self.since.elapsed()) == Spent::Over {
+                    return Received::Broken(format!(
+                        "it sent more than its {} MiB a second (link_mib_per_s), for {BURST_S} s or all at once",
+                        self.rate.per_s() >> 20
+                    ));
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Received::More,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received::Drained,
             Err(_) => return Received::Ended,
@@ -264,9 +280,12 @@ mod tests {
         effect_bytes: 1 << 10,
     };
 
+    /// Bytes that a worker may send in a second.
+    const PER_S: u64 = 1 << 20;
+
     fn pair() -> (Port, UnixStream) {
         let (ours, theirs) = UnixStream::pair().expect("a socket pair");
-        (Port::new(Box::new(SocketLink::new(ours).expect("non-blocking")), LIMITS), theirs)
+        (Port::new(Box::new(SocketLink::new(ours).expect("non-blocking")), LIMITS, PER_S), theirs)
     }
 
     fn receive(port: &Port) -> (Received, Vec<u64>) {
@@ -307,6 +326,27 @@ mod tests {
         worker.write_all(&[0xff; 64]).expect("room");
         let (received, _) = receive(&port);
         assert!(matches!(received, Received::Broken(_)), "{received:?}");
+        assert_eq!(receive(&port).0, Received::Ended);
+    }
+
+    #[test]
+    fn who_sends_more_than_its_bytes_a_second_is_heard_no_more() {
+        use std::io::Write as _;
+        let (port, mut worker) = pair();
+        let line = "x".repeat(100_000);
+        let mut frame = Vec::new();
+        FromWorker::Log { level: 1, text: &line }.put(&mut frame, 0, LIMITS.frame_bytes).expect("fits");
+        let mut sent = 0;
+        let why = loop {
+            worker.write_all(&frame).expect("room");
+            sent += frame.len() as u64;
+            match receive(&port).0 {
+                Received::Broken(why) => break why,
+                other => assert_eq!(other, Received::Drained, "after {sent} bytes"),
+            }
+        };
+        assert!(sent > PER_S * BURST_S, "what is saved up for {BURST_S} s: {sent}");
+        assert!(why.contains("more than its 1 MiB a second (link_mib_per_s)"), "{why}");
         assert_eq!(receive(&port).0, Received::Ended);
     }
 
