@@ -17,6 +17,10 @@ pub struct Contents {
     pub opens: BTreeMap<SessionId, OpenRecord>,
     /// What could not be read.
     pub flaws: Vec<Flaw>,
+    /// Entries that are there.
+    pub found: u64,
+    /// Entries that should be there: each transaction counts them.
+    pub counted: u64,
 }
 
 /// One game's sessions.

@@ -194,6 +194,10 @@ impl Journal {
     ) -> Result<(Journal, Contents), StoreError> {
         let (store, contents) = Store::open(medium)?;
         let name = store.name();
+        let Contents { found, counted, .. } = contents;
+        if found != counted {
+            return Err(StoreError::Missing { name, found, counted });
+        }
         let tip =
             |(name, game): (&String, &super::GameOnDisk)| (name.clone(), Arc::new(AtomicU64::new(game.at)));
         let tips = contents.games.iter().map(tip).collect();
