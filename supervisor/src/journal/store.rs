@@ -82,6 +82,8 @@ pub(super) enum Job {
     NotOpened { session: SessionId },
     /// Nothing before this entry is needed any more, or nothing but the opening.
     Forget { game: std::sync::Arc<str>, session: SessionId, before: u64, spare: Spare },
+    /// Tells when all before it is on the disk.
+    Flush(std::sync::mpsc::Sender<()>),
     /// A session's change.
     Entry { game: std::sync::Arc<str>, entry: Box<Entry> },
 }
@@ -270,6 +272,7 @@ impl Tables<'_, '_> {
                 let id = self.game(game).id;
                 self.delete((id, session.0, 0), (id, session.0, *before), *spare)?;
             }
+            Job::Flush(_) => {}
             Job::Entry { game, entry } => self.entry(game, entry)?,
         }
         Ok(())
