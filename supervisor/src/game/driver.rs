@@ -44,6 +44,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Who waits for an answer: called exactly once, without any lock held, unless the game is abandoned.
 pub type Answerer = Box<dyn FnOnce(Result<Answered, Refusal>) + Send>;
 
+/// What came of starting a game.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Started {
+    /// It runs.
+    Up,
+    /// It did not come up, and is gone.
+    Failed,
+}
+
 /// One plugin's game with its workers. Lives until [`GameDriver::stopped`].
 pub struct GameDriver {
     pub(super) me: Weak<GameDriver>,
@@ -55,6 +64,8 @@ pub struct GameDriver {
     /// The timer has to wake earlier than it thinks.
     earlier: Notify,
     stopped: watch::Sender<bool>,
+    /// What came of starting it.
+    started: watch::Sender<Option<Started>>,
     /// Weaknesses of the isolation are warned of once per game.
     warned: Once,
     /// Why the signature that let it in is not good any more.
@@ -145,6 +156,7 @@ impl GameDriver {
             journal,
             earlier: Notify::new(),
             stopped: watch::Sender::new(false),
+            started: watch::Sender::new(None),
             warned: Once::new(),
             distrusted: Mutex::new(None),
         }
@@ -304,7 +316,29 @@ impl GameDriver {
     /// Brings the game up.
     pub fn start(&self, answerer: Answerer) {
         let request = self.context.request();
-        self.ask(request, Event::Start { request }, answerer);
+        let me = self.me.clone();
+        let told: Answerer = Box::new(move |answer| {
+            if let Some(driver) = me.upgrade() {
+                let started = if answer.is_ok() { Started::Up } else { Started::Failed };
+                driver.started.send_replace(Some(started));
+            }
+            answerer(answer);
+        });
+        self.ask(request, Event::Start { request }, told);
+    }
+
+    /// Calls back when it is known what came of starting it: at once, but while it is being loaded.
+    pub fn when_started(self: &Arc<Self>, done: impl FnOnce(Started) + Send + 'static) {
+        let driver = self.clone();
+        self.context.runtime.spawn(async move {
+            let mut told = driver.started.subscribe();
+            let started = tokio::select! {
+                // The sender lives in the driver.
+                started = told.wait_for(Option::is_some) => started.ok().and_then(|started| *started),
+                () = driver.stopped() => None,
+            };
+            done(started.unwrap_or(Started::Failed));
+        });
     }
 
     /// Lets turns wait.

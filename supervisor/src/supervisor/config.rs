@@ -14,6 +14,7 @@ use crate::jail::{Denials, TraceDenials};
 use crate::journal::JournalOptions;
 use crate::registry::PluginOptions;
 use crate::registry::trust::Gate;
+use crate::worker::users::UidRange;
 
 /// Longest payload of one turn unless configured otherwise, in bytes.
 pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
@@ -38,6 +39,7 @@ pub struct SupervisorConfig {
     pub(super) denials: Arc<dyn Denials>,
     pub(super) isolation_off: IsolationOff,
     pub(super) cgroup: Choice,
+    pub(super) worker_uids: UidRange,
     pub(super) journal: JournalOptions,
 }
 
@@ -68,6 +70,7 @@ impl Default for SupervisorConfig {
             denials: Arc::new(TraceDenials),
             isolation_off: IsolationOff::Refused,
             cgroup: Choice::Off,
+            worker_uids: UidRange::default(),
             journal: JournalOptions::default(),
         }
     }
@@ -193,6 +196,13 @@ impl SupervisorConfig {
     #[must_use]
     pub fn cgroup(mut self, choice: Choice) -> SupervisorConfig {
         self.cgroup = choice;
+        self
+    }
+
+    /// User ids for workers, where this process may give them their own.
+    #[must_use]
+    pub fn worker_uids(mut self, range: UidRange) -> SupervisorConfig {
+        self.worker_uids = range;
         self
     }
 

@@ -57,6 +57,8 @@ struct Input {
     reader: FrameReader,
     partial_since: Option<Instant>,
     broken: bool,
+    /// The worker said that it faulted: what it sent until then was taken, and nothing that comes later is.
+    faulted: bool,
 }
 
 /// How far a receive came.
@@ -70,6 +72,8 @@ pub enum Received {
     Ended,
     /// What came is not what a worker may say. Nothing is received any more.
     Broken(String),
+    /// It had said that it faulted, and sent more. None of it is taken.
+    AfterFault,
 }
 
 /// How far a flush came.
@@ -91,7 +95,7 @@ impl Port {
     /// Over this link, within these limits.
     pub fn new(link: Box<dyn Link>, limits: Limits) -> Port {
         let reader = FrameReader::new(LINK_VERSION, limits.frame_bytes);
-        let input = Mutex::new(Input { reader, partial_since: None, broken: false });
+        let input = Mutex::new(Input { reader, partial_since: None, broken: false, faulted: false });
         Port { link, limits, out: Mutex::default(), input, want_write: Notify::new() }
     }
 
@@ -156,11 +160,34 @@ impl Port {
     /// that receive, so that whatever `take` collected can be passed on in order. `take` says why a message is not acceptable.
     pub fn receive<C>(
         &self,
+        collected: C,
+        take: impl FnMut(&mut C, u64, FromWorker<'_>) -> Result<(), String>,
+        done: impl FnOnce(C),
+    ) -> Received {
+        self.receive_under(&mut crate::lock(&self.input), collected, take, done)
+    }
+
+    /// As [`Port::receive`], for the last time: whatever the worker sends from now on is [`Received::AfterFault`].
+    pub fn receive_last<C>(
+        &self,
+        collected: C,
+        take: impl FnMut(&mut C, u64, FromWorker<'_>) -> Result<(), String>,
+        done: impl FnOnce(C),
+    ) -> Received {
+        let mut input = crate::lock(&self.input);
+        // An honest worker's socket holds far less than is read here at once.
+        let received = self.receive_under(&mut input, collected, take, done);
+        input.faulted = true;
+        received
+    }
+
+    fn receive_under<C>(
+        &self,
+        input: &mut Input,
         mut collected: C,
         mut take: impl FnMut(&mut C, u64, FromWorker<'_>) -> Result<(), String>,
         done: impl FnOnce(C),
     ) -> Received {
-        let mut input = crate::lock(&self.input);
         let mut received = Received::More;
         if input.broken {
             return Received::Ended;
@@ -190,6 +217,8 @@ impl Input {
     ) -> Received {
         match link.try_recv(self.reader.space()) {
             Ok(0) => return Received::Ended,
+            // It lies in the reader's space, and is never looked at.
+            Ok(_) if self.faulted => return Received::AfterFault,
             Ok(read) => self.reader.filled(read),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Received::More,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received::Drained,
@@ -279,6 +308,28 @@ mod tests {
         let (received, _) = receive(&port);
         assert!(matches!(received, Received::Broken(_)), "{received:?}");
         assert_eq!(receive(&port).0, Received::Ended);
+    }
+
+    #[test]
+    fn what_was_sent_before_a_fault_is_taken_and_nothing_that_comes_later() {
+        use std::io::Write as _;
+        let (port, mut worker) = pair();
+        let mut frame = Vec::new();
+        FromWorker::Ok.put(&mut frame, 7, LIMITS.frame_bytes).expect("fits");
+        worker.write_all(&frame).expect("room");
+        worker.write_all(&frame[..3]).expect("room");
+        let mut calls = Vec::new();
+        let take = |calls: &mut Vec<u64>, call, _: FromWorker<'_>| {
+            calls.push(call);
+            Ok(())
+        };
+        assert_eq!(port.receive_last(Vec::new(), take, |all| calls = all), Received::Drained);
+        assert_eq!(calls, [7]);
+        assert_eq!(receive(&port), (Received::Drained, vec![]), "silence is no offence");
+        worker.write_all(&frame[3..]).expect("room");
+        assert_eq!(receive(&port), (Received::AfterFault, vec![]), "not the rest of what had begun either");
+        drop(worker);
+        assert_eq!(receive(&port), (Received::Ended, vec![]));
     }
 
     #[test]
