@@ -11,6 +11,7 @@ mod host_calls;
 mod hostile;
 mod patience;
 mod snapshots;
+mod standby;
 mod storm;
 mod storms;
 mod times;
