@@ -76,7 +76,7 @@ fn the_death_of_a_standby_is_no_death_of_the_game() {
         });
         assert_eq!(settled(&daemon, 1).0.pid, serving.pid);
     }
-    let session = daemon.client().session(table.id()).expect("it lives");
+    let session = daemon.client().session_detail(table.id()).expect("it lives");
     assert_eq!(session.epoch, 1, "it was never restored");
     let plugins = daemon.client().plugins(Some("faulty")).expect("it is loaded");
     assert_eq!(plugins[0].health, "healthy", "{:?}", plugins[0]);
