@@ -12,6 +12,7 @@ mod hostile;
 mod parking;
 mod patience;
 mod snapshots;
+mod standby;
 mod storm;
 mod storms;
 mod times;
