@@ -2,6 +2,7 @@
 //!
 //! * [`mod@artifacts`]: the binaries and plugins that cargo builds, and plugins in C that are built here.
 //! * [`daemon`]: one `croupier serve` with a directory of its own; dropping it leaves no process and no file.
+//! * [`dice`]: repeatable chance.
 //! * [`ran`]: what a command said.
 //! * [`killer`]: kills workers with SIGKILL, again and again.
 //! * [`procs`]: processes, as `/proc` has them.
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 pub mod artifacts;
 pub mod daemon;
+pub mod dice;
 pub mod hands;
 pub mod killer;
 pub mod procs;
@@ -28,6 +30,7 @@ pub mod watch;
 
 pub use artifacts::{Plugin, artifacts};
 pub use daemon::{Daemon, Setup};
+pub use dice::Dice;
 pub use killer::Killer;
 pub use ran::Ran;
 pub use raw::Raw;

@@ -289,6 +289,11 @@ pub enum Notice {
         /// Which.
         worker: WorkerId,
     },
+    /// A standby is warm: it serves as soon as it is needed.
+    StandbyReady {
+        /// Which.
+        worker: WorkerId,
+    },
     /// A worker died (not when we asked for it).
     WorkerDied {
         /// Which.

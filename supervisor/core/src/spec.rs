@@ -50,6 +50,8 @@ pub struct Spec {
     pub poison_max: u32,
     /// When dead workers are replaced.
     pub restart: RestartPolicy,
+    /// Spare workers that take the place of dead ones at once, up to [`crate::game::STANDBYS_MAX`].
+    pub standbys: u32,
     /// When a plugin that answers with faults is given a rest.
     pub breaker: BreakerPolicy,
     /// What a session survives unless its options say otherwise.
@@ -140,6 +142,7 @@ impl Spec {
             catch_up_ticks: 100,
             poison_max: 8,
             restart: RestartPolicy::default(),
+            standbys: 0,
             breaker: BreakerPolicy::default(),
             durability: Durability::Process,
             journal_at: 0,

@@ -22,6 +22,8 @@ pub struct GameView {
     pub held: usize,
     /// Counts since load.
     pub counts: Counts,
+    /// Standbys that are warm, and how many are wanted.
+    pub standbys: (usize, usize),
     /// Its workers.
     pub workers: Vec<WorkerView>,
 }
@@ -46,7 +48,7 @@ pub struct Counts {
 pub struct WorkerView {
     /// Its id.
     pub worker: WorkerId,
-    /// `starting`, `serving`, `probing`, `retiring`.
+    /// `starting`, `serving`, `standby`, `probing`, `retiring`.
     pub state: &'static str,
     /// Sessions that it holds.
     pub sessions: usize,

@@ -77,6 +77,10 @@ fn sessions(look: &Look) -> impl Iterator<Item = (&str, SessionId, Result<Folded
 
 fn verify(look: &Look, out: &mut Out) -> Result<(), Stop> {
     let mut problems: Vec<String> = look.contents.flaws.iter().map(ToString::to_string).collect();
+    let (found, counted) = (look.contents.found, look.contents.counted);
+    if found != counted {
+        problems.push(format!("there are {found} entries, and {counted} were counted: sessions that seem whole may lack their last turns"));
+    }
     let mut whole = 0_u64;
     for (game, session, folded) in sessions(look) {
         match folded {

@@ -14,6 +14,7 @@ mod fail;
 mod journal;
 mod operate;
 mod out;
+mod panic;
 mod play;
 mod serve;
 mod show;
@@ -129,6 +130,7 @@ struct Completions {
 
 /// Parses the command line, carries it out, and gives the exit code.
 pub(crate) fn run() -> ExitCode {
+    panic::install_hook();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

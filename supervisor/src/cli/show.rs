@@ -24,6 +24,7 @@ pub(crate) fn plugins(plugins: &[PluginInfo]) -> Vec<String> {
         ("SESSIONS", Align::Right),
         ("HELD", Align::Right),
         ("WORKERS", Align::Right),
+        ("STANDBYS", Align::Right),
         ("TURNS", Align::Right),
         ("LOST", Align::Right),
         ("POISON", Align::Right),
@@ -39,6 +40,7 @@ pub(crate) fn plugins(plugins: &[PluginInfo]) -> Vec<String> {
             plugin.sessions.to_string(),
             plugin.held.to_string(),
             plugin.workers.len().to_string(),
+            format!("{}/{}", plugin.standbys, plugin.standbys_wanted),
             plugin.turns.to_string(),
             plugin.workers_lost.to_string(),
             plugin.poison.to_string(),
@@ -277,6 +279,7 @@ fn what(what: &What) -> String {
             format!("PLUGIN RESTS: {failed} of its last {turns} turns failed")
         }
         What::BreakerClosed => "the plugin's turns succeed again".to_owned(),
+        What::StandbyReady { worker, pid } => format!("standby {worker} is warm (process {pid})"),
         What::JournalRecovered { ms } => format!("the journal takes turns again, after {ms} ms"),
         What::SnapshotsDistrusted { reason } => format!("snapshots are not used any more: {reason}"),
         What::SignatureDistrusted { reason } => format!("its signature is not good any more: {reason}"),

@@ -1,5 +1,6 @@
 //! One plugin's table in the config: its options, and the settings that its `init` gets as JSON.
 
+use croupier_core::game::STANDBYS_MAX;
 use croupier_manifest::manifest::{Permission, PluginName};
 use serde_json::{Map, Value};
 
@@ -46,6 +47,9 @@ pub(super) fn check(at: &str, options: &PluginOptions) -> Result<(), (String, St
         ("effects_per_s", options.effects_per_s == Some(0)),
         ("link_mib_per_s", options.link_mib_per_s == Some(0)),
     ];
+    if let Some(standbys) = options.standbys.filter(|standbys| *standbys > STANDBYS_MAX) {
+        return Err((format!("{at}.standbys"), format!("{standbys} is more than {STANDBYS_MAX}")));
+    }
     match zeros.iter().find(|(_, is_zero)| *is_zero) {
         Some((key, _)) => {
             Err((format!("{at}.{key}"), "0 would let nothing happen at all: 1 is the least".to_owned()))

@@ -31,7 +31,7 @@ use crate::crash::writer::Death;
 use crate::events::PushTo;
 use crate::jail::Isolation;
 use crate::jail::Warden;
-use crate::journal::GameJournal;
+use crate::journal::{GameJournal, NoRoom, was_parked};
 use crate::registry::Plugin;
 use crate::worker::cause::LastWords;
 
@@ -168,6 +168,7 @@ impl GameDriver {
             let mut inner = crate::lock(&self.inner);
             match changes.last() {
                 Some((at, Change::Ended(_))) => drop(inner.ended_at.insert(session, *at)),
+                _ if was_parked(&changes) => {}
                 _ => drop(inner.durable.insert(session)),
             }
             if publicity == Publicity::Public {
@@ -176,6 +177,14 @@ impl GameDriver {
         }
         self.resume_transcripts(session, &changes, publicity);
         self.step(Event::Adopt { session, changes });
+    }
+
+    /// These are in memory alone again.
+    ///
+    /// # Errors
+    /// When the disk does not forget them.
+    pub fn unpark(&self, sessions: &[SessionId]) -> Result<(), NoRoom> {
+        self.journal.as_ref().map_or(Ok(()), |journal| journal.unpark(sessions))
     }
 
     /// Whoever records turns goes on where an earlier supervisor stopped.
@@ -206,12 +215,29 @@ impl GameDriver {
     }
 
     /// Sessions that go with the supervisor, and those that stay on the disk.
-    pub fn by_durability(&self) -> (Vec<SessionId>, usize) {
+    pub fn by_durability(&self) -> (usize, usize) {
         let inner = crate::lock(&self.inner);
         let live = inner.game.session_views(usize::MAX);
-        let (stay, go): (Vec<_>, Vec<_>) =
-            live.into_iter().map(|view| view.session).partition(|session| inner.durable.contains(session));
-        (go, stay.len())
+        let on_disk = live.iter().filter(|view| inner.durable.contains(&view.session)).count();
+        (live.len() - on_disk, on_disk)
+    }
+
+    /// Whether a worker has anything to do.
+    pub fn is_playing(&self) -> bool {
+        self.view().0.workers.iter().any(|worker| worker.in_flight > 0)
+    }
+
+    /// Writes down the sessions that are in memory alone. Answered when the disk has them. Needs a journal.
+    pub fn park(&self, answerer: Answerer) {
+        if let Some(journal) = &self.journal {
+            let inner = crate::lock(&self.inner);
+            let live = inner.game.session_views(usize::MAX);
+            for view in live.iter().filter(|view| !inner.durable.contains(&view.session)) {
+                journal.parking(view.session, inner.reveal_public.contains(&view.session));
+            }
+        }
+        let request = self.context.request();
+        self.ask(request, Event::Park { request }, answerer)
     }
 
     /// The plugin that it plays.

@@ -60,6 +60,7 @@ impl GameDriver {
             Notice::BreakerOpened { failed, turns } => What::BreakerOpened { failed, turns },
             Notice::BreakerClosed => What::BreakerClosed,
             Notice::WorkerReady { worker } => What::WorkerReady { worker: worker.0, pid: pid(worker) },
+            Notice::StandbyReady { worker } => What::StandbyReady { worker: worker.0, pid: pid(worker) },
             Notice::WorkerDied { worker, cause, turns, restores } => What::WorkerDied {
                 worker: worker.0,
                 pid: pid(worker),
@@ -157,6 +158,7 @@ impl GameDriver {
             | Notice::Suspended
             | Notice::Resumed
             | Notice::WorkerReady { .. }
+            | Notice::StandbyReady { .. }
             | Notice::SessionOpened { .. }
             | Notice::SessionAdopted { .. }
             | Notice::SessionEnded { .. }
@@ -188,6 +190,7 @@ impl GameDriver {
             }
             Notice::BreakerClosed => tracing::info!(plugin, "turns succeed again: everybody is let in"),
             Notice::WorkerReady { worker } => tracing::info!(plugin, worker = worker.0, "worker serves"),
+            Notice::StandbyReady { worker } => tracing::info!(plugin, worker = worker.0, "standby is warm"),
             Notice::WorkerDied { worker, cause, turns, restores } => {
                 // What a plugin says may be part of it.
                 let cause = cause.to_string();

@@ -1,6 +1,7 @@
 //! What the store keeps count of beside the database, because it would cost a scan to know.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use croupier_core::ids::SessionId;
 
@@ -26,7 +27,8 @@ pub struct Totals {
 pub(super) struct Books {
     pub(super) games: BTreeMap<String, GameRecord>,
     pub(super) totals: Totals,
-    pub(super) ended: BTreeMap<u32, Ended>,
+    /// Shared, because the books are copied for each batch and this is long.
+    pub(super) ended: BTreeMap<u32, Arc<Ended>>,
 }
 
 /// The sessions of one game that have ended.

@@ -17,6 +17,10 @@ pub struct Contents {
     pub opens: BTreeMap<SessionId, OpenRecord>,
     /// What could not be read.
     pub flaws: Vec<Flaw>,
+    /// Entries that are there.
+    pub found: u64,
+    /// Entries that should be there: each transaction counts them.
+    pub counted: u64,
 }
 
 /// One game's sessions.
@@ -48,6 +52,11 @@ impl SessionOnDisk {
     pub fn has_ended(&self) -> bool {
         self.unreadable == 0 && matches!(self.changes.last(), Some((_, Change::Ended(_))))
     }
+}
+
+/// Whether a session was in memory alone until its supervisor ended as planned. It is again, once it is adopted.
+pub fn was_parked(changes: &[(u64, Change)]) -> bool {
+    changes.iter().any(|(_, change)| matches!(change, Change::Parked(_)))
 }
 
 /// Something that could not be read.

@@ -17,6 +17,9 @@ use super::medium::{FileMedium, Medium};
 use super::store::{Job, Spare, Store, StoreError};
 use super::writer;
 
+/// How long a plugin's loading waits for the disk to forget its parked sessions.
+pub const UNPARK_MAX: Duration = Duration::from_secs(10);
+
 /// How much the journal may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JournalOptions {
@@ -194,6 +197,10 @@ impl Journal {
     ) -> Result<(Journal, Contents), StoreError> {
         let (store, contents) = Store::open(medium)?;
         let name = store.name();
+        let Contents { found, counted, .. } = contents;
+        if found != counted {
+            return Err(StoreError::Missing { name, found, counted });
+        }
         let tip =
             |(name, game): (&String, &super::GameOnDisk)| (name.clone(), Arc::new(AtomicU64::new(game.at)));
         let tips = contents.games.iter().map(tip).collect();
@@ -257,6 +264,16 @@ impl Journal {
     /// That open was refused.
     pub fn not_opened(&self, session: SessionId) {
         self.give(Job::NotOpened { session }, None, 64);
+    }
+
+    /// Waits until everything that was given so far is on the disk.
+    fn flush(&self, patience: Duration) -> Result<(), NoRoom> {
+        let (done, is_done) = std::sync::mpsc::channel();
+        self.give(Job::Flush(done), None, 0);
+        is_done.recv_timeout(patience).map_err(|_| {
+            let bytes = self.0.shared.waiting_bytes.load(Ordering::Relaxed);
+            self.room().err().unwrap_or(NoRoom::Behind { bytes })
+        })
     }
 
     /// At a glance.
@@ -337,6 +354,27 @@ impl GameJournal {
     /// The newest entry that was ever put.
     pub fn at(&self) -> u64 {
         self.tip.load(Ordering::Relaxed)
+    }
+
+    /// A session that was in memory alone is about to be written down.
+    pub fn parking(&self, session: SessionId, reveal_public: bool) {
+        let plugin = self.name.to_string();
+        // Who opened it is known to nobody any more: a repeated request to open opens another.
+        let record = OpenRecord { plugin, client: 0, client_seq: 0, body: 0, reveal_public, done: None };
+        self.journal.opening(session, record);
+    }
+
+    /// Forgets sessions that were parked and are in memory again, and waits until the disk has forgotten them: after a death they must not come
+    /// back as they were.
+    ///
+    /// # Errors
+    /// When the disk does not do it within [`UNPARK_MAX`].
+    pub fn unpark(&self, sessions: &[SessionId]) -> Result<(), NoRoom> {
+        for session in sessions {
+            self.forget(*session, u64::MAX, Spare::Nothing);
+            self.journal.not_opened(*session);
+        }
+        self.journal.flush(UNPARK_MAX)
     }
 
     /// Deletes what a [`Change::Pruned`](croupier_core::durable::Change::Pruned) says. Call it when whoever else lives on these turns has them.

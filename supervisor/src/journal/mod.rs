@@ -12,6 +12,7 @@
 //! * [`mod@format`]: the bytes: versions, keys, checksums. The only place that knows postcard.
 //! * [`contents`]: what was read, and what could not be.
 //! * [`fold`]: whether a session's entries make a session.
+//! * `inside`: whose fault a panic is.
 //! * [`medium`]: the file, or for those who only look, the file under a layer of memory.
 //! * [`offline`], [`show`]: looking into it without a supervisor.
 //!
@@ -22,6 +23,7 @@ pub mod contents;
 pub mod fold;
 pub mod format;
 pub mod handle;
+mod inside;
 pub mod medium;
 pub mod offline;
 mod read;
@@ -35,8 +37,9 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use books::Totals;
-pub use contents::{Contents, Flaw, GameOnDisk, SessionOnDisk};
+pub use contents::{Contents, Flaw, GameOnDisk, SessionOnDisk, was_parked};
 pub use handle::{GameJournal, Journal, JournalOptions, NoRoom, Status, Told};
+pub use inside::at_work_on;
 pub use store::StoreError;
 
 /// The directory's name in the state directory.

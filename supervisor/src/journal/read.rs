@@ -1,6 +1,7 @@
 //! Reads a whole journal.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use croupier_core::durable::Change;
 use croupier_core::ids::SessionId;
@@ -8,7 +9,7 @@ use redb::{Database, ReadableDatabase as _, ReadableTable as _};
 
 use super::books::{Books, Ended};
 use super::contents::{Contents, Flaw, GameOnDisk, Place};
-use super::format::{ENTRIES, EntryKey, GAMES, GameRecord, OPENS, unseal};
+use super::format::{ENTRIES, EntryKey, GAMES, GameRecord, META, OPENS, unseal};
 
 /// Reads everything, believing nothing that its checksum does not vouch for.
 pub(super) fn read_all(database: &Database) -> Result<(Contents, Books), redb::Error> {
@@ -42,12 +43,16 @@ pub(super) fn read_all(database: &Database) -> Result<(Contents, Books), redb::E
         let (key, value) = row?;
         read_entry(key.value(), value.value(), &names, &mut contents, &mut books);
     }
+    contents.found = books.totals.entries;
+    let counted = read.open_table(META)?.get("entries")?.map(|value| value.value());
+    // The first transaction makes the tables and counts nothing.
+    contents.counted = counted.unwrap_or(0);
     let Books { games, ended, .. } = &mut books;
     for (name, game) in &contents.games {
         let id = games.get(name).map_or(0, |record| record.id);
         let mut old: Vec<_> = game.sessions.iter().filter(|(_, session)| session.has_ended()).collect();
         old.sort_by_key(|(_, session)| session.changes.last().map(|(at, _)| *at));
-        let of_game: &mut Ended = ended.entry(id).or_default();
+        let of_game: &mut Ended = Arc::make_mut(ended.entry(id).or_default());
         old.iter().for_each(|(session, on_disk)| of_game.add(**session, on_disk.bytes));
     }
     Ok((contents, books))

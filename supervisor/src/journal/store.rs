@@ -4,6 +4,7 @@
 //! ([`Books`]) counts only once it is committed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use croupier_core::durable::{Change, Entry, Verdict};
 use croupier_core::ids::SessionId;
@@ -11,12 +12,13 @@ use croupier_core::ids::kind;
 use redb::{Database, ReadableTable as _, Table};
 use thiserror::Error;
 
-use super::books::{Books, Ended, Totals};
+use super::books::{Books, Totals};
 use super::contents::Contents;
 use super::format::{
     ENTRIES, EntryKey, FORMAT, GAMES, GameRecord, META, OPENS, OpenDone, OpenRecord, ValueFlaw, is_opened,
     seal, unseal,
 };
+use super::inside::Inside;
 use super::medium::Medium;
 use super::read::read_all;
 
@@ -47,6 +49,18 @@ pub enum StoreError {
         /// Its format.
         format: u64,
     },
+    /// Damaged where no single entry shows it.
+    #[error(
+        "{name} is damaged: it holds {found} entries and counted {counted}; sessions may lack their last turns"
+    )]
+    Missing {
+        /// The file.
+        name: String,
+        /// Entries found.
+        found: u64,
+        /// Entries counted.
+        counted: u64,
+    },
     /// A fault of our own.
     #[error("{name}: an entry cannot be written: {why}")]
     Value {
@@ -68,6 +82,8 @@ pub(super) enum Job {
     NotOpened { session: SessionId },
     /// Nothing before this entry is needed any more, or nothing but the opening.
     Forget { game: std::sync::Arc<str>, session: SessionId, before: u64, spare: Spare },
+    /// Tells when all before it is on the disk.
+    Flush(std::sync::mpsc::Sender<()>),
     /// A session's change.
     Entry { game: std::sync::Arc<str>, entry: Box<Entry> },
 }
@@ -112,6 +128,7 @@ impl Store {
 
     /// Gives room back to the disk that a busier time took. Only at the start, when nobody waits for it; the file never shrinks while it serves.
     fn shrink(&mut self) {
+        let _inside = Inside::of(&self.name());
         let before = self.disk_bytes();
         if before < SHRINK_BYTES_MIN || before / SHRINK_AT < self.books.totals.bytes {
             return;
@@ -191,6 +208,7 @@ impl Store {
 
     /// Looks at the database, opening it where a failure closed it.
     fn with<T>(&mut self, look: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
+        let _inside = Inside::of(&self.name());
         let medium = &self.medium;
         let failed =
             |source: redb::Error| StoreError::Database { name: medium.name(), source: Box::new(source) };
@@ -207,6 +225,13 @@ impl Store {
             // Closed: it would refuse everything from now on.
             Err(error) => Err(failed(error)),
         }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        let _inside = Inside::of(&self.name());
+        drop(self.database.take());
     }
 }
 
@@ -247,6 +272,7 @@ impl Tables<'_, '_> {
                 let id = self.game(game).id;
                 self.delete((id, session.0, 0), (id, session.0, *before), *spare)?;
             }
+            Job::Flush(_) => {}
             Job::Entry { game, entry } => self.entry(game, entry)?,
         }
         Ok(())
@@ -286,7 +312,7 @@ impl Tables<'_, '_> {
         let bytes = value.len() as u64;
         totals.bytes += bytes;
         if matches!(entry.change, Change::Ended(_)) {
-            self.books.ended.entry(id).or_default().add(session, bytes);
+            Arc::make_mut(self.books.ended.entry(id).or_default()).add(session, bytes);
             self.forget_oldest_ended(id)?;
         }
         Ok(())
@@ -311,7 +337,7 @@ impl Tables<'_, '_> {
     }
 
     fn forget_oldest_ended(&mut self, id: u32) -> Result<(), ApplyError> {
-        while let Some(old) = self.books.ended.get_mut(&id).and_then(Ended::pop) {
+        while let Some(old) = self.books.ended.get_mut(&id).and_then(|ended| Arc::make_mut(ended).pop()) {
             self.delete((id, old.0, 0), (id, old.0, u64::MAX), Spare::Nothing)?;
         }
         Ok(())

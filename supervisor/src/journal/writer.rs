@@ -61,6 +61,7 @@ impl Writer {
             if !self.commit(&jobs) {
                 return;
             }
+            jobs.iter().for_each(told_to_flush);
             self.post(games.iter().map(|(_, weight)| weight).sum());
             // A teller that is gone has nobody to tell.
             let _ = self.tell.send(durable(&jobs, games));
@@ -136,6 +137,13 @@ impl Writer {
             self.full = full;
             (self.operator)(if full { Told::Full { bytes: totals.bytes, max } } else { Told::Room });
         }
+    }
+}
+
+fn told_to_flush(job: &Job) {
+    if let Job::Flush(done) = job {
+        // Whoever waits no longer need not know.
+        let _ = done.send(());
     }
 }
 

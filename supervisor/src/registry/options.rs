@@ -138,6 +138,8 @@ options! {
     link_mib_per_s: u32,
     /// Idle time-out in milliseconds; 0 for never.
     idle_timeout_ms: u64,
+    /// Spare workers, initialised, that take the place of a dead one at once.
+    standbys: u32,
     /// When a dead worker is replaced.
     restart: Restart,
     /// Deaths of one cause within the window that are borne; one more is quarantine.

@@ -12,8 +12,8 @@ use crate::game::transcripts::TranscriptSink;
 use crate::jail::cgroup::Choice;
 use crate::jail::{Denials, TraceDenials};
 use crate::journal::JournalOptions;
+use crate::registry::PluginOptions;
 use crate::registry::trust::Gate;
-use crate::registry::{Durability, PluginOptions};
 use crate::worker::users::UidRange;
 
 /// Longest payload of one turn unless configured otherwise, in bytes.
@@ -111,19 +111,11 @@ impl SupervisorConfig {
         self
     }
 
-    /// How much the durable journal may take. It is kept in the state directory, when sessions are to survive the supervisor or did so before.
+    /// How much the durable journal may take. It is kept in the state directory; where there is none, no session survives the supervisor.
     #[must_use]
     pub fn journal(mut self, options: JournalOptions) -> SupervisorConfig {
         self.journal = options;
         self
-    }
-
-    /// Whether any plugin's sessions may be durable.
-    pub(super) fn wants_journal(&self) -> bool {
-        let wants = |options: &PluginOptions| {
-            options.durability == Some(Durability::Disk) || options.choose_durability == Some(true)
-        };
-        wants(&self.defaults) || self.plugins.values().any(wants)
     }
 
     /// How long a graceful shutdown may take before workers are killed.

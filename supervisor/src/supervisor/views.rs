@@ -34,6 +34,8 @@ impl Shared {
             workers_lost: view.counts.workers_lost,
             poison: view.counts.poison,
             health: health.word().to_owned(),
+            standbys: view.standbys.0 as u32,
+            standbys_wanted: view.standbys.1 as u32,
         }
     }
 

@@ -23,9 +23,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use croupier_tests::small_disk::in_namespace;
-use croupier_tests::{Daemon, Plugin, Setup, skipped, wait_for};
+use croupier_tests::{Daemon, Dice, Plugin, Setup, skipped, wait_for};
 use players::{Ledger, Table};
-use weather::{Dice, Weather};
+use weather::Weather;
 
 /// MiB of the journal's file system: enough for what is live, little enough to be filled in a moment.
 const DISK_MIB: u64 = 48;

@@ -333,6 +333,8 @@ impl Ledger {
         assert!(done(&self.hands) > 0 && done(&self.replayed) > 0, "{self:?}");
         assert!(done(&self.poison) > 0 && done(&self.held) > 0, "{self:?}");
         assert!(weather.workers_killed > 0 && weather.zygotes_killed > 0, "{weather}");
+        // A planned stop loses nobody's.
+        assert!(done(&self.lost) <= weather.supervisors_killed * IN_MEMORY, "{weather}; {self:?}");
         assert!(weather.supervisors_killed > 0 && done(&self.lost) > 0, "{weather}; {self:?}");
         assert!(weather.disks_filled > 0 && done(&self.busy) > 0 && weather.workers_stopped > 0, "{weather}");
     }

@@ -6,10 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use croupier_client::{ClientId, OpenOptions, Player};
-use croupier_tests::{Daemon, Setup, artifacts, procs, skipped, wait_for};
+use croupier_tests::{Daemon, Dice, Setup, artifacts, procs, skipped, wait_for};
 use serde_json::json;
-
-use crate::weather::Dice;
 
 const PLUGINS: usize = 50;
 const PLAYERS: u64 = 6;
@@ -73,7 +71,8 @@ fn fifty_plugins_for_long_grow_only_by_what_is_remembered() {
             std::thread::sleep(Duration::from_millis(50));
             if kill.elapsed() >= KILL_EVERY {
                 let workers = daemon.workers(None);
-                daemon.kill_worker(workers[dice.below(workers.len())].pid);
+                let pids: Vec<u32> = workers.iter().map(|worker| worker.pid).collect();
+                let _ = dice.pick(&pids).is_some_and(|pid| daemon.kill_worker(pid));
                 kill = Instant::now();
             }
             if start.elapsed() >= lasts / LOOKS * (looks.len() as u32 + 1) {
@@ -120,7 +119,7 @@ fn play(daemon: &Daemon, player: u64, enough: &AtomicBool, sessions: &AtomicU64)
     let client = daemon.patient_player(ClientId(player));
     let mut dice = Dice::new(player);
     while !enough.load(Ordering::Relaxed) {
-        let plugin = format!("copy{:02}", dice.below(PLUGINS));
+        let plugin = format!("copy{:02}", dice.below(PLUGINS as u64));
         let table = client.open(&plugin, r#"{"stack":1000}"#, OpenOptions::default()).expect("a table");
         table.join(Player(1), "{}").expect("a seat");
         for throw in 0..THROWS {

@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use croupier_tests::Daemon;
 use croupier_tests::procs::{self, Proc};
+use croupier_tests::{Daemon, Dice};
 use rustix::process::Signal;
 
 /// Mean times between two of a kind.
@@ -15,6 +15,8 @@ const WORKER_KILL: Duration = Duration::from_millis(50);
 const WORKER_STOP: Duration = Duration::from_millis(700);
 const ZYGOTE_KILL: Duration = Duration::from_millis(2500);
 const SUPERVISOR_KILL: Duration = Duration::from_secs(4);
+/// Every so many ends of a supervisor is as planned.
+const PLANNED_ONE_IN: u64 = 4;
 const DISK_FULL: Duration = Duration::from_secs(5);
 
 /// How long a worker is stopped, at most; every eighth one past the deadline of a turn.
@@ -22,32 +24,6 @@ const STOPPED_MAX: Duration = Duration::from_millis(250);
 const STOPPED_LONG: Duration = Duration::from_millis(1500);
 /// How long the disk is full, at most.
 const FULL_MAX: Duration = Duration::from_millis(600);
-
-/// A generator for tests (SplitMix64).
-#[derive(Debug, Default)]
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    pub(crate) fn new(seed: u64) -> Dice {
-        Dice(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
-    }
-
-    fn upto(&mut self, longest: Duration) -> Duration {
-        longest.mul_f64((self.next() >> 11) as f64 / (1u64 << 53) as f64)
-    }
-}
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -59,6 +35,7 @@ pub(crate) struct Weather {
     pub(crate) workers_stopped: u64,
     pub(crate) zygotes_killed: u64,
     pub(crate) supervisors_killed: u64,
+    pub(crate) supervisors_stopped: u64,
     pub(crate) disks_filled: u64,
 }
 
@@ -85,10 +62,10 @@ impl Weather {
         let start = Instant::now();
         let mut due = Due {
             worker: start,
-            stop: start + self.dice.upto(WORKER_STOP),
-            zygote: start + self.dice.upto(ZYGOTE_KILL),
-            supervisor: start + self.dice.upto(SUPERVISOR_KILL),
-            disk: start + self.dice.upto(DISK_FULL),
+            stop: start + self.dice.up_to(WORKER_STOP),
+            zygote: start + self.dice.up_to(ZYGOTE_KILL),
+            supervisor: start + self.dice.up_to(SUPERVISOR_KILL),
+            disk: start + self.dice.up_to(DISK_FULL),
             stopped: None,
             full: None,
         };
@@ -113,56 +90,58 @@ impl Weather {
             daemon.small_disk().clear();
         }
         if due.worker <= now && self.kill_a_worker(daemon) {
-            due.worker = now + self.dice.upto(WORKER_KILL * 2);
+            due.worker = now + self.dice.up_to(WORKER_KILL * 2);
         }
         if due.stop <= now && due.stopped.is_none() {
             due.stopped = self.stop_a_worker(daemon, now);
-            due.stop = now + self.dice.upto(WORKER_STOP * 2);
+            due.stop = now + self.dice.up_to(WORKER_STOP * 2);
         }
         if due.zygote <= now && self.kill_a_zygote(daemon) {
-            due.zygote = now + self.dice.upto(ZYGOTE_KILL * 2);
+            due.zygote = now + self.dice.up_to(ZYGOTE_KILL * 2);
         }
         if due.disk <= now {
             daemon.small_disk().fill(usize::MAX);
             self.disks_filled += 1;
-            due.full = Some(now + self.dice.upto(FULL_MAX));
-            due.disk = now + FULL_MAX + self.dice.upto(DISK_FULL * 2);
+            due.full = Some(now + self.dice.up_to(FULL_MAX));
+            due.disk = now + FULL_MAX + self.dice.up_to(DISK_FULL * 2);
         }
         if due.supervisor <= now && due.full.is_none() {
             // The stopped worker ends with its supervisor: it cannot be told to go on by a pid that may be another's then.
             due.stopped = None;
-            daemon.die_and_rise();
-            self.supervisors_killed += 1;
-            due.supervisor = Instant::now() + self.dice.upto(SUPERVISOR_KILL * 2);
+            if self.dice.below(PLANNED_ONE_IN) == 0 {
+                daemon.stop_and_rise();
+                self.supervisors_stopped += 1;
+            } else {
+                daemon.die_and_rise();
+                self.supervisors_killed += 1;
+            }
+            due.supervisor = Instant::now() + self.dice.up_to(SUPERVISOR_KILL * 2);
         }
     }
 
     fn kill_a_worker(&mut self, daemon: &Daemon) -> bool {
-        let killed = self.pick(&workers(daemon)).is_some_and(|worker| daemon.kill_worker(worker.pid));
+        let killed = self.dice.pick(&workers(daemon)).is_some_and(|worker| daemon.kill_worker(worker.pid));
         self.workers_killed += u64::from(killed);
         killed
     }
 
     fn stop_a_worker(&mut self, daemon: &Daemon, now: Instant) -> Option<(Proc, Instant)> {
-        let worker = self.pick(&workers(daemon))?;
+        let worker = self.dice.pick(&workers(daemon))?;
         if !procs::signal_child(daemon.pid(), worker.pid, Signal::STOP) {
             return None;
         }
         self.workers_stopped += 1;
         let long = self.workers_stopped.is_multiple_of(8);
-        Some((worker, now + if long { STOPPED_LONG } else { self.dice.upto(STOPPED_MAX) }))
+        Some((worker, now + if long { STOPPED_LONG } else { self.dice.up_to(STOPPED_MAX) }))
     }
 
     fn kill_a_zygote(&mut self, daemon: &Daemon) -> bool {
         let killed = self
+            .dice
             .pick(&procs::children(daemon.pid()))
             .is_some_and(|zygote| procs::signal_child(daemon.pid(), zygote.pid, Signal::KILL));
         self.zygotes_killed += u64::from(killed);
         killed
-    }
-
-    fn pick(&mut self, procs: &[Proc]) -> Option<Proc> {
-        procs.get(self.dice.below(procs.len())).copied()
     }
 }
 
@@ -182,12 +161,13 @@ impl fmt::Display for Weather {
         let rate = self.workers_killed as f64 / self.lasted.as_secs_f64();
         write!(
             f,
-            "{:.0} s: {} workers killed ({rate:.1} a second), {} stopped for a while; {} zygotes and {} supervisors killed; the disk full {} times",
+            "{:.0} s: {} workers killed ({rate:.1} a second), {} stopped for a while; {} zygotes and {} supervisors killed, {} stopped as planned; the disk full {} times",
             self.lasted.as_secs_f64(),
             self.workers_killed,
             self.workers_stopped,
             self.zygotes_killed,
             self.supervisors_killed,
+            self.supervisors_stopped,
             self.disks_filled
         )
     }

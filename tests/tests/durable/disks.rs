@@ -5,7 +5,7 @@ use std::path::Path;
 use croupier_client::blocking::Session;
 use croupier_client::{ClientError, ClientId, Code, OpenOptions, Player, What};
 use croupier_tests::small_disk::in_namespace;
-use croupier_tests::{Plugin, Ran, Setup, Watch, skipped, wait_for};
+use croupier_tests::{Dice, Plugin, Ran, Setup, Watch, skipped, wait_for};
 use serde_json::json;
 
 use super::{COUNT, daemon, reply};
@@ -125,4 +125,66 @@ fn damage(file: &Path, text: &[u8]) {
         bytes[at + 3] ^= 64;
     }
     std::fs::write(file, bytes).expect("room");
+}
+
+/// Files damaged in a place that the seed chooses.
+const DAMAGES: u64 = 150;
+/// Places in one file, and bytes in one place, at most.
+const PLACES: u64 = 4;
+const PLACE_BYTES: u64 = 64;
+
+#[test]
+fn damage_anywhere_is_named_and_never_a_crash_or_a_session_with_less_turns() {
+    let daemon = daemon(&[Plugin::Faulty]);
+    for _ in 0..12 {
+        let session = daemon.open(Plugin::Faulty, "{}");
+        (0..30).for_each(|_| drop(session.act(Player(1), COUNT).expect("a turn")));
+    }
+    let stopped = daemon.crash();
+    let state = stopped.daemon.state_dir();
+    let file = state.join("journal/journal.redb");
+    let offline = |verb| {
+        Ran::croupier(None, ["journal", verb, "--state-dir", state.to_str().expect("UTF-8"), "--json"])
+    };
+    let (whole, export) = (std::fs::read(&file).expect("the journal"), offline("export").exits(0).stdout);
+    let (mut unharmed, mut named, mut unreadable) = (0, 0, Vec::new());
+    for seed in 0..DAMAGES {
+        std::fs::write(&file, damaged(&whole, seed)).expect("room");
+        let verified = offline("verify");
+        match verified.code {
+            0 => {
+                assert_eq!(offline("export").exits(0).stdout, export, "seed {seed}: silently less");
+                unharmed += 1;
+            }
+            1 if verified.stderr.contains("is damaged in a way") => {
+                assert!(verified.stderr.contains("move it away"), "seed {seed}: {verified}");
+                unreadable.push(seed);
+            }
+            1 => named += 1,
+            _ => panic!("seed {seed}: {verified}"),
+        }
+    }
+    println!("{unharmed} unharmed, {named} named, {} unreadable", unreadable.len());
+    assert!(unharmed > 0 && named > 0, "{named} of {DAMAGES}");
+    // A supervisor says the same, and does not start without what it should have.
+    for seed in unreadable.into_iter().take(3) {
+        std::fs::write(&file, damaged(&whole, seed)).expect("room");
+        let config = stopped.daemon.config_file().to_str().expect("UTF-8");
+        let served = Ran::croupier(None, ["serve", "--config", config]);
+        assert_eq!(served.code, 1, "seed {seed}: {served}");
+        assert!(served.stderr.contains("journal.redb is damaged"), "seed {seed}: {served}");
+    }
+    std::fs::write(&file, &whole).expect("room");
+    assert_eq!(stopped.start_again().status().sessions, 12);
+}
+
+fn damaged(whole: &[u8], seed: u64) -> Vec<u8> {
+    let mut dice = Dice::new(seed);
+    let mut bytes = whole.to_vec();
+    for _ in 0..1 + dice.below(PLACES) {
+        let at = dice.below(bytes.len() as u64) as usize;
+        let end = (at + 1 + dice.below(PLACE_BYTES) as usize).min(bytes.len());
+        bytes[at..end].iter_mut().for_each(|byte| *byte = dice.below(256) as u8);
+    }
+    bytes
 }

@@ -18,6 +18,7 @@ mod lifecycle;
 mod logs;
 mod patience;
 mod poison;
+mod standby;
 mod turns;
 
 use croupier_client::{ClientError, Code, Done, Refusal};

@@ -218,6 +218,8 @@ fn dense_replies() -> Vec<ControlReply> {
         workers_lost: 0,
         poison: 0,
         health: String::new(),
+        standbys: 0,
+        standbys_wanted: 0,
     };
     let session = door::SessionInfo {
         session: 0,

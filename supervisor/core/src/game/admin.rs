@@ -1,5 +1,7 @@
 //! Load, restart, unload; and forgetting held sessions. Suspend and resume are in `pause`, workers' comings and goings in `fleet`.
 
+use std::cmp::Reverse;
+
 use super::workers::{CallKind, Role, WorkerPhase};
 use super::{Cx, Game, Restart};
 use crate::action::{Action, Answered, EndReason, KillReason, Notice, ToWorker};
@@ -28,10 +30,11 @@ impl Game {
         }
         self.down = None;
         self.restarts.forgive();
+        self.standbys.forgive();
         self.start_failures = 0;
         self.respawn_at = None;
         let old: Vec<WorkerId> =
-            self.workers.values().filter(|slot| slot.role == Role::Serve).map(|slot| slot.id).collect();
+            self.workers.values().filter(|slot| slot.role != Role::Probe).map(|slot| slot.id).collect();
         let fresh = self.spawn(cx, Role::Serve);
         self.restarting = Some(Restart { request, fresh, old });
     }
@@ -146,6 +149,12 @@ impl Game {
         let Some(slot) = self.workers.get_mut(&worker) else { return };
         slot.phase = WorkerPhase::Serving;
         slot.served = true;
+        match slot.role {
+            Role::Standby if self.down.is_none() => return self.standby_warm(cx, worker),
+            // The others did not come up, and it did.
+            Role::Standby => slot.role = Role::Serve,
+            Role::Serve | Role::Probe => {}
+        }
         if slot.role == Role::Serve {
             self.down = None;
         }
@@ -169,6 +178,16 @@ impl Game {
     pub(super) fn all_ready(&mut self) {
         let ids: Vec<SessionId> = self.sessions.keys().copied().collect();
         for id in ids {
+            self.make_ready(id);
+        }
+    }
+
+    /// These sessions want their place in a worker back: those that were played last come first, because they are played next.
+    pub(super) fn hottest_ready(&mut self, ids: impl IntoIterator<Item = SessionId>) {
+        let touched = |id| self.sessions.get(&id).map_or(0, |session| session.last_outside_mono_ns);
+        let mut all: Vec<_> = ids.into_iter().map(|id| (Reverse(touched(id)), id)).collect();
+        all.sort_unstable();
+        for (_, id) in all {
             self.make_ready(id);
         }
     }

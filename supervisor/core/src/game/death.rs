@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A death that the turn cannot have caused (a signal from outside, a wall deadline without CPU use) never counts: the turn is
-//! tried again, with growing pauses. An acknowledged turn is never skipped.
+//! tried again, with growing pauses; after the first signals from outside not even alone. An acknowledged turn is never skipped.
 
 use std::collections::VecDeque;
 
@@ -34,12 +34,17 @@ const HELD_KILLS: u32 = 2;
 const REPLAY_LOSSES_MAX: u32 = 3;
 /// Wall deadlines without CPU use, while alone, after which a session is held: somebody must look at it.
 const HANGS_MAX: u32 = 5;
+/// Deaths from outside that a turn may have been in flight at before it is tried alone.
+const LOSSES_FORGIVEN: u32 = 2;
 /// The first pause before a turn that died uncounted while alone is tried again; it doubles up to about a second.
 const RETRY_NS_MIN: u64 = 1_000_000;
 
 impl Game {
     pub(super) fn worker_died(&mut self, cx: &mut Cx<'_>, worker: WorkerId, cause: Cause) {
         let Some(slot) = self.workers.remove(&worker) else { return };
+        if slot.role == Role::Standby {
+            return self.standby_died(cx, &slot, &cause);
+        }
         self.doubt_snapshots(cx, &slot.calls, &cause);
         for id in &slot.sessions {
             self.lose_home(cx, *id, worker);
@@ -54,9 +59,7 @@ impl Game {
             self.bear(cx, worker, &cause);
         }
         self.settle_unload(cx);
-        for id in slot.sessions {
-            self.make_ready(id);
-        }
+        self.hottest_ready(slot.sessions);
     }
 
     /// The session's state is gone with the worker; what has a number will be sent again.
@@ -83,7 +86,13 @@ impl Game {
         }
     }
 
-    fn count_death(&mut self, cx: &mut Cx<'_>, worker: WorkerId, calls: &VecDeque<Call>, cause: &Cause) {
+    pub(super) fn count_death(
+        &mut self,
+        cx: &mut Cx<'_>,
+        worker: WorkerId,
+        calls: &VecDeque<Call>,
+        cause: &Cause,
+    ) {
         let turns = calls.iter().filter(|call| matches!(call.what, CallKind::Turn(..))).count() as u32;
         let restores = calls
             .iter()
@@ -135,6 +144,10 @@ impl Game {
                 "a turn passed its wall deadline {HANGS_MAX} times without using the CPU"
             ));
         }
+        if self.is_forgiven(id, calls, blame.cause) {
+            return Verdicts::Nothing;
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return Verdicts::Nothing };
         let mut verdict = Verdicts::Suspect;
         for flight in &mut session.flights {
             let unanswered = calls.iter().any(|call| call.what == CallKind::Turn(id, flight.seq));
@@ -158,6 +171,18 @@ impl Game {
             verdict = Verdicts::Outcast(0);
         }
         verdict
+    }
+
+    /// Whether a death from outside makes nobody a suspect: nobody can have caused it, so nobody need be tried alone, and the next worker plays
+    /// all of them beside each other. A turn that was there too often all the same is looked at: what makes the kernel short of memory is killed
+    /// from outside too.
+    fn is_forgiven(&self, id: SessionId, calls: &VecDeque<Call>, cause: &Cause) -> bool {
+        let Some(session) = self.sessions.get(&id) else { return false };
+        let unanswered =
+            |flight: &&Flight| calls.iter().any(|call| call.what == CallKind::Turn(id, flight.seq));
+        matches!(cause, Cause::External { .. })
+            && session.trouble.standing == Standing::Clear
+            && session.flights.iter().filter(unanswered).all(|flight| flight.retries <= LOSSES_FORGIVEN)
     }
 
     /// Turns on record were being replayed.

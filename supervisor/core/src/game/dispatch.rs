@@ -154,6 +154,7 @@ impl Game {
             Role::Serve if self.suspects.is_empty() => return true,
             Role::Serve => self.suspects.front(),
             Role::Probe => self.outcasts.front(),
+            Role::Standby => return false,
         };
         first == Some(&id)
             && match alone {

@@ -1,4 +1,5 @@
-//! Keeping the right workers: one that serves, a spare one while there are outcasts; and what it means when none comes up.
+//! Keeping the right workers: one that serves, a spare one while there are outcasts, standbys (`standby`); and what it means when none
+//! comes up.
 //!
 //! A worker that is not needed any more is drained (it answers what it has, and gets nothing more) and sent home. Which session is
 //! played where is decided in `dispatch`.
@@ -86,6 +87,8 @@ impl Game {
         if !wanted || self.down.is_some() {
             return;
         }
+        self.promote(cx);
+        self.keep_standbys(cx);
         let missing = |role| !self.workers.values().any(|slot| slot.role == role && slot.is_coming());
         let serve = missing(Role::Serve);
         let probe = !self.outcasts.is_empty() && missing(Role::Probe);

@@ -7,7 +7,7 @@
 //! * `dispatch`: which session moves on, in which worker. `number`: from the queue to a numbered turn. `restore`: into a fresh worker.
 //! * `answer`: what workers answer. `host_calls`: what they ask. `trust`: what their snapshots are worth.
 //! * `death`: what a worker's death means for its sessions: suspects, probing, poison, held. `ending`: how a session goes.
-//! * `scene`: what a worker was at when it died.
+//! * `scene`: what a worker was at when it died. `standby`: spare workers that take the place of dead ones at once.
 //! * `shelf`: what durable sessions write down. `gate`: nothing is let out before the disk has it. `adopt`: back from the disk.
 //! * `timers`, `workers`: small parts of the state.
 //! * `view`: what can be seen from outside.
@@ -28,6 +28,7 @@ mod pause;
 mod restore;
 mod scene;
 mod shelf;
+mod standby;
 mod timers;
 mod trust;
 mod view;
@@ -48,6 +49,8 @@ use crate::spec::{Grants, Spec};
 use crate::views::Counts;
 use ending::Ended;
 use gate::Gate;
+pub use standby::STANDBYS_MAX;
+use standby::Standbys;
 use timers::{Alarm, Timers};
 use trust::Trust;
 pub use view::OutputsError;
@@ -78,6 +81,7 @@ pub struct Game {
     gate: Gate,
     counts: Counts,
     restarts: Restarts,
+    standbys: Standbys,
     breaker: Breaker,
     /// Workers in a row that never came to serve.
     start_failures: u32,
@@ -140,6 +144,7 @@ impl Game {
         spec.flights_max = spec.flights_max.max(1);
         Game {
             gate: Gate::new(spec.journal_at),
+            standbys: Standbys::new(spec.standbys),
             digest: Arc::new(spec.digest),
             allowed: spec.grants.clone(),
             spec,
@@ -180,6 +185,7 @@ impl Game {
             Event::Resume { request } => self.resume(cx, request),
             Event::Restart { request } => self.restart(cx, request),
             Event::Release { request } => self.release(cx, request),
+            Event::Park { request } => self.park(cx, request),
             Event::Unload { request, sessions } => self.unload(cx, request, sessions),
             Event::DropHeld { request, session } => self.drop_held(cx, request, session),
             Event::Permit { grants } => self.allowed = self.spec.grants.and(&grants),
@@ -230,7 +236,7 @@ impl Game {
                 sessions.get(id).is_some_and(|session| !session.is_held())
             }
             Alarm::Worker(worker) => workers.contains_key(worker),
-            Alarm::Respawn => true,
+            Alarm::Respawn | Alarm::Standby => true,
         });
     }
 
@@ -264,7 +270,7 @@ impl Game {
                 Alarm::Idle(session) => self.check_idle(cx, session),
                 Alarm::Deadline(session, request) => self.patience_ended(cx, session, request),
                 Alarm::Retry(session) => self.make_ready(session),
-                Alarm::Respawn => {}
+                Alarm::Respawn | Alarm::Standby => {}
             }
         }
     }

@@ -76,7 +76,7 @@ impl Game {
     }
 
     /// A number that differs between plugins and between workers, and is the same in every replay of the same events.
-    fn luck(&self, worker: WorkerId) -> u64 {
+    pub(super) fn luck(&self, worker: WorkerId) -> u64 {
         let mut hash = Xxh3::new();
         hash.write(self.spec.name.as_bytes());
         hash.write_u64(worker.0);
@@ -113,6 +113,7 @@ impl Game {
         }
         self.down = None;
         self.restarts.forgive();
+        self.standbys.forgive();
         self.breaker.close();
         self.start_failures = 0;
         self.respawn_at = None;

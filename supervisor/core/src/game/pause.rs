@@ -8,7 +8,7 @@
 //! Between suspend and resume a plugin gets no turns (`croupier_plugin.h`), nor replays: so it is told when there is nothing left to
 //! give. A worker that comes up meanwhile restores its sessions first, and is told then.
 
-use super::workers::{CallKind, WorkerPhase};
+use super::workers::{CallKind, Role, Worker, WorkerPhase};
 use super::{Cx, Game};
 use crate::action::{Answered, Notice, ToWorker};
 use crate::event::Answer;
@@ -68,8 +68,13 @@ impl Game {
     }
 
     fn tell_suspended(&mut self, cx: &mut Cx<'_>) {
-        let untold: Vec<WorkerId> =
-            self.workers.values().filter(|slot| slot.takes_turns()).map(|slot| slot.id).collect();
+        let untold: Vec<WorkerId> = self
+            .workers
+            .values()
+            .filter(plays)
+            .filter(|slot| slot.takes_turns())
+            .map(|slot| slot.id)
+            .collect();
         if untold.is_empty() || !self.is_quiet() {
             return;
         }
@@ -85,7 +90,7 @@ impl Game {
     fn is_quiet(&self) -> bool {
         let lists = [&self.ready, &self.waiting, &self.suspects, &self.outcasts];
         lists.iter().all(|list| list.is_empty())
-            && self.workers.values().all(|slot| match slot.phase {
+            && self.workers.values().filter(plays).all(|slot| match slot.phase {
                 WorkerPhase::Serving => slot.told_suspended || slot.calls.is_empty(),
                 WorkerPhase::Leaving => true,
                 // Its sessions come here, or will.
@@ -102,11 +107,16 @@ impl Game {
         if self.state != State::Suspended || self.down.is_some() {
             return true;
         }
-        let mut serving = self.workers.values().filter(|slot| slot.is_serving());
+        let mut serving = self.workers.values().filter(plays).filter(|slot| slot.is_serving());
         serving.all(|slot| slot.told_suspended) && !self.has_call(CallKind::Suspend)
     }
 
     fn has_call(&self, what: CallKind) -> bool {
         self.workers.values().any(|slot| slot.calls.iter().any(|call| call.what == what))
     }
+}
+
+/// Not a standby, which has no sessions: it is told when it has taken somebody's place.
+fn plays(slot: &&Worker) -> bool {
+    slot.role != Role::Standby
 }

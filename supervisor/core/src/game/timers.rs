@@ -22,6 +22,8 @@ pub(crate) enum Alarm {
     Retry(SessionId),
     /// A worker may be spawned again.
     Respawn,
+    /// A standby may be.
+    Standby,
 }
 
 /// All alarms, soonest first.

@@ -38,6 +38,7 @@ impl Game {
             live: self.sessions.len() - held,
             held,
             counts: self.counts,
+            standbys: (self.warm().count(), self.standbys.wanted as usize),
             workers: self.workers.values().map(worker_view).collect(),
         }
     }
@@ -52,6 +53,7 @@ impl Game {
             held,
             snapshots_distrusted: self.snapshots.is_distrusted(),
             diverges: self.diverges,
+            standby_trouble: self.standbys.trouble.as_deref(),
         })
     }
 

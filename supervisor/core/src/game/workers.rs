@@ -59,6 +59,8 @@ pub(crate) enum Role {
     Serve,
     /// One session at a time that is suspected of killing workers.
     Probe,
+    /// None, until it takes the place of one that serves: see `standby`. Serving, it is warm.
+    Standby,
 }
 
 /// A call that is not answered yet.
@@ -134,6 +136,7 @@ impl Worker {
             (WorkerPhase::Spawning | WorkerPhase::Initializing, _) => "starting",
             (WorkerPhase::Serving, Role::Serve) => "serving",
             (WorkerPhase::Serving, Role::Probe) => "probing",
+            (WorkerPhase::Serving, Role::Standby) => "standby",
             (WorkerPhase::Draining | WorkerPhase::Leaving | WorkerPhase::Dying, _) => "retiring",
         }
     }

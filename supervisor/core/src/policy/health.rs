@@ -44,6 +44,8 @@ pub struct Signs<'a> {
     pub snapshots_distrusted: bool,
     /// Whether a replay answered differently.
     pub diverges: bool,
+    /// Why its last standby did not come up.
+    pub standby_trouble: Option<&'a str>,
 }
 
 /// The word, and why. The worst sign speaks.
@@ -72,6 +74,9 @@ pub fn health(signs: &Signs<'_>) -> (Health, String) {
     }
     if signs.diverges {
         why.push("a replay answered differently, so every turn takes a snapshot".to_owned());
+    }
+    if let Some(trouble) = signs.standby_trouble {
+        why.push(format!("its standbys do not come up: {trouble}"));
     }
     if why.is_empty() { (Health::Healthy, String::new()) } else { (Health::Warning, why.join("; ")) }
 }

@@ -140,6 +140,17 @@ impl Storm {
             other => self.operate(other),
         }
         self.start_again();
+        self.check_standbys();
+    }
+
+    /// A standby holds no sessions and plays nothing, and there are never too many.
+    fn check_standbys(&self) {
+        let view = self.world.game.view();
+        let standbys = view.workers.iter().filter(|worker| worker.state == "standby");
+        for standby in standbys.clone() {
+            assert_eq!((standby.sessions, standby.in_flight), (0, 0), "{standby:?}");
+        }
+        assert!(standbys.count() <= self.knobs.standbys as usize, "{view:?}");
     }
 
     /// The supervisor dies and comes back; clients send again what was not answered, with the same keys.

@@ -75,6 +75,7 @@ pub(crate) struct Knobs {
     pub(crate) blurts: bool,
     /// Deaths that are borne before the plugin is quarantined.
     pub(crate) deaths_max: u32,
+    pub(crate) standbys: u32,
 }
 
 impl Knobs {
@@ -90,6 +91,7 @@ impl Knobs {
         spec.players_max = 3;
         spec.poison_max = 4;
         spec.restart.deaths_max = self.deaths_max;
+        spec.standbys = self.standbys;
         spec.restart.pause_max_ns = 100 * MS;
     }
 }
@@ -101,7 +103,7 @@ pub(crate) fn knobs() -> impl Strategy<Value = Knobs> {
     let queue = prop_oneof![Just(1u32), Just(1024)];
     let wall = prop_oneof![3 => Just(5_000u64), 1 => Just(40)];
     let deaths = prop_oneof![4 => Just(u32::MAX), 1 => Just(3)];
-    (turns, window, flights, queue, 0u64..5, wall, prop::bool::weighted(0.2), deaths).prop_map(
+    (turns, window, flights, queue, 0u64..5, wall, prop::bool::weighted(0.2), (deaths, 0u32..=2)).prop_map(
         |(
             snapshot_turns,
             window_calls,
@@ -110,7 +112,7 @@ pub(crate) fn knobs() -> impl Strategy<Value = Knobs> {
             catch_up,
             turn_wall_ms,
             blurts,
-            deaths_max,
+            (deaths_max, standbys),
         )| Knobs {
             snapshot_turns,
             window_calls,
@@ -120,6 +122,7 @@ pub(crate) fn knobs() -> impl Strategy<Value = Knobs> {
             turn_wall_ms,
             blurts,
             deaths_max,
+            standbys,
         },
     )
 }

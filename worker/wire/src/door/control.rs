@@ -232,6 +232,10 @@ pub struct PluginInfo {
     pub poison: u64,
     /// `healthy`, `warning`, `critical` or `unknown`; `fault` says why.
     pub health: String,
+    /// Warm standbys.
+    pub standbys: u32,
+    /// How many are wanted.
+    pub standbys_wanted: u32,
 }
 
 /// One session in a list.
@@ -291,7 +295,7 @@ pub struct WorkerInfo {
     pub plugin: String,
     /// Process id.
     pub pid: u32,
-    /// `starting`, `serving`, `probing`, `retiring`.
+    /// `starting`, `serving`, `standby`, `probing`, `retiring`.
     pub state: String,
     /// Sessions that it holds.
     pub sessions: u64,

@@ -179,4 +179,11 @@ pub enum What {
     },
     /// Everybody is let in again.
     BreakerClosed,
+    /// A standby is warm: it serves as soon as it is needed, and `worker-ready` says so then.
+    StandbyReady {
+        /// Its id.
+        worker: u64,
+        /// Its process id.
+        pid: u32,
+    },
 }

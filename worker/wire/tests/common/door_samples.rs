@@ -121,6 +121,7 @@ pub fn what_name(what: &What) -> &'static str {
         What::PluginReleased => "plugin-released",
         What::BreakerOpened { .. } => "breaker-opened",
         What::BreakerClosed => "breaker-closed",
+        What::StandbyReady { .. } => "standby-ready",
     }
 }
 
@@ -153,6 +154,7 @@ pub fn whats() -> Vec<What> {
         What::PluginReleased,
         What::BreakerOpened { failed: 51, turns: 100 },
         What::BreakerClosed,
+        What::StandbyReady { worker: 5, pid: 4712 },
     ]
 }
 
@@ -173,6 +175,8 @@ pub fn plugin_info() -> PluginInfo {
         workers_lost: 3,
         poison: 0,
         health: s("warning"),
+        standbys: 1,
+        standbys_wanted: 2,
     }
 }
 
