@@ -21,6 +21,8 @@ use super::rate::{BURST_S, Rate, Spent};
 
 /// Longest time from the first byte of a frame to its last. Longer, and the worker is dripping.
 pub const PARTIAL_FRAME_MAX: Duration = Duration::from_secs(5);
+/// What a frame counts for beside its bytes: the smallest ones cost us as much as some that are longer.
+const FRAME_COST_BYTES: u64 = 240;
 /// Reads from a link in one [`Port::receive`], so that one worker's flood does not keep a thread for ever.
 const READS_PER_RECEIVE: usize = 16;
 /// Bytes at the front of the outgoing buffer that are out already and may stay there; beyond, what is left moves up.
@@ -223,18 +225,14 @@ impl Input {
         link: &dyn Link,
         mut take: impl FnMut(u64, FromWorker<'_>) -> Result<(), String>,
     ) -> Received {
+        let mut spent;
         match link.try_recv(self.reader.space()) {
             Ok(0) => return Received::Ended,
             // It lies in the reader's space, and is never looked at.
             Ok(_) if self.faulted => return Received::AfterFault,
             Ok(read) => {
                 self.reader.filled(read);
-                if self.rate.spend(read as u64, self.since.elapsed()) == Spent::Over {
-                    return Received::Broken(format!(
-                        "it sent more than its {} MiB a second (link_mib_per_s), for {BURST_S} s or all at once",
-                        self.rate.per_s() >> 20
-                    ));
-                }
+                spent = read as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Received::More,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received::Drained,
@@ -248,6 +246,7 @@ impl Input {
                 Err(error) => return Received::Broken(error.to_string()),
             };
             whole = true;
+            spent += FRAME_COST_BYTES;
             let taken = match decode_from_worker(&header, body) {
                 Ok(message) => take(header.call_id, message),
                 Err(error) => Err(error.to_string()),
@@ -255,6 +254,12 @@ impl Input {
             if let Err(why) = taken {
                 return Received::Broken(why);
             }
+        }
+        if self.rate.spend(spent, self.since.elapsed()) == Spent::Over {
+            return Received::Broken(format!(
+                "it sent more than its {} MiB a second (link_mib_per_s), for {BURST_S} s or all at once",
+                self.rate.per_s() >> 20
+            ));
         }
         if !self.reader.is_partial() {
             self.partial_since = None;
@@ -348,6 +353,22 @@ mod tests {
         assert!(sent > PER_S * BURST_S, "what is saved up for {BURST_S} s: {sent}");
         assert!(why.contains("more than its 1 MiB a second (link_mib_per_s)"), "{why}");
         assert_eq!(receive(&port).0, Received::Ended);
+    }
+
+    #[test]
+    fn small_frames_count_for_more_than_their_bytes() {
+        use std::io::Write as _;
+        let (port, mut worker) = pair();
+        let mut frame = Vec::new();
+        FromWorker::Ok.put(&mut frame, 7, LIMITS.frame_bytes).expect("fits");
+        let many = frame.repeat(1000);
+        let mut sent = 0;
+        while let Received::Drained = receive(&port).0 {
+            worker.write_all(&many).expect("room");
+            sent += 1000;
+        }
+        let at_once = PER_S * BURST_S / (FRAME_COST_BYTES + frame.len() as u64);
+        assert!(sent > at_once && sent * (frame.len() as u64) < PER_S * BURST_S, "{sent} frames");
     }
 
     #[test]
