@@ -222,18 +222,17 @@ impl Writer {
         }
         let path = self.part(session);
         let first = entries.first().map(|entry| entry.seq);
-        let continued = match path.exists() {
-            true => match go_on(&path) {
-                Ok(There::Begun(continued)) => Ok(continued),
-                Ok(There::Whole { written }) => return self.finish_file(session, written),
-                Err(error) => Err(error),
-            },
-            false if first == Some(1) => {
+        let there = if path.exists() { go_on(&path) } else { Ok(There::Nothing) };
+        let continued = match there {
+            Ok(There::Begun(continued)) => Ok(continued),
+            Ok(There::Whole { written }) => return self.finish_file(session, written),
+            Ok(There::Nothing) if first == Some(1) => {
                 header.server_key = self.keys.server.public().0;
                 let (writer, bytes) = TranscriptWriter::new(header);
                 Ok(Continued { writer, last_seq: 0, written: 0, bytes })
             }
-            false => Err(io::Error::other("nothing of it is there")),
+            Ok(There::Nothing) => Err(io::Error::other("nothing of it is there")),
+            Err(error) => Err(error),
         };
         let continued = continued.and_then(|continued| match first {
             Some(first) if first > continued.last_seq + 1 => Err(io::Error::other(format!(
@@ -477,6 +476,28 @@ mod tests {
         drop(sink);
         assert_eq!(std::fs::read(&whole).unwrap(), bytes);
         assert!(!part.exists());
+    }
+
+    #[test]
+    fn a_transcript_of_which_not_one_line_was_written_begins_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = super::super::keys::load(&dir.path().join("keys"), None).unwrap();
+        let transcripts = dir.path().join("transcripts");
+        let sink = FileTranscripts::start(&transcripts, keys, Keep { bytes_max: 1 << 20 }).unwrap();
+        std::fs::write(transcripts.join("1.jsonl.part"), "").unwrap();
+        std::fs::write(transcripts.join("2.jsonl.part"), "{\"header\":{\"form").unwrap();
+        let seed = ServerSeed::from_bytes([5; 32]);
+        for session in [1, 2].map(SessionId) {
+            sink.resume(&opening(session, &player(), &seed), vec![entry(1, 0)]);
+            sink.record(session, &entry(2, 5));
+            sink.close(session, &seed, EndReason::Closed, 20);
+        }
+        drop(sink);
+        for session in 1..=2 {
+            let file = std::fs::File::open(transcripts.join(format!("{session}.jsonl"))).unwrap();
+            let verified = verify(io::BufReader::new(file), &VerifyOptions::default()).unwrap();
+            assert!(verified.report.nothing_failed(), "{:?}", verified.report.check(Part::Chain));
+        }
     }
 
     #[test]

@@ -14,6 +14,8 @@ const LINE_BYTES_MAX: u64 = 1 << 30;
 
 /// What is there.
 pub(super) enum There {
+    /// Not one line: its supervisor died while it wrote the first. What there was is gone.
+    Nothing,
     /// A transcript that goes on.
     Begun(Continued),
     /// A whole one: its supervisor died before it had its last name.
@@ -49,6 +51,10 @@ pub(super) fn go_on(path: &Path) -> io::Result<There> {
             }
             Err(error) => return Err(io::Error::other(error.to_string())),
         }
+    }
+    if lines.is_empty() {
+        std::fs::remove_file(path)?;
+        return Ok(There::Nothing);
     }
     if matches!(lines.last(), Some(Line::Close { .. })) {
         return Ok(There::Whole { written });
