@@ -131,7 +131,8 @@ async fn start(driver: &Arc<GameDriver>, slot: &Arc<Slot>) -> Result<Life, Start
     let again = link.poll_fd().try_clone_to_owned().map_err(StartError::Link)?;
     let readiness = watch(again, Interest::READABLE | Interest::WRITABLE).map_err(StartError::Link)?;
     // Before the warden: it may have to shut it.
-    slot.port.get_or_init(|| Port::new(Box::new(link), driver.plugin.limits));
+    slot.port
+        .get_or_init(|| Port::new(Box::new(link), driver.plugin.limits, driver.plugin.jail.link_bytes_per_s));
     let guarded = guard(driver, slot, admitted)?;
     let process = Process::adopt(handle).map_err(StartError::Link)?;
     say_hello(driver, slot, &hello, guarded)?;
