@@ -87,7 +87,7 @@ impl Shared {
         })?;
         let durability = durability(open.options.durability, game.plugin())?;
         let journal = match (durability, &self.context.journal) {
-            (Durability::Process, _) => None,
+            (Durability::None | Durability::Process, _) => None,
             (Durability::Disk, None) => return Err(no_journal()),
             (Durability::Disk, Some(journal)) => {
                 journal.room().map_err(no_room)?;
@@ -155,6 +155,7 @@ fn durability(asked: Option<door::Durability>, plugin: &Plugin) -> Result<Durabi
     let usual = plugin.spec.durability;
     let asked = match asked {
         None => return Ok(usual),
+        Some(door::Durability::None) => Durability::None,
         Some(door::Durability::Process) => Durability::Process,
         Some(door::Durability::Disk) => Durability::Disk,
     };
@@ -217,6 +218,7 @@ fn body_hash(open: &Open) -> u64 {
         None => {}
         Some(door::Durability::Process) => hash.update(&[1]),
         Some(door::Durability::Disk) => hash.update(&[2]),
+        Some(door::Durability::None) => hash.update(&[3]),
     }
     hash.digest()
 }
