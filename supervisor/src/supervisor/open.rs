@@ -19,7 +19,7 @@ use super::{Shared, past};
 use crate::clock::ms_to_ns;
 use crate::game::driver::Publicity;
 use crate::journal::format::OpenRecord;
-use crate::refusals::{about, from_core, hint, internal, refusal};
+use crate::refusals::{about, from_core, hint, internal, refusal, shutting_down};
 use crate::registry::Plugin;
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -142,6 +142,12 @@ impl Shared {
         };
         let reply = match result {
             Ok(answered) => opened(answered),
+            // It was let in just before the supervisor began to end, and the game was suspended or gone before it came there.
+            Err(Refusal { code: Code::WrongState | Code::UnknownPlugin, .. })
+                if self.check_serving().is_err() =>
+            {
+                Reply::Refused(shutting_down())
+            }
             Err(refusal) => Reply::Refused(refusal),
         };
         for to in waiting {
