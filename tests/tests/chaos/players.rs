@@ -239,7 +239,9 @@ impl Table {
                 Some(())
             }
             // Verbs are not repeated by themselves.
-            Err(ClientError::Refused(refusal)) if !matches!(refusal.code, Code::Busy | Code::ShuttingDown) => {
+            Err(ClientError::Refused(refusal))
+                if !matches!(refusal.code, Code::Busy | Code::ShuttingDown) =>
+            {
                 panic!("{refusal}")
             }
             Err(_) => None,
