@@ -9,7 +9,9 @@ use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::process::{PidfdFlags, Resource};
 use serde::Serialize;
 
+use crate::config::Config;
 use crate::jail::cgroup::{self, Choice, Controller};
+use crate::worker::users::UidRange;
 
 /// How much of an item is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -41,8 +43,8 @@ fn item(name: &'static str, verdict: Verdict, detail: impl Into<String>, advice:
     Item { name, verdict, detail: detail.into(), advice }
 }
 
-/// Looks at everything.
-pub fn examine() -> Vec<Item> {
+/// Looks at everything that a supervisor with this config would use.
+pub fn examine(config: &Config) -> Vec<Item> {
     vec![
         kernel(),
         cores(),
@@ -51,7 +53,8 @@ pub fn examine() -> Vec<Item> {
         seccomp(),
         landlock(),
         user_namespaces(),
-        cgroups(),
+        cgroups(&config.cgroup),
+        worker_users(config.worker_uids),
         core_pattern(),
         open_files(),
         worker_binary(),
@@ -170,10 +173,10 @@ fn user_namespaces() -> Item {
     item("user namespaces", verdict, detail, advice)
 }
 
-fn cgroups() -> Item {
+fn cgroups(choice: &Choice) -> Item {
     let advice = "memory, threads and CPU of workers are limited by rlimits and by being watched only: run the supervisor under systemd with Delegate=yes, or name a cgroup v2 \
                   directory with the controllers memory, pids and cpu with `cgroup` in the config";
-    match cgroup::find::find(&Choice::Auto) {
+    match cgroup::find::find(choice) {
         Ok(found) => {
             let names: Vec<&str> = found.controllers.iter().map(|controller| controller.name()).collect();
             let verdict = if names.len() == Controller::ALL.len() { Verdict::Ok } else { Verdict::Partial };
@@ -183,6 +186,25 @@ fn cgroups() -> Item {
         }
         Err(why) => item("cgroup v2", Verdict::Absent, why.to_string(), advice),
     }
+}
+
+/// Whoever may map subordinate ids can be the user that a worker runs as.
+fn worker_users(range: UidRange) -> Item {
+    let name = "worker users";
+    let Some(range) = range.here() else {
+        let advice = "workers can have no users of their own: give this container's user namespace more ids, or `worker_uids` in the config a range that it has";
+        return item(name, Verdict::Partial, format!("{range} is not in this user namespace"), advice);
+    };
+    let given = |file: &str| {
+        let lines = range.given_away(&read(file).unwrap_or_default());
+        lines.into_iter().map(|line| format!("{file} gives some away: {line}")).collect::<Vec<_>>()
+    };
+    let clashes = [given("/etc/subuid"), given("/etc/subgid")].concat();
+    if clashes.is_empty() {
+        return item(name, Verdict::Ok, format!("{range}, nobody else's in /etc/subuid, /etc/subgid"), "");
+    }
+    let advice = "people named there can become the user of a worker: give `worker_uids` in the config a range that nobody has";
+    item(name, Verdict::Partial, format!("{range}; {}", clashes.join("; ")), advice)
 }
 
 fn core_pattern() -> Item {
@@ -235,7 +257,7 @@ mod tests {
 
     #[test]
     fn every_item_says_something_and_advises_where_something_is_missing() {
-        for item in examine() {
+        for item in examine(&Config::default()) {
             assert!(!item.detail.is_empty(), "{item:?}");
             assert_eq!(item.advice.is_empty(), item.verdict == Verdict::Ok, "{item:?}");
         }

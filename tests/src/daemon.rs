@@ -351,6 +351,21 @@ impl Daemon {
         self.wait_until_up();
     }
 
+    /// Stops it as planned, and starts it again on the same directory.
+    ///
+    /// # Panics
+    /// When it does not stop in order, a worker outlives it, or it does not come up again.
+    pub fn stop_and_rise(&mut self) {
+        let children = procs::descendants(self.pid());
+        self.signal(Signal::TERM);
+        let child = self.child.as_mut().expect("it runs");
+        let status = wait_for("the supervisor's end", || child.try_wait().expect("our child"));
+        assert!(status.success(), "{status}");
+        assert_eq!(outlived(&children), [], "workers outlived their supervisor");
+        self.child = Some(self.how.serve());
+        self.wait_until_up();
+    }
+
     /// A client on the traffic socket that waits for the supervisor to come back for as long as any test waits.
     ///
     /// # Panics

@@ -62,6 +62,8 @@ pub enum Change {
     /// The session is gone. What is left are its answers, so that a repeated last turn gets the same one after the supervisor's death too, and
     /// its secret, so that its transcript can be closed.
     Ended(Box<Ended>),
+    /// A session that was in memory alone, whole: the supervisor is about to end as planned. Follows [`Change::Opened`].
+    Parked(Box<Parked>),
 }
 
 /// How a session began.
@@ -219,6 +221,76 @@ pub struct Side {
     pub last_output: u64,
     /// The outputs that are kept for followers: number of the turn, and what.
     pub outputs: Vec<(u64, Effect)>,
+}
+
+/// All that was in memory of a session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Parked {
+    /// The binary that played it.
+    pub digest: [u8; 32],
+    /// The previous snapshot, and the newest one.
+    pub snapshots: [Option<Shot>; 2],
+    /// The turns since the previous one, or since the opening.
+    pub records: Vec<OnRecord>,
+    /// The rest of the session.
+    pub side: Side,
+}
+
+/// A plugin's own bytes for the whole state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Shot {
+    /// The last turn in it.
+    pub seq: u64,
+    /// The bytes.
+    pub bytes: Payload,
+    /// Their version.
+    pub state_version: u32,
+    /// The binary that wrote them.
+    pub digest: [u8; 32],
+}
+
+/// What is needed to play something again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OnRecord {
+    /// The binary that played it.
+    pub digest: [u8; 32],
+    /// The session's ownership epoch then.
+    pub epoch: u64,
+    /// What it is.
+    pub what: Recorded,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Recorded {
+    /// A turn, and its outcome's hash.
+    Turn(Turn, u64),
+    /// A turn that was skipped as poison.
+    Poison(Turn),
+    /// A run of ticks without host calls.
+    Ticks {
+        /// The number of the first one.
+        first_seq: u64,
+        /// How many.
+        count: u64,
+        /// The time of the first one.
+        first_now_ns: u64,
+        /// The time between two.
+        period_ns: u64,
+        /// What the players had contributed to chance.
+        mix: [u8; 32],
+        /// The chained outcome hashes.
+        outcome: u64,
+    },
+    /// Late ticks that were left out.
+    Skipped {
+        /// The number that this takes.
+        seq: u64,
+        /// When.
+        now_ns: u64,
+        /// How many.
+        ticks: u64,
+    },
 }
 
 /// What is left of a session.

@@ -13,6 +13,11 @@ pub enum Event {
         /// Who asked.
         request: RequestId,
     },
+    /// Write down what is in memory alone, to be adopted by the next supervisor. Answered when the disk has it.
+    Park {
+        /// Who asked.
+        request: RequestId,
+    },
     /// Let turns wait, and tell the plugin.
     Suspend {
         /// Who asked.

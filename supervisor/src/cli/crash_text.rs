@@ -5,6 +5,8 @@ use std::path::Path;
 use croupier::crash::report::{Call, Crash, Fault, FrameReport, Report};
 use croupier::crash::said::INNER_MAX;
 
+use super::out::hanging;
+
 /// Registers on one line.
 const REGISTERS_PER_LINE: usize = 4;
 
@@ -29,8 +31,12 @@ pub(super) fn lines(report: &Report, folder: &Path) -> Vec<String> {
             if report.cause.counts { "" } else { " (not the turn's doing)" }
         ),
         format!("at        {}", report.last_call.as_ref().map_or_else(|| "no call".to_owned(), call)),
-        format!("behind    {} more calls unanswered", report.unanswered.len().saturating_sub(1)),
     ];
+    match report.unanswered.len().saturating_sub(1) {
+        0 => {}
+        1 => lines.push("behind    1 more call unanswered".to_owned()),
+        more => lines.push(format!("behind    {more} more calls unanswered")),
+    }
     lines.extend(report.fault.as_ref().map(kernel));
     let limits = &report.limits;
     lines.push(format!(
@@ -42,7 +48,7 @@ pub(super) fn lines(report: &Report, folder: &Path) -> Vec<String> {
         limits.cpu_ms_per_turn,
         limits.turn_wall_ms
     ));
-    lines.push(format!("isolation {}", report.isolation));
+    lines.extend(hanging("isolation ", &report.isolation));
     lines.push(match &report.no_maps {
         None => format!("maps      {}", folder.join("maps.txt").display()),
         Some(why) => format!("maps      none: {why}"),

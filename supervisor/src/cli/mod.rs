@@ -114,7 +114,7 @@ enum Verb {
     /// Add, list and revoke trusted keys
     Trust(trust::Trust),
     /// Say what this machine can do for us
-    Doctor,
+    Doctor(doctor::Doctor),
     /// Verify a session's transcript
     VerifyFairness(verify::VerifyFairness),
     /// Write shell completions
@@ -162,7 +162,7 @@ fn carry_out(cli: Cli, out: &mut Out) -> Result<ExitCode, Stop> {
         }
         Verb::Play(play) => return play.run(common.socket(), out),
         Verb::Check(check) => check.run(out)?,
-        Verb::Doctor => doctor::run(out)?,
+        Verb::Doctor(doctor) => doctor::run(&doctor, out)?,
         Verb::VerifyFairness(verify) => verify.run(out)?,
         Verb::Crashes(crashes) => crashes.run(&common, out)?,
         Verb::Crash(crash) => return crash.run(&common, out),

@@ -263,7 +263,10 @@ pub(crate) fn workers(client: &Client, out: &mut Out) -> Result<(), Stop> {
     let workers = client.workers()?;
     match out.form() {
         Form::Json => out.json(&json!({ "workers": workers })),
-        Form::Human => lines(out, &show::workers(&workers)),
+        Form::Human => show::workers(&workers).iter().try_for_each(|line| match show::is_alarming(line) {
+            true => out.alarm(line),
+            false => out.line(line),
+        }),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Standard output: JSON or tables. Knows that pipes close, and that plugins' words may hold escape sequences.
 
 use std::fmt::Write as _;
-use std::io::{self, ErrorKind, StdoutLock, Write};
+use std::io::{self, ErrorKind, IsTerminal as _, StdoutLock, Write};
 
 use serde::Serialize;
 
@@ -41,6 +41,14 @@ impl Out {
         self.bytes(b"\n")
     }
 
+    /// As [`Out::line`]; in red, on a terminal.
+    pub(crate) fn alarm(&mut self, line: &str) -> Result<(), Stop> {
+        if !io::stdout().is_terminal() || std::env::var_os("NO_COLOR").is_some() {
+            return self.line(line);
+        }
+        self.bytes(format!("\x1b[31m{}\x1b[0m\n", printable(line)).as_bytes())
+    }
+
     /// One JSON value on a line of its own.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Stop> {
         let mut text = serde_json::to_vec(value)
@@ -72,6 +80,31 @@ pub(crate) fn printable(text: &str) -> String {
         }
     }
     safe
+}
+
+/// Columns that long texts are broken into: as many as any terminal has.
+pub(crate) const WIDTH: usize = 80;
+
+/// A text behind a head, broken at spaces, and all of it under its own beginning. A word that is longer than a line stays whole.
+pub(crate) fn hanging(head: &str, text: &str) -> Vec<String> {
+    let indent = head.chars().count();
+    let mut lines = vec![head.to_owned()];
+    let mut used = indent;
+    for word in printable(text).split(' ').filter(|word| !word.is_empty()) {
+        let (length, last) = (word.chars().count(), lines.last_mut().expect("the head"));
+        if used == indent {
+            last.push_str(word);
+            used += length;
+        } else if used + 1 + length <= WIDTH {
+            last.push(' ');
+            last.push_str(word);
+            used += 1 + length;
+        } else {
+            lines.push(format!("{:indent$}{word}", ""));
+            used = indent + length;
+        }
+    }
+    lines
 }
 
 /// Where a column's text stands.
@@ -128,6 +161,19 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_texts_hang_under_their_beginning() {
+        let text = "word ".repeat(30) + &"x".repeat(100) + " end";
+        let lines = hanging("landlock  ok  ", &text);
+        assert!(
+            lines[0].starts_with("landlock  ok  word word") && lines[1].starts_with("              word")
+        );
+        let long: Vec<&String> = lines.iter().filter(|line| line.chars().count() > WIDTH).collect();
+        assert!(long.len() == 1 && long[0].trim_start() == "x".repeat(100), "{lines:#?}");
+        assert_eq!(lines.join(" ").split_whitespace().count(), 2 + 30 + 2, "nothing is lost");
+        assert_eq!(hanging("bell  ", "a\u{7}"), ["bell  a\\u{7}"]);
+    }
 
     #[test]
     fn columns_line_up() {

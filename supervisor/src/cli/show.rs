@@ -1,6 +1,5 @@
 //! How things look to a person: short, aligned, readable at 3 am.
 
-use std::io::IsTerminal as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use croupier_client::{
@@ -8,7 +7,7 @@ use croupier_client::{
     WorkerInfo,
 };
 
-use super::out::{Align, Table};
+use super::out::{Align, Table, hanging};
 
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -146,7 +145,6 @@ pub(crate) fn workers(workers: &[WorkerInfo]) -> Vec<String> {
         ("AGE", Align::Right),
         ("RSS MIB", Align::Right),
         ("CPU", Align::Right),
-        ("ISOLATION", Align::Left),
     ]);
     for worker in workers {
         table.row([
@@ -159,10 +157,36 @@ pub(crate) fn workers(workers: &[WorkerInfo]) -> Vec<String> {
             duration(worker.age_ms),
             format!("{}.{}", worker.rss_kib / 1024, worker.rss_kib % 1024 * 10 / 1024),
             duration(worker.cpu_ms),
-            isolation(&worker.isolation),
         ]);
     }
-    table.lines()
+    let mut lines = table.lines();
+    lines.extend(isolations(workers));
+    lines
+}
+
+/// Whether a line of [`workers`] says that nothing confines some of them.
+pub(crate) fn is_alarming(line: &str) -> bool {
+    line.trim() == "off"
+}
+
+/// What confines them: those together that are confined alike. Too much for a column.
+fn isolations(workers: &[WorkerInfo]) -> Vec<String> {
+    let mut alike: Vec<(&str, Vec<String>)> = Vec::new();
+    for worker in workers.iter().filter(|worker| !worker.isolation.is_empty()) {
+        let number = worker.worker.to_string();
+        match alike.iter_mut().find(|(text, _)| *text == worker.isolation) {
+            Some((_, numbers)) => numbers.push(number),
+            None => alike.push((&worker.isolation, vec![number])),
+        }
+    }
+    let told = alike.iter().flat_map(|(text, numbers)| {
+        let whose = if numbers.len() == workers.len() { "all".to_owned() } else { numbers.join(", ") };
+        let mut lines = vec![String::new()];
+        lines.extend(hanging("isolation of ", &format!("{whose}:")));
+        lines.extend(text.split("; ").flat_map(|part| hanging("  ", part)));
+        lines
+    });
+    told.collect()
 }
 
 /// What a plugin asks for against what it has: `+` has it, `-` does not, `!` the config names what nobody asks for.
@@ -202,12 +226,6 @@ pub(crate) fn audit_head(head: Option<&AuditHead>) -> Vec<String> {
         }
     };
     vec![format!("{:<12}  {text}", "audit log")]
-}
-
-/// What confines a worker; in red, on a terminal, when nothing does.
-fn isolation(text: &str) -> String {
-    let coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    if coloured && text.starts_with("off") { format!("\x1b[31m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 /// An event on one line: time of day (UTC), plugin, what.
@@ -300,6 +318,34 @@ fn now_ns() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::out::WIDTH;
+
+    #[test]
+    fn workers_that_are_confined_alike_are_told_together_within_any_terminal() {
+        let worker = |worker, isolation: &str| WorkerInfo {
+            worker,
+            plugin: "blackjack".to_owned(),
+            pid: 4_194_303,
+            state: "draining".to_owned(),
+            sessions: 1000,
+            in_flight: 64,
+            age_ms: 12_345_678,
+            rss_kib: 1 << 20,
+            cpu_ms: 12_345_678,
+            isolation: isolation.to_owned(),
+        };
+        let whole = format!("standard; enforced: {}; absent: cgroup (none)", "seccomp, ".repeat(20));
+        let lines =
+            workers(&[worker(1, &whole), worker(2, "off; absent: all"), worker(3, &whole), worker(4, "")]);
+        assert!(lines.iter().all(|line| line.len() <= WIDTH), "{lines:#?}");
+        let at = |text: &str| {
+            lines.iter().position(|line| line == text).unwrap_or_else(|| panic!("{text}: {lines:#?}"))
+        };
+        assert!(at("isolation of 1, 3:") < at("  absent: cgroup (none)"));
+        assert!(at("isolation of 2:") < at("  off"));
+        let alarming: Vec<&String> = lines.iter().filter(|line| is_alarming(line)).collect();
+        assert_eq!(alarming, ["  off"]);
+    }
 
     #[test]
     fn durations_and_times() {

@@ -19,6 +19,7 @@ use crate::jail::cgroup::Choice;
 use crate::journal::JournalOptions;
 use crate::registry::PluginOptions;
 use crate::registry::trust::{Policy, store};
+use crate::worker::users::UidRange;
 
 /// Longest config file, in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
@@ -54,6 +55,8 @@ pub struct Config {
     pub audit: Option<AuditOptions>,
     /// Reports of workers' deaths; none when they are switched off.
     pub crashes: Option<CrashOptions>,
+    /// User ids for workers, where they can have their own.
+    pub worker_uids: UidRange,
     /// Where workers' cgroups are made.
     pub cgroup: Choice,
     /// The durable journal.
@@ -155,6 +158,7 @@ struct File {
     signatures: Policy,
     trust_dir: Option<PathBuf>,
     cgroup: Option<String>,
+    worker_uids: Option<String>,
     log: Log,
     transcripts: TranscriptsFile,
     audit: AuditFile,
@@ -300,6 +304,7 @@ fn finish(file: File, base: &Path) -> Result<Config, (String, String)> {
     let state_dir = file.state_dir.map_or_else(default_state_dir, |dir| base.join(dir));
     Ok(Config {
         cgroup: cgroup(file.cgroup.as_deref())?,
+        worker_uids: worker_uids(file.worker_uids.as_deref())?,
         signatures: file.signatures,
         trust_dir: file.trust_dir.map_or_else(|| state_dir.join(store::DIRECTORY), |dir| base.join(dir)),
         plugin_dirs: file.plugin_dirs.into_iter().map(|dir| base.join(dir)).collect(),
@@ -325,6 +330,11 @@ fn finish(file: File, base: &Path) -> Result<Config, (String, String)> {
         defaults: file.defaults,
         plugins,
     })
+}
+
+fn worker_uids(text: Option<&str>) -> Result<UidRange, (String, String)> {
+    let range = text.map(|text| text.parse().map_err(|error| ("worker_uids".to_owned(), format!("{error}"))));
+    range.transpose().map(Option::unwrap_or_default)
 }
 
 fn audit(file: &AuditFile) -> Result<Option<AuditOptions>, (String, String)> {
@@ -409,6 +419,7 @@ mod tests {
             socket = "/run/x/control.sock"
             traffic_mode = "0666"
             cgroup = "/sys/fs/cgroup/games"
+            worker_uids = "300000-365535"
             [log]
             format = "json"
             [transcripts]
@@ -431,6 +442,8 @@ mod tests {
         assert_eq!(config.options("other").settings, None);
         assert_eq!(config.cgroup, Choice::At("/sys/fs/cgroup/games".into()));
         assert_eq!(Config::default().cgroup, Choice::Auto);
+        assert_eq!(config.worker_uids.to_string(), "300000-365535");
+        assert_eq!(Config::default().worker_uids, UidRange::default());
     }
 
     #[test]
@@ -440,6 +453,7 @@ mod tests {
         assert!(wrong("traffic_mode = \"rw\"").starts_with("traffic_mode"));
         assert!(wrong("frame_bytes_max = 1").starts_with("frame_bytes_max"));
         assert!(wrong("cgroup = \"croupier\"").starts_with("cgroup: \"croupier\" is neither"));
+        assert!(wrong("worker_uids = \"0-1000\"").starts_with("worker_uids: must be 256 ids or more"));
         assert!(wrong("[defaults]\ncpu_percent = 0").starts_with("defaults.cpu_percent: 0 would"));
         assert!(wrong("[transcripts]\nauditor_key = \"zz\"").starts_with("transcripts.auditor_key"));
         assert!(wrong("[plugins.holdem]\nqueue_max = \"many\"").starts_with("plugins.holdem.queue_max"));

@@ -45,6 +45,7 @@ pub(super) fn check(at: &str, options: &PluginOptions) -> Result<(), (String, St
         ("load_wall_ms", options.load_wall_ms == Some(0)),
         ("cpu_percent", options.cpu_percent == Some(0)),
         ("effects_per_s", options.effects_per_s == Some(0)),
+        ("link_mib_per_s", options.link_mib_per_s == Some(0)),
     ];
     if let Some(standbys) = options.standbys.filter(|standbys| *standbys > STANDBYS_MAX) {
         return Err((format!("{at}.standbys"), format!("{standbys} is more than {STANDBYS_MAX}")));

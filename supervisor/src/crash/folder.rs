@@ -48,26 +48,46 @@ pub fn write(dir: &Path, id: &str, files: &Files<'_>) -> io::Result<()> {
     write().inspect_err(|_| drop(fs::remove_dir_all(&draft)))
 }
 
+/// Deletes what a supervisor left half written that died over it. Only for who alone writes here.
+///
+/// # Errors
+/// As the system says.
+pub fn sweep(dir: &Path) -> io::Result<()> {
+    for name in directories(dir)? {
+        if name.strip_prefix(DRAFT).is_some_and(is_id) {
+            fs::remove_dir_all(dir.join(name))?;
+        }
+    }
+    Ok(())
+}
+
 /// The ids of all reports, oldest first: ids begin with the time.
 ///
 /// # Errors
 /// When the directory cannot be read; one that is not there holds none.
 pub fn ids(dir: &Path) -> io::Result<Vec<String>> {
+    // What an operator put beside them is neither a report nor ours to delete.
+    let mut ids = directories(dir)?;
+    ids.retain(|name| is_id(name));
+    ids.sort();
+    Ok(ids)
+}
+
+/// The names of the directories in it, as far as they are text.
+fn directories(dir: &Path) -> io::Result<Vec<String>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    let mut ids = Vec::new();
+    let mut names = Vec::new();
     for entry in entries {
         let entry = entry?;
-        // What an operator put beside them is neither a report nor ours to delete.
         if entry.file_type()?.is_dir() {
-            ids.extend(entry.file_name().to_str().filter(|name| is_id(name)).map(str::to_owned));
+            names.extend(entry.file_name().to_str().map(str::to_owned));
         }
     }
-    ids.sort();
-    Ok(ids)
+    Ok(names)
 }
 
 /// Deletes the oldest folders until there are at most `count` with at most `bytes` in all. The newest stays.
@@ -154,6 +174,23 @@ mod tests {
         );
         assert!(report(dir.path(), "../id-8").is_err() && report(dir.path(), "id-8").is_err());
         assert!(ids(&dir.path().join("none")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_was_left_half_written_is_swept_away_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let kept = [".new-", ".new-../x", ".newer-id-1", ".new-notes.d", "new-id-1"];
+        for name in [".new-id-1", ".new-id-2"].iter().chain(&kept) {
+            fs::create_dir_all(dir.path().join(name)).unwrap();
+        }
+        fs::write(dir.path().join(".new-id-1").join(REPORT), "{").unwrap();
+        fs::write(dir.path().join(".new-id-3"), "a file is none of ours").unwrap();
+        write(dir.path(), "id-4", &[(REPORT, b"{}")]).unwrap();
+        sweep(dir.path()).unwrap();
+        let there = |name: &str| dir.path().join(name).exists();
+        assert!(!there(".new-id-1") && !there(".new-id-2"));
+        assert!(there("id-4") && there(".new-id-3") && kept.iter().all(|name| there(name)));
+        sweep(&dir.path().join("none")).unwrap();
     }
 
     #[test]

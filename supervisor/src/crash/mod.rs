@@ -24,6 +24,7 @@ pub mod debug;
 pub mod folder;
 pub mod image;
 pub mod kernel;
+mod queue;
 pub mod replay;
 pub mod report;
 pub mod said;

@@ -1,14 +1,15 @@
 //! The thread that writes crash reports. Never holds up a game: what does not fit into its queue is counted and left out.
 
 use std::path::PathBuf;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::time::Duration;
 
 use croupier_core::event::Cause;
 use croupier_core::views::Scene;
 use serde::Deserialize;
 
 use super::case::CaseFile;
+use super::queue::Queue;
 use super::report::{Call, REPORT_VERSION, Report, Untrusted};
 use super::{folder, kernel, said};
 use crate::audit::{Audit, Happened};
@@ -19,6 +20,8 @@ use crate::registry::Plugin;
 
 /// Deaths that wait for the thread.
 const QUEUE_MAX: usize = 32;
+/// Longest that the end of a supervisor waits for reports. One takes milliseconds; a disk that hangs must not hang its end.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
 /// Longest `replay.json`, in bytes.
 const REPLAY_BYTES_MAX: usize = 32 << 20;
 
@@ -94,13 +97,7 @@ impl Sample {
 
 /// Takes deaths. Cheap to clone; without a directory it forgets them.
 #[derive(Debug, Clone, Default)]
-pub struct Crashes(Option<Arc<Queue>>);
-
-#[derive(Debug)]
-struct Queue {
-    deaths: Mutex<Option<SyncSender<Box<Death>>>>,
-    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
-}
+pub struct Crashes(Option<Arc<Queue<Box<Death>>>>);
 
 impl Crashes {
     /// Starts the thread. Reports go to `dir`, and a record of each to the audit log.
@@ -108,28 +105,22 @@ impl Crashes {
     /// # Errors
     /// When the thread cannot be made.
     pub fn start(dir: PathBuf, options: CrashOptions, audit: Audit) -> std::io::Result<Crashes> {
-        let (sender, deaths) = sync_channel::<Box<Death>>(QUEUE_MAX);
-        let write = move || {
-            for death in deaths {
-                let id = id_of(&death);
-                let written = write(&dir, &id, &death, options.replay);
-                match written {
-                    Ok(()) => {
-                        tracing::info!(plugin = death.plugin.name, crash = id, "crash report written");
-                        audit.tell(Happened::CrashReported { plugin: death.plugin.name.clone(), crash: id });
-                    }
-                    Err(error) => {
-                        tracing::error!(plugin = death.plugin.name, crash = id, %error, "cannot write a crash report");
-                    }
+        let write = move |death: Box<Death>| {
+            let id = id_of(&death);
+            match write(&dir, &id, &death, options.replay) {
+                Ok(()) => {
+                    tracing::info!(plugin = death.plugin.name, crash = id, "crash report written");
+                    audit.tell(Happened::CrashReported { plugin: death.plugin.name.clone(), crash: id });
                 }
-                if let Err(error) = folder::prune(&dir, options.keep, options.keep_bytes) {
-                    tracing::error!(dir = %dir.display(), %error, "cannot delete old crash reports");
+                Err(error) => {
+                    tracing::error!(plugin = death.plugin.name, crash = id, %error, "cannot write a crash report");
                 }
             }
+            if let Err(error) = folder::prune(&dir, options.keep, options.keep_bytes) {
+                tracing::error!(dir = %dir.display(), %error, "cannot delete old crash reports");
+            }
         };
-        let thread = std::thread::Builder::new().name("crashes".into()).spawn(write)?;
-        let queue = Queue { deaths: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) };
-        Ok(Crashes(Some(Arc::new(queue))))
+        Ok(Crashes(Some(Arc::new(Queue::start("crashes", QUEUE_MAX, write)?))))
     }
 
     /// Whether anybody takes deaths.
@@ -140,8 +131,7 @@ impl Crashes {
     /// A worker died.
     pub fn tell(&self, death: Death) {
         let Some(queue) = &self.0 else { return };
-        let Some(deaths) = &*crate::lock(&queue.deaths) else { return };
-        if let Err(TrySendError::Full(death)) = deaths.try_send(Box::new(death)) {
+        if let Err(death) = queue.give(Box::new(death)) {
             tracing::warn!(
                 plugin = death.plugin.name,
                 "workers die faster than reports are written; one is left out"
@@ -149,12 +139,16 @@ impl Crashes {
         }
     }
 
-    /// Writes what waits, and ends the thread. Blocks.
+    /// Writes what waits, and ends the thread. Blocks, for 5 seconds at most; what is left out then is said.
     pub fn close(&self) {
         let Some(queue) = &self.0 else { return };
-        drop(crate::lock(&queue.deaths).take());
-        if let Some(thread) = crate::lock(&queue.thread).take() {
-            let _ = thread.join();
+        let left_out = queue.close(CLOSE_MAX);
+        if left_out > 0 {
+            tracing::error!(
+                left_out,
+                "crash reports could not be written within {} s, and are left out: does the disk under the state directory hang?",
+                CLOSE_MAX.as_secs()
+            );
         }
     }
 }

@@ -42,6 +42,8 @@ use crate::worker::usage::cpu_time;
 
 /// Longest time that a worker may live on after it closed its link.
 const UNLINKED_MAX: Duration = Duration::from_secs(1);
+/// Longest time that a worker may live on that said that it faulted, and sent more: another of its threads may have been at it, and how it dies tells more than a kill of ours.
+const FAULTED_MAX: Duration = Duration::from_secs(1);
 /// Added to the time for loading when a worker shuts down: the core's own deadline comes first.
 const LEAVING_SLACK: Duration = Duration::from_secs(1);
 /// Receives of what a dead worker left behind, 1 MiB each at most; a socket holds far less, but a child of the worker may go on to write.
@@ -134,13 +136,16 @@ async fn start(driver: &Arc<GameDriver>, slot: &Arc<Slot>) -> Result<Life, Start
     }
     let admitted = admitted?;
     driver.tell_isolation(slot, &admitted.isolation);
-    let guarded = guard(driver, slot, admitted)?;
-    let process = Process::adopt(handle).map_err(StartError::Link)?;
+    let hello = link.try_clone().and_then(SocketLink::new).map_err(StartError::Link)?;
     let link = SocketLink::new(link).map_err(StartError::Link)?;
-    say_hello(driver, slot, &link, guarded)?;
     let again = link.poll_fd().try_clone_to_owned().map_err(StartError::Link)?;
     let readiness = watch(again, Interest::READABLE | Interest::WRITABLE).map_err(StartError::Link)?;
-    slot.port.get_or_init(|| Port::new(Box::new(link), driver.plugin.limits));
+    // Before the warden: it may have to shut it.
+    slot.port
+        .get_or_init(|| Port::new(Box::new(link), driver.plugin.limits, driver.plugin.jail.link_bytes_per_s));
+    let guarded = guard(driver, slot, admitted)?;
+    let process = Process::adopt(handle).map_err(StartError::Link)?;
+    say_hello(driver, slot, &hello, guarded)?;
     Ok(Life { process, readiness, killed: None, dead: Some(dead), logs })
 }
 
@@ -159,8 +164,9 @@ fn guard(driver: &Arc<GameDriver>, slot: &Arc<Slot>, admitted: Admitted) -> Resu
     let Some(listener) = admitted.listener else { return Ok(Delivery::BesideHello) };
     let plugin = &driver.plugin;
     // Weak, since the warden lives as long as the worker, and the slot knows the warden.
-    let ended = Arc::downgrade(slot);
+    let (ended, faulted) = (Arc::downgrade(slot), Arc::downgrade(slot));
     let (game, worker) = (Arc::downgrade(driver), slot.id);
+    let hears = game.clone();
     let warden = Warden::start(
         listener,
         Watch {
@@ -172,6 +178,11 @@ fn guard(driver: &Arc<GameDriver>, slot: &Arc<Slot>, admitted: Admitted) -> Resu
             denied_calls_max: plugin.jail.denied_calls_max,
             denials: driver.context.denials.clone(),
             playing: Box::new(move || game.upgrade()?.playing(worker)),
+            faulted: Box::new(move || {
+                if let (Some(game), Some(slot)) = (hears.upgrade(), faulted.upgrade()) {
+                    game.pump_last(&slot);
+                }
+            }),
             excess: Box::new(move |why| {
                 if let Some(slot) = ended.upgrade() {
                     slot.kill(KillReason::Protocol(why));
@@ -252,7 +263,8 @@ impl Life {
     async fn serve(&mut self, driver: &GameDriver, slot: &Arc<Slot>) {
         let Some(port) = slot.port.get() else { return };
         let load_wall = Duration::from_nanos(driver.plugin.spec.load_wall_ns);
-        let mut dues = Dues { load: Instant::now() + load_wall, unlinked: None, leaving: None };
+        let mut dues =
+            Dues { load: Instant::now() + load_wall, unlinked: None, faulted: None, leaving: None };
         let (killed, left) = (slot.killed(), slot.left());
         tokio::pin!(killed, left);
         let mut writing = false;
@@ -267,11 +279,12 @@ impl Life {
                 () = &mut left, if dues.leaving.is_none() => {
                     dues.leaving = Some(Instant::now() + load_wall + LEAVING_SLACK);
                 }
-                guard = self.readiness.readable(), if dues.unlinked.is_none() => match driver.pump(slot) {
+                guard = self.readiness.readable(), if dues.hears() => match driver.pump(slot) {
                     // A flood: other tasks have their turn all the same.
                     Received::More => tokio::task::yield_now().await,
                     Received::Drained => guard.expect("the runtime's driver lives").clear_ready(),
                     Received::Ended | Received::Broken(_) => dues.unlinked = Some(Instant::now() + UNLINKED_MAX),
+                    Received::AfterFault => dues.faulted = Some(Instant::now() + FAULTED_MAX),
                 },
                 guard = self.readiness.writable(), if writing => match port.try_flush() {
                     Flushed::All => writing = false,
@@ -317,6 +330,7 @@ impl Life {
 struct Dues {
     load: Instant,
     unlinked: Option<Instant>,
+    faulted: Option<Instant>,
     leaving: Option<Instant>,
 }
 
@@ -326,20 +340,27 @@ enum Late {
     Load,
     Frame,
     Unlinked,
+    Faulted,
     Leaving,
     /// Nothing; but a frame may have begun while we slept, read by another thread.
     Nothing,
 }
 
 impl Dues {
+    /// Whether anything that it sends is of interest.
+    fn hears(&self) -> bool {
+        self.unlinked.is_none() && self.faulted.is_none()
+    }
+
     /// The next one of them.
     fn next(&self, port: &Port, slot: &Slot) -> (Instant, Late) {
         let load = (!slot.is_welcomed()).then_some((self.load, Late::Load));
         let frame = port.frame_due().map(|due| (due.into(), Late::Frame));
         let unlinked = self.unlinked.map(|due| (due, Late::Unlinked));
+        let faulted = self.faulted.map(|due| (due, Late::Faulted));
         let leaving = self.leaving.map(|due| (due, Late::Leaving));
         let look = (Instant::now() + PARTIAL_FRAME_MAX, Late::Nothing);
-        let all = [load, frame, unlinked, leaving].into_iter().flatten();
+        let all = [load, frame, unlinked, faulted, leaving].into_iter().flatten();
         all.fold(look, |first, other| if other.0 < first.0 { other } else { first })
     }
 }
@@ -355,6 +376,9 @@ impl Late {
                 Some(KillReason::Protocol(format!("a frame did not arrive whole within {seconds} s")))
             }
             Late::Unlinked => Some(KillReason::Protocol("it closed its link and lived on".into())),
+            Late::Faulted => Some(KillReason::Protocol(
+                "it made the call of a fault, and went on as if nothing were".into(),
+            )),
             Late::Leaving => Some(KillReason::Retired),
             Late::Nothing => None,
         }

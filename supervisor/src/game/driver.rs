@@ -31,7 +31,7 @@ use crate::crash::writer::Death;
 use crate::events::PushTo;
 use crate::jail::Isolation;
 use crate::jail::Warden;
-use crate::journal::GameJournal;
+use crate::journal::{GameJournal, NoRoom, was_parked};
 use crate::registry::Plugin;
 use crate::worker::cause::LastWords;
 
@@ -44,6 +44,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Who waits for an answer: called exactly once, without any lock held, unless the game is abandoned.
 pub type Answerer = Box<dyn FnOnce(Result<Answered, Refusal>) + Send>;
 
+/// What came of starting a game.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Started {
+    /// It runs.
+    Up,
+    /// It did not come up, and is gone.
+    Failed,
+}
+
 /// One plugin's game with its workers. Lives until [`GameDriver::stopped`].
 pub struct GameDriver {
     pub(super) me: Weak<GameDriver>,
@@ -55,6 +64,8 @@ pub struct GameDriver {
     /// The timer has to wake earlier than it thinks.
     earlier: Notify,
     stopped: watch::Sender<bool>,
+    /// What came of starting it.
+    started: watch::Sender<Option<Started>>,
     /// Weaknesses of the isolation are warned of once per game.
     warned: Once,
     /// Why the signature that let it in is not good any more.
@@ -145,6 +156,7 @@ impl GameDriver {
             journal,
             earlier: Notify::new(),
             stopped: watch::Sender::new(false),
+            started: watch::Sender::new(None),
             warned: Once::new(),
             distrusted: Mutex::new(None),
         }
@@ -156,6 +168,7 @@ impl GameDriver {
             let mut inner = crate::lock(&self.inner);
             match changes.last() {
                 Some((at, Change::Ended(_))) => drop(inner.ended_at.insert(session, *at)),
+                _ if was_parked(&changes) => {}
                 _ => drop(inner.durable.insert(session)),
             }
             if publicity == Publicity::Public {
@@ -164,6 +177,14 @@ impl GameDriver {
         }
         self.resume_transcripts(session, &changes, publicity);
         self.step(Event::Adopt { session, changes });
+    }
+
+    /// These are in memory alone again.
+    ///
+    /// # Errors
+    /// When the disk does not forget them.
+    pub fn unpark(&self, sessions: &[SessionId]) -> Result<(), NoRoom> {
+        self.journal.as_ref().map_or(Ok(()), |journal| journal.unpark(sessions))
     }
 
     /// Whoever records turns goes on where an earlier supervisor stopped.
@@ -194,12 +215,29 @@ impl GameDriver {
     }
 
     /// Sessions that go with the supervisor, and those that stay on the disk.
-    pub fn by_durability(&self) -> (Vec<SessionId>, usize) {
+    pub fn by_durability(&self) -> (usize, usize) {
         let inner = crate::lock(&self.inner);
         let live = inner.game.session_views(usize::MAX);
-        let (stay, go): (Vec<_>, Vec<_>) =
-            live.into_iter().map(|view| view.session).partition(|session| inner.durable.contains(session));
-        (go, stay.len())
+        let on_disk = live.iter().filter(|view| inner.durable.contains(&view.session)).count();
+        (live.len() - on_disk, on_disk)
+    }
+
+    /// Whether a worker has anything to do.
+    pub fn is_playing(&self) -> bool {
+        self.view().0.workers.iter().any(|worker| worker.in_flight > 0)
+    }
+
+    /// Writes down the sessions that are in memory alone. Answered when the disk has them. Needs a journal.
+    pub fn park(&self, answerer: Answerer) {
+        if let Some(journal) = &self.journal {
+            let inner = crate::lock(&self.inner);
+            let live = inner.game.session_views(usize::MAX);
+            for view in live.iter().filter(|view| !inner.durable.contains(&view.session)) {
+                journal.parking(view.session, inner.reveal_public.contains(&view.session));
+            }
+        }
+        let request = self.context.request();
+        self.ask(request, Event::Park { request }, answerer)
     }
 
     /// The plugin that it plays.
@@ -278,7 +316,29 @@ impl GameDriver {
     /// Brings the game up.
     pub fn start(&self, answerer: Answerer) {
         let request = self.context.request();
-        self.ask(request, Event::Start { request }, answerer);
+        let me = self.me.clone();
+        let told: Answerer = Box::new(move |answer| {
+            if let Some(driver) = me.upgrade() {
+                let started = if answer.is_ok() { Started::Up } else { Started::Failed };
+                driver.started.send_replace(Some(started));
+            }
+            answerer(answer);
+        });
+        self.ask(request, Event::Start { request }, told);
+    }
+
+    /// Calls back when it is known what came of starting it: at once, but while it is being loaded.
+    pub fn when_started(self: &Arc<Self>, done: impl FnOnce(Started) + Send + 'static) {
+        let driver = self.clone();
+        self.context.runtime.spawn(async move {
+            let mut told = driver.started.subscribe();
+            let started = tokio::select! {
+                // The sender lives in the driver.
+                started = told.wait_for(Option::is_some) => started.ok().and_then(|started| *started),
+                () = driver.stopped() => None,
+            };
+            done(started.unwrap_or(Started::Failed));
+        });
     }
 
     /// Lets turns wait.

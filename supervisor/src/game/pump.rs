@@ -41,18 +41,36 @@ impl GameDriver {
         }
         received
     }
+
+    /// A worker says that it faulted. Takes what it had sent before, and nothing from then on: an answer that followed could not be had from another worker, since that
+    /// one would fault over it.
+    pub(super) fn pump_last(&self, slot: &Arc<Slot>) {
+        let Some(port) = slot.port.get() else { return };
+        let received = port.receive_last(Vec::new(), taker(slot, port.limits()), |events| {
+            if !events.is_empty() {
+                self.step_all(events);
+            }
+        });
+        if let Received::Broken(why) = received {
+            slot.kill(KillReason::Protocol(why));
+        }
+    }
 }
 
 /// Receives from one worker, up to a bound, and passes on what it means: all of it at once, in order.
 pub(super) fn hear(slot: &Slot, port: &Port, pass_on: impl FnOnce(Vec<Event>)) -> Received {
-    port.receive(
-        Vec::new(),
-        |events, call, message| {
-            events.extend(event(slot, port.limits(), call, message)?);
-            Ok(())
-        },
-        pass_on,
-    )
+    port.receive(Vec::new(), taker(slot, port.limits()), pass_on)
+}
+
+/// Gathers what messages mean.
+fn taker(
+    slot: &Slot,
+    limits: &Limits,
+) -> impl FnMut(&mut Vec<Event>, u64, FromWorker<'_>) -> Result<(), String> {
+    |events, call, message| {
+        events.extend(event(slot, limits, call, message)?);
+        Ok(())
+    }
 }
 
 /// What a message means for the core; none when it is for us alone.

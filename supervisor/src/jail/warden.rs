@@ -4,7 +4,8 @@
 //!  Loading ── run ──▶ Running       no way back
 //! ```
 //!
-//! A thread that faults makes a call that means "look at me": once per worker that is done ([`super::wreck`]). Whoever makes it has promised to die, and is ended if it lives on.
+//! A thread that faults makes a call that means "look at me": once per worker that is done ([`super::wreck`]). Whoever makes it has promised to die, and is ended if it lives on;
+//! what its worker sends from then on counts for nothing.
 //!
 //! A thread and not a task: it must answer while the runtime is busy, and for workers that have no runtime around them.
 
@@ -25,8 +26,8 @@ use super::locate::locate;
 use super::names::{self, number};
 use super::wreck::{Look, Wreck, look};
 
-/// Stack of a warden, in bytes: it has little to do.
-const STACK_BYTES: usize = 128 << 10;
+/// Stack of a warden, in bytes: it has little to do, but for [`Watch::faulted`].
+const STACK_BYTES: usize = 1 << 20;
 /// How long a worker may live after it said that it faulted. It takes microseconds; a machine may have much else to do.
 const LAST_BREATH_MAX: Duration = Duration::from_secs(5);
 
@@ -48,6 +49,8 @@ pub struct Watch {
     pub denials: Arc<dyn Denials>,
     /// Session and turn that the worker plays, as far as known.
     pub playing: Box<dyn Fn() -> Option<(u64, u64)> + Send>,
+    /// It says that it faulted, and waits: what it has sent until now is the last that counts.
+    pub faulted: Box<dyn Fn() + Send>,
     /// Ends the worker, for this reason.
     pub excess: Box<dyn Fn(String) + Send>,
 }
@@ -171,13 +174,20 @@ impl Post {
         if call.number == number::CRASH {
             let reply = self.faulted.tell(|| match look(self.watch.pid, call) {
                 Look::Seen(wreck) => {
-                    let _ = self.wreck.set(*wreck);
+                    // Else its number may be another's by now, and what was copied as well.
+                    if self.listener.still_waits(call) {
+                        let _ = self.wreck.set(*wreck);
+                    }
                     Reply::Done
                 }
                 Look::Closed => Reply::Again,
                 Look::Nonsense => Reply::Done,
             })?;
-            self.due.get_or_insert_with(|| Instant::now() + LAST_BREATH_MAX);
+            if self.due.is_none() {
+                // Before it is answered, so that what it sends in spite of it comes later.
+                (self.watch.faulted)();
+                self.due = Some(Instant::now() + LAST_BREATH_MAX);
+            }
             let errno = if reply == Reply::Again { CRASH_AGAIN } else { EPERM };
             return Some(self.listener.refuse(call, errno));
         }
@@ -201,6 +211,9 @@ impl Post {
         self.denied += 1;
         let max = self.watch.denied_calls_max;
         let fatal = max > 0 && self.denied >= u64::from(max);
+        // Looked at by its number: that was its own for as long as it waits.
+        let at = locate(self.watch.pid, call);
+        let at = if self.listener.still_waits(call) { at } else { Vec::new() };
         let denial = Denial {
             plugin: self.watch.plugin.clone(),
             version: self.watch.version.clone(),
@@ -209,7 +222,7 @@ impl Post {
             call: names::name(call),
             arch: names::arch(call),
             args: call.args,
-            at: locate(self.watch.pid, call),
+            at,
             count: self.denied,
             consequence: if fatal { Consequence::Fatal } else { Consequence::Refused(errno) },
         };

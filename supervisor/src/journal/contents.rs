@@ -54,6 +54,11 @@ impl SessionOnDisk {
     }
 }
 
+/// Whether a session was in memory alone until its supervisor ended as planned. It is again, once it is adopted.
+pub fn was_parked(changes: &[(u64, Change)]) -> bool {
+    changes.iter().any(|(_, change)| matches!(change, Change::Parked(_)))
+}
+
 /// Something that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flaw {

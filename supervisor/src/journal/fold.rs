@@ -137,6 +137,16 @@ impl Folding {
             Change::Opened(_) => return Err(FoldError::OpenedTwice { at }),
             Change::Played(played) => self.played(at, played)?,
             Change::Snapshot(kept) => self.snapshot(at, kept)?,
+            Change::Parked(parked) if self.known => {
+                let (seq, last) = (parked.side.last_seq, self.folded.last_seq);
+                return Err(FoldError::Snapshot { at, seq, last });
+            }
+            Change::Parked(parked) => {
+                (self.folded.last_seq, self.known) = (parked.side.last_seq, true);
+                self.folded.state = State::Live;
+                self.folded.turns += parked.records.len() as u64;
+                self.folded.snapshots += parked.snapshots.iter().flatten().count() as u64;
+            }
             Change::Held { reason } => self.folded.state = State::Held(reason.clone()),
             Change::Ended(_) => self.folded.state = State::Ended,
             Change::Asking(_) | Change::SnapshotDropped | Change::Pruned { .. } => {}

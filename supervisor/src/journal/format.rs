@@ -7,7 +7,7 @@
 //! The version stands outside the codec. The checksum covers the key: an entry that turns up under another's key is found out. A change of
 //! [`croupier_core::durable`]'s types is a new version here, and the old one still reads.
 
-use croupier_core::durable::Change;
+use croupier_core::durable::{Change, Recorded};
 use redb::TableDefinition;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -174,18 +174,26 @@ pub(super) fn weight(change: &Change) -> u64 {
             turn(&played.turn) + verdict(&played.verdict) + played.outputs.iter().map(effect).sum::<usize>()
         }
         Change::Asking(asking) => turn(&asking.turn),
-        Change::Snapshot(kept) => {
-            let side = &kept.side;
-            kept.bytes.len()
-                + side.seats.len() * 16
-                + side.answers.iter().map(|answer| 96 + verdict(&answer.verdict)).sum::<usize>()
-                + side.outputs.iter().map(|(_, output)| effect(output)).sum::<usize>()
+        Change::Snapshot(kept) => kept.bytes.len() + side(&kept.side),
+        Change::Parked(parked) => {
+            let records = parked.records.iter().map(|on| match &on.what {
+                Recorded::Turn(of, _) | Recorded::Poison(of) => 128 + turn(of),
+                Recorded::Ticks { .. } | Recorded::Skipped { .. } => 128,
+            });
+            let shots = parked.snapshots.iter().flatten().map(|shot| shot.bytes.len());
+            side(&parked.side) + records.chain(shots).sum::<usize>()
         }
         Change::Held { reason } => reason.len(),
         Change::Ended(ended) => ended.answers.iter().map(|answer| 96 + verdict(&answer.verdict)).sum(),
         Change::Opened(_) | Change::SnapshotDropped | Change::Pruned { .. } => 0,
     };
     (BASE + extra) as u64
+}
+
+fn side(side: &croupier_core::durable::Side) -> usize {
+    side.seats.len() * 16
+        + side.answers.iter().map(|answer| 96 + verdict(&answer.verdict)).sum::<usize>()
+        + side.outputs.iter().map(|(_, output)| effect(output)).sum::<usize>()
 }
 
 fn verdict(verdict: &croupier_core::durable::Verdict) -> usize {

@@ -14,8 +14,11 @@ use super::books::Totals;
 use super::contents::Contents;
 use super::format::{OpenRecord, weight};
 use super::medium::{FileMedium, Medium};
-use super::store::{Job, Spare, Store, StoreError};
+use super::store::{Job, LOW_BYTES, Spare, Store, StoreError};
 use super::writer;
+
+/// How long a plugin's loading waits for the disk to forget its parked sessions.
+pub const UNPARK_MAX: Duration = Duration::from_secs(10);
 
 /// How much the journal may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +27,20 @@ pub struct JournalOptions {
     pub max_bytes: u64,
     /// Bytes of entries that wait for the disk; beyond, new turns are refused.
     pub waiting_bytes_max: u64,
+    /// Room that the disk must have left; with less, new turns are refused: what is on its way, and what makes room, needs some.
+    pub headroom_bytes: u64,
     /// Pause before a failed write is tried again.
     pub retry: Duration,
 }
 
 impl Default for JournalOptions {
     fn default() -> JournalOptions {
-        JournalOptions { max_bytes: 4 << 30, waiting_bytes_max: 64 << 20, retry: Duration::from_secs(1) }
+        JournalOptions {
+            max_bytes: 4 << 30,
+            waiting_bytes_max: 64 << 20,
+            headroom_bytes: LOW_BYTES,
+            retry: Duration::from_secs(1),
+        }
     }
 }
 
@@ -61,6 +71,14 @@ pub enum NoRoom {
         /// The limit.
         max: u64,
     },
+    /// The disk is almost full.
+    #[error(
+        "the journal's disk is almost full: there is room for {left} bytes; nothing is lost; make room on that disk, or close sessions"
+    )]
+    Low {
+        /// About how many bytes there is room for.
+        left: u64,
+    },
     /// It has ended.
     #[error("the journal is closed")]
     Closed,
@@ -87,6 +105,11 @@ pub enum Told {
         bytes: u64,
         /// The limit.
         max: u64,
+    },
+    /// The disk is almost full.
+    Low {
+        /// About how many bytes there is room for.
+        left: u64,
     },
     /// There is room again.
     Room,
@@ -130,6 +153,8 @@ pub(super) struct Shared {
     pub(super) waiting_bytes: AtomicU64,
     /// Of entries on the disk.
     pub(super) stored: AtomicU64,
+    /// About how many bytes more there is room for.
+    pub(super) headroom: AtomicU64,
     pub(super) board: RwLock<Board>,
     /// Per game the newest entry that was put.
     tips: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
@@ -208,6 +233,7 @@ impl Journal {
             wake: Condvar::new(),
             waiting_bytes: AtomicU64::new(0),
             stored: AtomicU64::new(store.totals().bytes),
+            headroom: AtomicU64::new(store.headroom()),
             board: RwLock::new(board),
             tips: Mutex::new(tips),
         });
@@ -230,10 +256,17 @@ impl Journal {
         self.room_to_close()?;
         let shared = &self.0.shared;
         let (bytes, max) = (shared.stored.load(Ordering::Relaxed), shared.options.max_bytes);
-        if bytes >= max { Err(NoRoom::Full { bytes, max }) } else { Ok(()) }
+        let left = shared.headroom.load(Ordering::Relaxed);
+        if bytes >= max {
+            Err(NoRoom::Full { bytes, max })
+        } else if left < shared.options.headroom_bytes {
+            Err(NoRoom::Low { left })
+        } else {
+            Ok(())
+        }
     }
 
-    /// As [`Journal::room`], for a turn that makes room: one that closes a session goes on when the configured limit is reached.
+    /// As [`Journal::room`], for a turn that makes room: one that closes a session goes on when the configured limit is reached or the disk almost full.
     ///
     /// # Errors
     /// Why not.
@@ -261,6 +294,16 @@ impl Journal {
     /// That open was refused.
     pub fn not_opened(&self, session: SessionId) {
         self.give(Job::NotOpened { session }, None, 64);
+    }
+
+    /// Waits until everything that was given so far is on the disk.
+    fn flush(&self, patience: Duration) -> Result<(), NoRoom> {
+        let (done, is_done) = std::sync::mpsc::channel();
+        self.give(Job::Flush(done), None, 0);
+        is_done.recv_timeout(patience).map_err(|_| {
+            let bytes = self.0.shared.waiting_bytes.load(Ordering::Relaxed);
+            self.room().err().unwrap_or(NoRoom::Behind { bytes })
+        })
     }
 
     /// At a glance.
@@ -341,6 +384,27 @@ impl GameJournal {
     /// The newest entry that was ever put.
     pub fn at(&self) -> u64 {
         self.tip.load(Ordering::Relaxed)
+    }
+
+    /// A session that was in memory alone is about to be written down.
+    pub fn parking(&self, session: SessionId, reveal_public: bool) {
+        let plugin = self.name.to_string();
+        // Who opened it is known to nobody any more: a repeated request to open opens another.
+        let record = OpenRecord { plugin, client: 0, client_seq: 0, body: 0, reveal_public, done: None };
+        self.journal.opening(session, record);
+    }
+
+    /// Forgets sessions that were parked and are in memory again, and waits until the disk has forgotten them: after a death they must not come
+    /// back as they were.
+    ///
+    /// # Errors
+    /// When the disk does not do it within [`UNPARK_MAX`].
+    pub fn unpark(&self, sessions: &[SessionId]) -> Result<(), NoRoom> {
+        for session in sessions {
+            self.forget(*session, u64::MAX, Spare::Nothing);
+            self.journal.not_opened(*session);
+        }
+        self.journal.flush(UNPARK_MAX)
     }
 
     /// Deletes what a [`Change::Pruned`](croupier_core::durable::Change::Pruned) says. Call it when whoever else lives on these turns has them.

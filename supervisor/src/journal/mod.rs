@@ -37,7 +37,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use books::Totals;
-pub use contents::{Contents, Flaw, GameOnDisk, SessionOnDisk};
+pub use contents::{Contents, Flaw, GameOnDisk, SessionOnDisk, was_parked};
 pub use handle::{GameJournal, Journal, JournalOptions, NoRoom, Status, Told};
 pub use inside::at_work_on;
 pub use store::StoreError;

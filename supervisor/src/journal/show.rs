@@ -4,7 +4,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use croupier_core::durable::{Answer, Change, Effect, KeyOnRecord, Turn, Verdict};
+use croupier_core::durable::{
+    Answer, Change, Effect, KeyOnRecord, OnRecord, Recorded, Shot, Side, Turn, Verdict,
+};
 use croupier_core::ids::SessionId;
 use serde_json::{Value, json};
 
@@ -29,11 +31,12 @@ fn change(change: &Change) -> Value {
         } }),
         Change::Snapshot(kept) => json!({ "snapshot": {
             "seq": kept.seq, "bytes": bytes(&kept.bytes), "state_version": kept.state_version,
-            "digest": hex::encode(kept.digest), "last_seq": kept.side.last_seq,
-            "last_now_ns": kept.side.last_now_ns, "epoch": kept.side.epoch,
-            "players": kept.side.seats.iter().map(|(player, _)| player).collect::<Vec<_>>(),
-            "ticks": kept.side.ticks, "poison": kept.side.poison, "last_output": kept.side.last_output,
-            "answers": kept.side.answers.iter().map(answer).collect::<Vec<_>>(),
+            "digest": hex::encode(kept.digest), "side": side(&kept.side),
+        } }),
+        Change::Parked(parked) => json!({ "parked": {
+            "digest": hex::encode(parked.digest), "side": side(&parked.side),
+            "snapshots": parked.snapshots.iter().flatten().map(shot).collect::<Vec<_>>(),
+            "records": parked.records.iter().map(on_record).collect::<Vec<_>>(),
         } }),
         Change::SnapshotDropped => json!("snapshot-dropped"),
         Change::Pruned { from } => json!({ "pruned": { "from": from } }),
@@ -44,6 +47,37 @@ fn change(change: &Change) -> Value {
             "answers": ended.answers.iter().map(answer).collect::<Vec<_>>(),
         } }),
     }
+}
+
+fn side(side: &Side) -> Value {
+    json!({
+        "last_seq": side.last_seq, "last_now_ns": side.last_now_ns, "epoch": side.epoch,
+        "players": side.seats.iter().map(|(player, _)| player).collect::<Vec<_>>(),
+        "ticks": side.ticks, "poison": side.poison, "last_output": side.last_output,
+        "answers": side.answers.iter().map(answer).collect::<Vec<_>>(),
+    })
+}
+
+fn shot(shot: &Shot) -> Value {
+    json!({
+        "seq": shot.seq, "bytes": bytes(&shot.bytes), "state_version": shot.state_version,
+        "digest": hex::encode(shot.digest),
+    })
+}
+
+fn on_record(on: &OnRecord) -> Value {
+    let what = match &on.what {
+        Recorded::Turn(of, outcome) => json!({ "turn": turn(of), "outcome": format!("{outcome:016x}") }),
+        Recorded::Poison(of) => json!({ "poison": turn(of) }),
+        Recorded::Ticks { first_seq, count, first_now_ns, period_ns, outcome, .. } => json!({ "ticks": {
+            "first_seq": first_seq, "count": count, "first_now_ns": first_now_ns, "period_ns": period_ns,
+            "outcome": format!("{outcome:016x}"),
+        } }),
+        Recorded::Skipped { seq, now_ns, ticks } => {
+            json!({ "skipped": { "seq": seq, "now_ns": now_ns, "ticks": ticks } })
+        }
+    };
+    json!({ "digest": hex::encode(on.digest), "epoch": on.epoch, "what": what })
 }
 
 fn turn(turn: &Turn) -> Value {

@@ -134,6 +134,8 @@ options! {
     cpu_percent: u32,
     /// Sends, emits and host calls per second; likewise.
     effects_per_s: u32,
+    /// MiB per second that a worker may send on its link; likewise.
+    link_mib_per_s: u32,
     /// Idle time-out in milliseconds; 0 for never.
     idle_timeout_ms: u64,
     /// Spare workers, initialised, that take the place of a dead one at once.

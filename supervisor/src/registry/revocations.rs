@@ -23,11 +23,31 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 /// Why revocations cannot be kept.
 #[derive(Debug, Error)]
 pub enum RevocationsError {
-    /// The disk.
-    #[error("cannot {doing} the list of revoked permissions {}: {source}; nothing was changed", path.display())]
-    Disk {
-        /// What was tried.
-        doing: &'static str,
+    /// It is there, perhaps, and cannot be read. Going on without it would give back what was taken away.
+    #[error(
+        "cannot read the list of revoked permissions {}: {source}; let the supervisor's user read it, or remove it and revoke them again",
+        path.display()
+    )]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A new list could not be written, and the old one is still there.
+    #[error("cannot write the list of revoked permissions {}: {source}; nothing was changed", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The new list stands there and counts from now on; whether it outlasts a loss of power nobody knows.
+    #[error(
+        "the list of revoked permissions {} was changed, and the change counts now, but it may be lost when the power fails: its directory cannot be synced: {source}",
+        path.display()
+    )]
+    Unsynced {
         /// The file.
         path: PathBuf,
         /// Why not.
@@ -67,7 +87,7 @@ impl Revocations {
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 return Err(damaged(error.to_string()));
             }
-            Err(source) => return Err(RevocationsError::Disk { doing: "read", path, source }),
+            Err(source) => return Err(RevocationsError::Read { path, source }),
         };
         Ok(Revocations { path: Some(path), of: Mutex::new(of) })
     }
@@ -80,7 +100,7 @@ impl Revocations {
     /// Adds one. It is on the disk when this returns.
     ///
     /// # Errors
-    /// [`RevocationsError`]; then it is not on the list.
+    /// [`RevocationsError`]; then it is not on the list, but for [`RevocationsError::Unsynced`].
     pub fn add(&self, plugin: &str, permission: &str) -> Result<(), RevocationsError> {
         self.change(|of| of.entry(plugin.to_owned()).or_default().insert(permission.to_owned())).map(drop)
     }
@@ -88,7 +108,7 @@ impl Revocations {
     /// Takes one off. Says whether it was there.
     ///
     /// # Errors
-    /// [`RevocationsError`]; then it is still on the list.
+    /// [`RevocationsError`]; then it is still on the list, but for [`RevocationsError::Unsynced`].
     pub fn remove(&self, plugin: &str, permission: &str) -> Result<bool, RevocationsError> {
         self.change(|of| {
             let was_there = of.get_mut(plugin).is_some_and(|lost| lost.remove(permission));
@@ -98,19 +118,28 @@ impl Revocations {
     }
 
     fn change(&self, change: impl FnOnce(&mut ByPlugin) -> bool) -> Result<bool, RevocationsError> {
+        self.change_on(change, |dir| File::open(dir)?.sync_all())
+    }
+
+    fn change_on(
+        &self,
+        change: impl FnOnce(&mut ByPlugin) -> bool,
+        sync: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> Result<bool, RevocationsError> {
         let mut of = crate::lock(&self.of);
         let mut changed = of.clone();
         if !change(&mut changed) {
             return Ok(false);
         }
-        if let Some(path) = &self.path {
-            write(path, &changed).map_err(|source| RevocationsError::Disk {
-                doing: "write",
-                path: path.clone(),
-                source,
-            })?;
-        }
+        let Some(path) = &self.path else {
+            *of = changed;
+            return Ok(true);
+        };
+        write(path, &changed).map_err(|source| RevocationsError::Write { path: path.clone(), source })?;
+        // It stands there now: what counts here and what the next start reads must be the same.
         *of = changed;
+        let synced = path.parent().map_or(Ok(()), sync);
+        synced.map_err(|source| RevocationsError::Unsynced { path: path.clone(), source })?;
         Ok(true)
     }
 }
@@ -127,14 +156,14 @@ fn read(path: &Path) -> io::Result<Option<String>> {
     }
 }
 
+/// Puts a list in the place of the other: all of it, or the other stays.
 fn write(path: &Path, of: &ByPlugin) -> io::Result<()> {
     let draft = path.with_extension("new");
     let mut file = File::create(&draft)?;
     serde_json::to_writer_pretty(&mut file, of)?;
     writeln!(file)?;
     file.sync_all()?;
-    fs::rename(&draft, path)?;
-    path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+    fs::rename(&draft, path)
 }
 
 #[cfg(test)]
@@ -170,5 +199,27 @@ mod tests {
         fs::remove_dir_all(dir.path()).unwrap();
         assert!(revocations.add("craps", "send").is_err());
         assert!(revocations.of("craps").is_empty());
+    }
+
+    #[test]
+    fn what_stands_in_the_file_counts_even_when_its_directory_cannot_be_synced() {
+        let dir = tempfile::tempdir().unwrap();
+        let revocations = Revocations::open(Some(dir.path())).unwrap();
+        let insert = |of: &mut ByPlugin| of.entry("craps".to_owned()).or_default().insert("send".to_owned());
+        let error = revocations.change_on(insert, |_| Err(io::Error::other("no"))).unwrap_err();
+        assert!(matches!(error, RevocationsError::Unsynced { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("counts now") && !text.contains("nothing was changed"), "{text}");
+        let again = Revocations::open(Some(dir.path())).unwrap();
+        assert_eq!((again.of("craps").len(), revocations.of("craps").len()), (1, 1));
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_read_is_said_to_be_that() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join(FILE)).unwrap();
+        let text = Revocations::open(Some(dir.path())).unwrap_err().to_string();
+        assert!(text.contains("cannot read") && text.contains("revoke them again"), "{text}");
+        assert!(!text.contains("nothing was changed"), "{text}");
     }
 }

@@ -201,6 +201,7 @@ fn start(
     let mut parts = SupervisorConfig::new()
         .isolation_off(options.isolation_off)
         .cgroup(config.cgroup.clone())
+        .worker_uids(config.worker_uids)
         .state_dir(&config.state_dir)
         .traffic_socket(config.traffic_socket.display().to_string())
         .plugin_defaults(config.defaults.clone())
@@ -227,8 +228,16 @@ fn start(
             Recorder::start(path).map_err(|source| ServeError::Record { path: path.to_owned(), source })?;
         parts = parts.transcripts(Arc::new(recorder));
     }
-    Supervisor::start(parts, tokio::runtime::Handle::current())
-        .map_err(|error| ServeError::Supervisor(error.to_string()))
+    let supervisor = Supervisor::start(parts, tokio::runtime::Handle::current())
+        .map_err(|error| ServeError::Supervisor(error.to_string()))?;
+    // The state directory is ours alone now, and no worker can have died yet.
+    let dir = crash::folder::directory_in(&config.state_dir);
+    if crashes.is_on()
+        && let Err(error) = crash::folder::sweep(&dir)
+    {
+        tracing::warn!(dir = %dir.display(), %error, "cannot delete what is left of half-written crash reports");
+    }
+    Ok(supervisor)
 }
 
 /// Loads every `*.so` of the directories. One that cannot be loaded is reported, and the rest goes on.

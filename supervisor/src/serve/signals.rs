@@ -2,12 +2,10 @@
 //!
 //! | | |
 //! | --- | --- |
-//! | TERM, the verb | nothing new is taken, turns in flight are finished, sessions are closed, workers are ended; within the grace |
+//! | TERM, the verb | nothing new is taken, all sessions are put on the disk for the next start, workers are ended; within the grace |
 //! | QUIT | the same, however long it takes |
 //! | INT | the same, but nobody is waited for longer than [`FAST`] |
 //! | any second signal | nobody is waited for any more: workers are killed |
-//!
-//! (Parking sessions over a planned stop belongs to the durable journal.)
 
 use std::time::Duration;
 

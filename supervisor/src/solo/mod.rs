@@ -28,6 +28,7 @@ pub use worker::{Ender, HostAnswers, Played, Snapshot, SoloWorker, TurnInput};
 use crate::jail::AdmitError;
 use crate::registry::{BinaryError, Plugin, PluginError, PluginOptions};
 use crate::worker::launcher::{LaunchError, Launcher};
+use crate::worker::users::UidRange;
 
 /// Deadlines while somebody debugs, in nanoseconds: a week.
 const DEBUGGING_NS: u64 = 7 * 24 * 3600 * 1_000_000_000;
@@ -99,8 +100,11 @@ impl Solo {
         worker_binary: Option<PathBuf>,
         options: &PluginOptions,
     ) -> Result<Solo, SoloError> {
-        let launcher =
-            Arc::new(Launcher::start(worker_binary.as_deref(), Err("checks and replays use none".into()))?);
+        let launcher = Arc::new(Launcher::start(
+            worker_binary.as_deref(),
+            Err("checks and replays use none".into()),
+            UidRange::default(),
+        )?);
         let plugin = Arc::new(Plugin::load(plugin, |_| options.clone())?);
         Ok(Solo { plugin, launcher })
     }

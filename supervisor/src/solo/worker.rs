@@ -4,6 +4,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use croupier_fair::entry::Verdict;
@@ -76,6 +77,8 @@ pub struct SoloWorker {
     handle: Handle,
     /// Decides on its system calls; none with isolation off.
     warden: Option<Warden>,
+    /// It said that it faulted: nothing that it sends is an answer any more.
+    faulted: Arc<AtomicBool>,
     link: UnixStream,
     reader: FrameReader,
     last_call: u64,
@@ -110,7 +113,9 @@ impl SoloWorker {
         let patience = Duration::from_nanos(plugin.spec.load_wall_ns);
         let admitted = admit(&launched, &plugin.jail, patience)?;
         let Launched { handle, link, stdout, stderr, .. } = launched;
-        let warden = admitted.listener.map(|listener| guard(plugin, &handle, listener)).transpose()?;
+        let faulted = Arc::new(AtomicBool::new(false));
+        let guard = |listener| guard(plugin, &handle, listener, faulted.clone());
+        let warden = admitted.listener.map(guard).transpose()?;
         let reader = FrameReader::new(LINK_VERSION, plugin.limits.frame_bytes);
         let (plugin, launcher) = (plugin.clone(), launcher.clone());
         drain(stdout)?;
@@ -120,6 +125,7 @@ impl SoloWorker {
             _launcher: launcher,
             handle,
             warden,
+            faulted,
             link,
             reader,
             last_call: 0,
@@ -287,6 +293,9 @@ impl SoloWorker {
             if left.is_zero() {
                 return Err(self.late(patience));
             }
+            if self.faulted.load(Ordering::Acquire) {
+                return Err(self.died(None));
+            }
             if let Some((header, body)) = self.reader.next().map_err(|error| protocol(&error))? {
                 let message = decode_from_worker(&header, body).map_err(|error| protocol(&error))?;
                 return Ok((header.call_id, own(&message, &self.plugin.limits)?));
@@ -319,7 +328,12 @@ impl SoloWorker {
             }
             Ok(false) => {
                 self.handle.kill();
-                SoloError::Protocol("it closed its link and lived on".into())
+                let what = if self.faulted.load(Ordering::Acquire) {
+                    "it made the call of a fault, and lived on"
+                } else {
+                    "it closed its link and lived on"
+                };
+                SoloError::Protocol(what.into())
             }
             Err(error) => SoloError::Link(error),
         }
@@ -334,7 +348,12 @@ fn ends_within(handle: &Handle, patience: Duration) -> io::Result<bool> {
 }
 
 /// Sets a warden to decide on the worker's system calls.
-fn guard(plugin: &Plugin, handle: &Handle, listener: Listener) -> Result<Warden, SoloError> {
+fn guard(
+    plugin: &Plugin,
+    handle: &Handle,
+    listener: Listener,
+    faulted: Arc<AtomicBool>,
+) -> Result<Warden, SoloError> {
     let pidfd = handle.pidfd().try_clone_to_owned()?;
     let name = plugin.name.clone();
     let excess = move |why: String| {
@@ -352,6 +371,7 @@ fn guard(plugin: &Plugin, handle: &Handle, listener: Listener) -> Result<Warden,
             denied_calls_max: plugin.jail.denied_calls_max,
             denials: Arc::new(TraceDenials),
             playing: Box::new(|| None),
+            faulted: Box::new(move || faulted.store(true, Ordering::Release)),
             excess: Box::new(excess),
         },
     )?)

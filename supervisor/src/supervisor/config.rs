@@ -12,8 +12,9 @@ use crate::game::transcripts::TranscriptSink;
 use crate::jail::cgroup::Choice;
 use crate::jail::{Denials, TraceDenials};
 use crate::journal::JournalOptions;
+use crate::registry::PluginOptions;
 use crate::registry::trust::Gate;
-use crate::registry::{Durability, PluginOptions};
+use crate::worker::users::UidRange;
 
 /// Longest payload of one turn unless configured otherwise, in bytes.
 pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
@@ -38,6 +39,7 @@ pub struct SupervisorConfig {
     pub(super) denials: Arc<dyn Denials>,
     pub(super) isolation_off: IsolationOff,
     pub(super) cgroup: Choice,
+    pub(super) worker_uids: UidRange,
     pub(super) journal: JournalOptions,
 }
 
@@ -68,6 +70,7 @@ impl Default for SupervisorConfig {
             denials: Arc::new(TraceDenials),
             isolation_off: IsolationOff::Refused,
             cgroup: Choice::Off,
+            worker_uids: UidRange::default(),
             journal: JournalOptions::default(),
         }
     }
@@ -108,19 +111,11 @@ impl SupervisorConfig {
         self
     }
 
-    /// How much the durable journal may take. It is kept in the state directory, when sessions are to survive the supervisor or did so before.
+    /// How much the durable journal may take. It is kept in the state directory; where there is none, no session survives the supervisor.
     #[must_use]
     pub fn journal(mut self, options: JournalOptions) -> SupervisorConfig {
         self.journal = options;
         self
-    }
-
-    /// Whether any plugin's sessions may be durable.
-    pub(super) fn wants_journal(&self) -> bool {
-        let wants = |options: &PluginOptions| {
-            options.durability == Some(Durability::Disk) || options.choose_durability == Some(true)
-        };
-        wants(&self.defaults) || self.plugins.values().any(wants)
     }
 
     /// How long a graceful shutdown may take before workers are killed.
@@ -201,6 +196,13 @@ impl SupervisorConfig {
     #[must_use]
     pub fn cgroup(mut self, choice: Choice) -> SupervisorConfig {
         self.cgroup = choice;
+        self
+    }
+
+    /// User ids for workers, where this process may give them their own.
+    #[must_use]
+    pub fn worker_uids(mut self, range: UidRange) -> SupervisorConfig {
+        self.worker_uids = range;
         self
     }
 

@@ -13,6 +13,7 @@ use super::Shared;
 use super::backend::Replier;
 use crate::audit::Happened;
 use crate::game::GameDriver;
+use crate::game::driver::Started;
 use crate::game::rights::{RevokeError, Takes};
 use crate::refusals::{about, from_core, hint, refusal};
 use crate::registry::revocations::RevocationsError;
@@ -33,9 +34,11 @@ impl Shared {
             return to.refuse(not_changed(&error, plugin));
         }
         // First where it lasts: what could not be kept is not said to be revoked.
-        if let Err(error) = self.revocations.add(plugin, permission) {
-            return to.refuse(not_kept(&error, plugin));
-        }
+        let to = match self.revocations.add(plugin, permission) {
+            Ok(()) => to,
+            Err(error @ RevocationsError::Unsynced { .. }) => but_unsynced(&error, plugin, to),
+            Err(error) => return to.refuse(not_kept(&error, plugin)),
+        };
         let takes = match game.revoke(permission) {
             Ok(takes) => takes,
             Err(error) => return to.refuse(not_changed(&error, plugin)),
@@ -52,12 +55,16 @@ impl Shared {
 
     /// Gives a permission back; the plugin need not be loaded.
     pub(super) fn give_back(&self, uid: Option<u32>, plugin: &str, permission: &str, to: Replier) {
-        let was_lost = match self.revocations.remove(plugin, permission) {
-            Ok(was_lost) => was_lost,
+        let (was_lost, to) = match self.revocations.remove(plugin, permission) {
+            Ok(was_lost) => (was_lost, to),
+            Err(error @ RevocationsError::Unsynced { .. }) => (true, but_unsynced(&error, plugin, to)),
             Err(error) => return to.refuse(not_kept(&error, plugin)),
         };
         if !was_lost {
-            return to.refuse(not_changed(&RevokeError::NotRevoked(permission.to_owned()), plugin));
+            return to.refuse(match self.named(plugin) {
+                Ok(_) => not_changed(&RevokeError::NotRevoked(permission.to_owned()), plugin),
+                Err(unknown) => nothing_of(unknown, permission, plugin),
+            });
         }
         self.context.audit.tell(Happened::PermissionGivenBack {
             plugin: plugin.to_owned(),
@@ -78,14 +85,34 @@ fn settle(game: &Arc<GameDriver>, takes: Takes, next: &'static str, to: Replier)
     match takes {
         Takes::AtOnce => to.answer(Reply::Control(ControlReply::Ok)),
         Takes::FreshWorkers => {
-            let (driver, old) = (game.clone(), game.worker_ids());
-            game.restart(Box::new(move |restarted| match restarted {
-                // Those that have it drain and leave; it is not over before they have.
-                Ok(_) => driver.when_ended(old, move || to.answer(Reply::Control(ControlReply::Ok))),
-                Err(why) => to.refuse(hint(from_core(&why, &driver.plugin().name, 0), next)),
-            }));
+            let driver = game.clone();
+            // One that is being loaded has workers already, and cannot be restarted yet.
+            game.when_started(move |started| match started {
+                Started::Up => replace(&driver, next, to),
+                // Nobody is left who has it, or lacks it.
+                Started::Failed => to.answer(Reply::Control(ControlReply::Ok)),
+            });
         }
     }
+}
+
+fn replace(game: &Arc<GameDriver>, next: &'static str, to: Replier) {
+    let (driver, old) = (game.clone(), game.worker_ids());
+    game.restart(Box::new(move |restarted| match restarted {
+        // Those that have it drain and leave; it is not over before they have.
+        Ok(_) => driver.when_ended(old, move || to.answer(Reply::Control(ControlReply::Ok))),
+        Err(why) => to.refuse(hint(from_core(&why, &driver.plugin().name, 0), next)),
+    }));
+}
+
+/// What is done counts; whoever asked for it is told what is uncertain about it all the same.
+fn but_unsynced(error: &RevocationsError, plugin: &str, to: Replier) -> Replier {
+    let next = "see what is wrong with the disk of the state directory; should the power fail before it is mended, look at `croupier grants` afterwards";
+    let refused = about(hint(refusal(Code::Internal, error.to_string()), next), plugin, 0);
+    Replier::call(move |reply| match reply {
+        Reply::Refused(other) => to.refuse(other),
+        _ => to.refuse(refused),
+    })
 }
 
 /// The disk's doing, which its operator can mend.
@@ -93,6 +120,16 @@ fn not_kept(error: &RevocationsError, plugin: &str) -> Refusal {
     let next =
         "see that the state directory has room and the supervisor's user may write there, and try again";
     about(hint(refusal(Code::Internal, error.to_string()), next), plugin, 0)
+}
+
+/// A name that nobody has, perhaps mistyped: there is nothing to be given back either.
+fn nothing_of(unknown: Refusal, permission: &str, plugin: &str) -> Refusal {
+    let text = format!("{}, and no permission {permission:?} is revoked for one of that name", unknown.text);
+    about(
+        hint(refusal(unknown.code, text), "`croupier plugins` lists the plugins that are loaded"),
+        plugin,
+        0,
+    )
 }
 
 fn not_changed(error: &RevokeError, plugin: &str) -> Refusal {

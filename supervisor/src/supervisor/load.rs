@@ -183,6 +183,12 @@ impl Shared {
         };
         let plugin = tokio::task::spawn_blocking(read).await.map_err(|_| LoadError::Lost)??;
         let game = self.add_game(plugin)?;
+        let (shared, added) = (self.clone(), game.clone());
+        let looked = tokio::task::spawn_blocking(move || shared.look_again(added.plugin())).await;
+        if let Err(error) = looked.unwrap_or(Err(LoadError::Lost)) {
+            self.remove_game(&game);
+            return Err(error);
+        }
         let name = game.plugin().name.clone();
         let adopted = self.adopt(&game);
         let (done, started) = oneshot::channel();
@@ -203,6 +209,17 @@ impl Shared {
                 Err(LoadError::ShuttingDown)
             }
         }
+    }
+
+    /// Keys may have changed since its signature was looked at, while nobody knew of it yet.
+    fn look_again(&self, plugin: &Plugin) -> Result<(), LoadError> {
+        let (Some(gate), Some(signature)) = (self.config.gate.as_deref(), &plugin.signature) else {
+            return Ok(());
+        };
+        let bytes = plugin.binary.bytes().map_err(PluginError::from)?;
+        let looked = gate.look_again(&plugin.name, &plugin.digest_hex(), &bytes, signature);
+        let shut = |source| PluginError::Signature { path: plugin.path.clone(), source };
+        Ok(looked.map_err(shut)?)
     }
 
     /// Writes down what runs now, and what it may.

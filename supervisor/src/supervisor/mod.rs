@@ -18,6 +18,7 @@
 pub mod backend;
 pub mod config;
 mod control;
+mod end;
 mod grants;
 pub mod ids;
 mod load;
@@ -34,16 +35,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
-use croupier_core::Refusal as CoreRefusal;
-use croupier_core::action::Answered;
-use croupier_core::event::{Input, LiveSessions, Turn, WhenFull};
-use croupier_core::ids::{ClientId, Payload, PlayerId, SessionId, kind};
+use croupier_core::event::LiveSessions;
+
 use croupier_core::views::Counts;
 use croupier_wire::door::{DOOR_VERSION, Event, PluginInfo, Refusal, ServerHello, What};
 use croupier_wire::frame::FRAME_BYTES_DEFAULT;
 use thiserror::Error;
 use tokio::runtime::Handle;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 pub use backend::{Access, Caller, Embedded, Replier, Ticket};
 pub use config::SupervisorConfig;
@@ -159,7 +158,8 @@ impl Supervisor {
     pub fn start(config: SupervisorConfig, runtime: Handle) -> Result<Supervisor, StartError> {
         let state_dir = config.state_dir.as_deref();
         let state_lock = Mutex::new(state_dir.map(StateLock::take).transpose()?);
-        let launcher = Launcher::start(config.worker_binary.as_deref(), tree(&config.cgroup)?)?;
+        let launcher =
+            Launcher::start(config.worker_binary.as_deref(), tree(&config.cgroup)?, config.worker_uids)?;
         let ids = SessionIds::open(state_dir)?;
         let objects = state_dir.map(Objects::open).transpose()?;
         let revocations = Revocations::open(state_dir)?;
@@ -168,13 +168,13 @@ impl Supervisor {
         let events = Arc::new(Events::default());
         let told = Operator { audit: config.audit.clone(), events: events.clone() };
         let (journal, past) = match state_dir {
-            Some(dir) if config.wants_journal() || crate::journal::file_in(dir).exists() => {
+            Some(dir) => {
                 let operator = Box::new(move |what| told.tell(what));
                 let (journal, contents) = Journal::start(dir, config.journal, operator)?;
                 let past = Past::new(contents, &journal);
                 (Some(journal), past)
             }
-            _ => (None, Past::default()),
+            None => (None, Past::default()),
         };
         // Known once it is made.
         let aside: Arc<OnceLock<Weak<Shared>>> = Arc::default();
@@ -290,8 +290,9 @@ impl Supervisor {
         let _ = self.shared.phase.subscribe().wait_for(|phase| *phase != Phase::Serving).await;
     }
 
-    /// Ends the supervisor: nothing new is taken, sessions are closed with a turn each, workers shut down. What is not done within the configured
-    /// grace is killed. When this completes, no worker process is left. Says how many games had to be given up.
+    /// Ends the supervisor: nothing new is taken, turns in flight are finished, and all sessions are put on the disk, where the next supervisor finds them;
+    /// with no state directory each is closed with a turn. What is not finished within the configured grace is killed. When this completes, no worker
+    /// process is left. Says how many games had to be given up.
     pub async fn shutdown(&self) -> usize {
         self.shutdown_within(self.shared.config.grace).await
     }
@@ -300,25 +301,8 @@ impl Supervisor {
     pub async fn shutdown_within(&self, grace: Duration) -> usize {
         self.shared.phase.send_replace(Phase::Stopping);
         let games = self.shared.games();
-        let unloads: Vec<oneshot::Receiver<Result<Answered, CoreRefusal>>> = games
-            .iter()
-            .flat_map(|game| match game.by_durability() {
-                (_, 0) => vec![self.shared.unload_at_end(game)],
-                // Those on the disk stay as they are: the next supervisor goes on with them.
-                (go, _) => go.into_iter().map(|session| self.shared.close_at_end(game, session)).collect(),
-            })
-            .collect();
-        let all = async {
-            let mut refused = 0;
-            for unload in unloads {
-                refused += usize::from(!matches!(unload.await, Ok(Ok(_))));
-            }
-            refused
-        };
-        let given_up = match tokio::time::timeout(grace, all).await {
-            Ok(refused) => refused,
-            Err(_) => games.len(),
-        };
+        let mut given_up = self.shared.let_finish(&games, grace).await;
+        given_up += self.shared.park(&games).await;
         self.shared.abandon();
         if tokio::time::timeout(REAP_MAX, self.shared.context.alive.none()).await.is_err() {
             tracing::error!(
@@ -342,34 +326,6 @@ impl Shared {
     fn game(&self, plugin: &str) -> Result<Arc<GameDriver>, Refusal> {
         let games = self.games.read().unwrap_or_else(PoisonError::into_inner);
         games.get(plugin).cloned().ok_or_else(|| crate::refusals::unknown_plugin(plugin))
-    }
-
-    fn unload_at_end(&self, game: &GameDriver) -> oneshot::Receiver<Result<Answered, CoreRefusal>> {
-        let (done, result) = oneshot::channel();
-        game.unload(LiveSessions::Close, Box::new(move |answer| drop(done.send(answer))));
-        result
-    }
-
-    /// Closes one session with a turn, for nobody in particular.
-    fn close_at_end(
-        &self,
-        game: &GameDriver,
-        session: SessionId,
-    ) -> oneshot::Receiver<Result<Answered, CoreRefusal>> {
-        let (done, result) = oneshot::channel();
-        let empty = || Payload::from([]);
-        let (player, payload) = (PlayerId::HOUSE, empty());
-        let turn = Turn {
-            request: self.context.request(),
-            session,
-            client: ClientId(random_u64()),
-            client_seq: 1,
-            input: Input { kind: kind::CLOSE, player, payload, client_seed: empty() },
-            when_full: WhenFull::Wait,
-            deadline_mono_ns: None,
-        };
-        game.turn(turn, Box::new(move |answer| drop(done.send(answer))));
-        result
     }
 
     fn check_serving(&self) -> Result<(), Refusal> {
@@ -437,6 +393,14 @@ impl Operator {
             Told::Full { bytes, max } => {
                 tracing::error!(bytes, max, "the journal is full: new turns of durable sessions are refused");
                 let reason = format!("{bytes} bytes are used, {max} are allowed");
+                (Happened::JournalTrouble { reason: reason.clone() }, What::JournalTrouble { reason })
+            }
+            Told::Low { left } => {
+                tracing::error!(
+                    left,
+                    "the journal's disk is almost full: new turns of durable sessions are refused"
+                );
+                let reason = format!("the disk is almost full: there is room for {left} bytes");
                 (Happened::JournalTrouble { reason: reason.clone() }, What::JournalTrouble { reason })
             }
             Told::Recovered { error, lasted } => {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use croupier_core::action::{Answered, Done};
-use croupier_core::durable::Change;
+use croupier_core::durable::{Change, Entry};
 use croupier_core::ids::{ClientId, RequestId, SessionId};
 use croupier_core::open_keys::OpenKeys;
 use croupier_fair::seed::ServerSeed;
@@ -19,11 +19,12 @@ use croupier_manifest::Digest;
 use croupier_wire::door::{Code, JournalInfo, Refusal};
 
 use super::Shared;
+use super::routes::Kept;
 use crate::game::GameDriver;
 use crate::game::driver::Publicity;
 use crate::journal::contents::Place;
 use crate::journal::format::OpenRecord;
-use crate::journal::{Contents, Journal, SessionOnDisk};
+use crate::journal::{Contents, Journal, SessionOnDisk, was_parked};
 use crate::refusals::{about, hint, refusal, unknown_session};
 
 /// Sessions set aside that are named to an operator at a time.
@@ -82,6 +83,7 @@ fn digest_of(session: &SessionOnDisk) -> Option<Digest> {
     session.changes.iter().rev().find_map(|(_, change)| match change {
         Change::Played(played) => Some(Digest(played.digest)),
         Change::Snapshot(kept) => Some(Digest(kept.digest)),
+        Change::Parked(parked) => Some(Digest(parked.digest)),
         _ => None,
     })
 }
@@ -135,7 +137,8 @@ impl Shared {
             let public = open.is_some_and(|open| open.reveal_public);
             let publicity = if public { Publicity::Public } else { Publicity::AsTheGame };
             // The route first: what the game cannot adopt takes it away again.
-            self.routes.insert(session.0, Arc::downgrade(game), super::routes::Kept::Disk);
+            let kept = if was_parked(&on_disk.changes) { Kept::Memory } else { Kept::Disk };
+            self.routes.insert(session.0, Arc::downgrade(game), kept);
             if on_disk.has_ended() {
                 self.routes.ended(session.0);
             }
@@ -144,11 +147,47 @@ impl Shared {
             }
             game.adopt(*session, on_disk.changes.clone(), publicity);
         }
+        self.unpark(game, &mine);
         let live = mine.values().filter(|session| !session.has_ended()).count();
         if live > 0 {
             tracing::info!(plugin = plugin.name, sessions = live, "sessions are taken back from the journal");
         }
         mine
+    }
+
+    /// Sessions that were parked are in memory alone again.
+    fn unpark(&self, game: &GameDriver, mine: &BTreeMap<SessionId, SessionOnDisk>) {
+        let parked: Vec<SessionId> = {
+            let past = crate::lock(&self.journal_past);
+            let is_back = |session: &SessionId| !past.aside.contains_key(&session.0);
+            let parked = mine.iter().filter(|(_, on_disk)| was_parked(&on_disk.changes));
+            parked.map(|(session, _)| *session).filter(is_back).collect()
+        };
+        if parked.is_empty() {
+            return;
+        }
+        if let Err(why) = game.unpark(&parked) {
+            tracing::error!(
+                plugin = game.plugin().name,
+                sessions = parked.len(),
+                %why,
+                "the disk still has sessions as they were parked; should this supervisor die before it forgets them, they come back as they were then"
+            );
+        }
+    }
+
+    /// What was parked and is in memory alone again goes back to the disk.
+    fn park_again(&self, plugin: &str, sessions: &BTreeMap<SessionId, SessionOnDisk>) {
+        let Some(journal) = &self.context.journal else { return };
+        let game = journal.game(plugin, Box::new(|_| {}));
+        for (session, on_disk) in sessions.iter().filter(|(_, on_disk)| was_parked(&on_disk.changes)) {
+            let reveal_public =
+                crate::lock(&self.journal_past).opens.get(session).is_some_and(|open| open.reveal_public);
+            game.parking(*session, reveal_public);
+            for (at, change) in &on_disk.changes {
+                game.put(Box::new(Entry { at: *at, session: *session, change: change.clone() }));
+            }
+        }
     }
 
     /// The game did not start: its sessions wait on.
@@ -158,6 +197,7 @@ impl Shared {
         sessions: BTreeMap<SessionId, SessionOnDisk>,
         why: &str,
     ) {
+        self.park_again(plugin, &sessions);
         let mut past = crate::lock(&self.journal_past);
         for (session, on_disk) in &sessions {
             self.routes.remove(session.0);

@@ -18,6 +18,7 @@ use super::{Phase, Shared};
 use crate::audit::Happened;
 use crate::audit::record::text;
 use crate::game::GameDriver;
+use crate::registry::trust::gate::Change;
 use crate::registry::trust::policy::{Trust, TrustError};
 
 /// How often the keys are looked at.
@@ -44,9 +45,11 @@ impl Shared {
     fn look_at_keys(&self) {
         let Some(gate) = self.config.gate.as_deref() else { return };
         match gate.changed() {
-            Ok(None) => {}
-            Ok(Some(trust)) => self.games().iter().for_each(|game| self.check_signature(game, &trust)),
-            Err(error) => tracing::error!(%error, "the trusted keys cannot be read: nothing can be loaded"),
+            Change::None => {}
+            Change::Keys(trust) => self.games().iter().for_each(|game| self.check_signature(game, &trust)),
+            Change::Unreadable(error) => {
+                tracing::error!(%error, "the trusted keys cannot be read; {}", gate.without_keys());
+            }
         }
     }
 

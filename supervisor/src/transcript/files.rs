@@ -23,7 +23,7 @@ use croupier_fair::seed::ServerSeed;
 use croupier_fair::transcript::{Reveal as Sealing, TranscriptWriter};
 
 use super::disk::{append, list_finished, rename_new};
-use super::go_on::{Continued, go_on};
+use super::go_on::{Continued, There, go_on};
 use super::keys::Keys;
 use crate::game::transcripts::{Opening, Reveal, TranscriptSink, WhenDropped};
 
@@ -222,14 +222,17 @@ impl Writer {
         }
         let path = self.part(session);
         let first = entries.first().map(|entry| entry.seq);
-        let continued = match path.exists() {
-            true => go_on(&path),
-            false if first == Some(1) => {
+        let there = if path.exists() { go_on(&path) } else { Ok(There::Nothing) };
+        let continued = match there {
+            Ok(There::Begun(continued)) => Ok(continued),
+            Ok(There::Whole { written }) => return self.finish_file(session, written),
+            Ok(There::Nothing) if first == Some(1) => {
                 header.server_key = self.keys.server.public().0;
                 let (writer, bytes) = TranscriptWriter::new(header);
                 Ok(Continued { writer, last_seq: 0, written: 0, bytes })
             }
-            false => Err(io::Error::other("nothing of it is there")),
+            Ok(There::Nothing) => Err(io::Error::other("nothing of it is there")),
+            Err(error) => Err(error),
         };
         let continued = continued.and_then(|continued| match first {
             Some(first) if first > continued.last_seq + 1 => Err(io::Error::other(format!(
@@ -395,18 +398,24 @@ mod tests {
         }
     }
 
-    fn play(sink: &FileTranscripts, session: u64, seed: &ServerSeed) {
-        let session = SessionId(session);
-        let player = Player {
+    fn player() -> Player {
+        Player {
             plugin: "dice".into(),
             version: "1.0.0".into(),
             digest: [9; 32],
             state_version: 1,
             hidden_information: false,
-        };
+        }
+    }
+
+    fn opening<'a>(session: SessionId, player: &'a Player, seed: &ServerSeed) -> Opening<'a> {
         let commit = seed.commit(session.0);
-        let reveal = Reveal::Public;
-        sink.open(&Opening { session, player: &player, commit, opened_ns: 10, tick_ns: 0, reveal });
+        Opening { session, player, commit, opened_ns: 10, tick_ns: 0, reveal: Reveal::Public }
+    }
+
+    fn play(sink: &FileTranscripts, session: u64, seed: &ServerSeed) {
+        let session = SessionId(session);
+        sink.open(&opening(session, &player(), seed));
         sink.record(session, &entry(1, 0));
         sink.record(session, &entry(2, 5));
         sink.close(session, seed, EndReason::Closed, 20);
@@ -446,6 +455,49 @@ mod tests {
         assert_eq!((read("1.jsonl"), read("1.jsonl.part")), ("finished".to_owned(), String::new()));
         assert_eq!((read("2.jsonl"), read("2.jsonl.part")), (String::new(), "begun".to_owned()));
         assert!(read("3.jsonl").ends_with("\n"));
+    }
+
+    #[test]
+    fn a_whole_transcript_that_lacks_its_last_name_gets_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = || super::super::keys::load(&dir.path().join("keys"), None).unwrap();
+        let transcripts = dir.path().join("transcripts");
+        let start = || FileTranscripts::start(&transcripts, keys(), Keep { bytes_max: 1 << 20 }).unwrap();
+        let seed = ServerSeed::from_bytes([5; 32]);
+        let sink = start();
+        play(&sink, 1, &seed);
+        drop(sink);
+        let (part, whole) = (transcripts.join("1.jsonl.part"), transcripts.join("1.jsonl"));
+        let bytes = std::fs::read(&whole).unwrap();
+        std::fs::rename(&whole, &part).unwrap();
+        let sink = start();
+        sink.resume(&opening(SessionId(1), &player(), &seed), Vec::new());
+        sink.close(SessionId(1), &seed, EndReason::Closed, 20);
+        drop(sink);
+        assert_eq!(std::fs::read(&whole).unwrap(), bytes);
+        assert!(!part.exists());
+    }
+
+    #[test]
+    fn a_transcript_of_which_not_one_line_was_written_begins_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = super::super::keys::load(&dir.path().join("keys"), None).unwrap();
+        let transcripts = dir.path().join("transcripts");
+        let sink = FileTranscripts::start(&transcripts, keys, Keep { bytes_max: 1 << 20 }).unwrap();
+        std::fs::write(transcripts.join("1.jsonl.part"), "").unwrap();
+        std::fs::write(transcripts.join("2.jsonl.part"), "{\"header\":{\"form").unwrap();
+        let seed = ServerSeed::from_bytes([5; 32]);
+        for session in [1, 2].map(SessionId) {
+            sink.resume(&opening(session, &player(), &seed), vec![entry(1, 0)]);
+            sink.record(session, &entry(2, 5));
+            sink.close(session, &seed, EndReason::Closed, 20);
+        }
+        drop(sink);
+        for session in 1..=2 {
+            let file = std::fs::File::open(transcripts.join(format!("{session}.jsonl"))).unwrap();
+            let verified = verify(io::BufReader::new(file), &VerifyOptions::default()).unwrap();
+            assert!(verified.report.nothing_failed(), "{:?}", verified.report.check(Part::Chain));
+        }
     }
 
     #[test]

@@ -12,6 +12,19 @@ use croupier_fair::transcript::TranscriptWriter;
 /// Longest line, in bytes: as verifiers read them.
 const LINE_BYTES_MAX: u64 = 1 << 30;
 
+/// What is there.
+pub(super) enum There {
+    /// Not one line: its supervisor died while it wrote the first. What there was is gone.
+    Nothing,
+    /// A transcript that goes on.
+    Begun(Continued),
+    /// A whole one: its supervisor died before it had its last name.
+    Whole {
+        /// Its bytes.
+        written: u64,
+    },
+}
+
 /// Where to go on.
 pub(super) struct Continued {
     pub(super) writer: TranscriptWriter,
@@ -24,7 +37,7 @@ pub(super) struct Continued {
 }
 
 /// Reads what is there.
-pub(super) fn go_on(path: &Path) -> io::Result<Continued> {
+pub(super) fn go_on(path: &Path) -> io::Result<There> {
     let mut file = OpenOptions::new().read(true).write(true).open(path)?;
     let (mut lines, mut written, mut last_seq) = (Vec::new(), 0, 0);
     let mut reader = Reader::new(BufReader::new(&mut file), LINE_BYTES_MAX);
@@ -39,13 +52,20 @@ pub(super) fn go_on(path: &Path) -> io::Result<Continued> {
             Err(error) => return Err(io::Error::other(error.to_string())),
         }
     }
+    if lines.is_empty() {
+        std::fs::remove_file(path)?;
+        return Ok(There::Nothing);
+    }
+    if matches!(lines.last(), Some(Line::Close { .. })) {
+        return Ok(There::Whole { written });
+    }
     let writer = TranscriptWriter::resume(lines)
         .ok_or_else(|| io::Error::other("its lines are no chain that has not ended"))?;
     if file.seek(io::SeekFrom::End(0))? > written {
         // Half a line, of a write that the supervisor died in.
         file.set_len(written)?;
     }
-    Ok(Continued { writer, last_seq, written, bytes: Vec::new() })
+    Ok(There::Begun(Continued { writer, last_seq, written, bytes: Vec::new() }))
 }
 
 fn last_turn(line: &Line) -> Option<u64> {

@@ -14,29 +14,20 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 
-use croupier_wire::confine::ToZygote;
-use rustix::fs::OFlags;
-use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::{Signal, pidfd_send_signal};
 use thiserror::Error;
 
-use super::zygote::{Answer, Zygote};
+use super::nursery::Nursery;
+use super::users::UidRange;
 use crate::jail::Plan;
 use crate::jail::cgroup::{Group, Limits, OutOfMemory, Tree};
 use crate::jail::plan::Layout;
 
-/// The first user id of workers' own, when the supervisor may give them one each, and how many there are. Nobody else should have ids in this range.
-pub const WORKER_UID_FIRST: u32 = 100_000;
-/// See [`WORKER_UID_FIRST`].
-pub const WORKER_UIDS: u32 = 60_000;
-/// Bytes that wait in a log pipe before a plugin's output is lost; less where the user's share of pipes is used up (pipe(7)).
-const LOG_PIPE_BYTES: usize = 1 << 20;
 /// The exit status of a worker whose zygote died, as wait(2) packs it: they die together, of KILL.
-const DIED_WITH_ZYGOTE: i32 = 9;
+pub(super) const DIED_WITH_ZYGOTE: i32 = 9;
 
 /// The worker binary's file name.
 pub const WORKER_BINARY: &str = "croupier-worker";
@@ -73,9 +64,9 @@ fn list(paths: &[PathBuf]) -> String {
 /// What kind of process is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Order {
-    namespaces: u32,
-    layout: Layout,
-    cgroup: Option<Limits>,
+    pub(super) namespaces: u32,
+    pub(super) layout: Layout,
+    pub(super) cgroup: Option<Limits>,
 }
 
 impl Order {
@@ -108,14 +99,14 @@ pub struct Launched {
 /// A worker's process, to be signalled and collected. Dropping it ends it.
 #[derive(Debug)]
 pub struct Handle {
-    pid: u32,
-    pidfd: OwnedFd,
+    pub(super) pid: u32,
+    pub(super) pidfd: OwnedFd,
     /// Which zygote's child it is.
-    zygote: u64,
-    jobs: mpsc::Sender<Job>,
-    reaped: bool,
+    pub(super) zygote: u64,
+    pub(super) jobs: mpsc::Sender<Job>,
+    pub(super) reaped: bool,
     /// Removed when both we and whoever reaps have let go of it.
-    group: Result<Arc<Group>, String>,
+    pub(super) group: Result<Arc<Group>, String>,
 }
 
 impl Handle {
@@ -182,10 +173,11 @@ impl Drop for Handle {
     }
 }
 
-type Done = Box<dyn FnOnce(Result<Launched, LaunchError>) + Send>;
-type Reaped = Box<dyn FnOnce(ExitStatus) + Send>;
+pub(super) type Done = Box<dyn FnOnce(Result<Launched, LaunchError>) + Send>;
+pub(super) type Reaped = Box<dyn FnOnce(ExitStatus) + Send>;
 
-enum Job {
+/// What the thread is asked.
+pub(super) enum Job {
     Launch { order: Order, done: Done },
     Reap { zygote: u64, pid: u32, done: Reaped },
     Stop,
@@ -201,15 +193,18 @@ pub struct Launcher {
 
 impl Launcher {
     /// Starts the thread. `binary` is the worker's; without one it is looked for beside the current executable. Workers' cgroups are made in the tree, if there is one; else it
-    /// is said why there is none.
+    /// is said why there is none. Where workers can have user ids of their own, they are of this range.
     ///
     /// # Errors
     /// [`LaunchError::NotFound`], [`LaunchError::Thread`].
-    pub fn start(binary: Option<&Path>, tree: Result<Tree, String>) -> Result<Launcher, LaunchError> {
+    pub fn start(
+        binary: Option<&Path>,
+        tree: Result<Tree, String>,
+        uids: UidRange,
+    ) -> Result<Launcher, LaunchError> {
         let binary = find_binary(binary)?;
         let (jobs, queue) = mpsc::channel();
-        let mut nursery =
-            Nursery { binary: binary.clone(), jobs: jobs.clone(), zygote: None, zygotes: 0, tree };
+        let mut nursery = Nursery::new(binary.clone(), jobs.clone(), tree, uids);
         let thread = std::thread::Builder::new()
             .name("launcher".into())
             .spawn(move || nursery.work(queue))
@@ -253,140 +248,6 @@ impl Drop for Launcher {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// What the thread owns. The order counts: fields are dropped as they stand.
-struct Nursery {
-    binary: PathBuf,
-    /// Given to each handle.
-    jobs: mpsc::Sender<Job>,
-    zygote: Option<Zygote>,
-    /// How many there were; the number of the current one.
-    zygotes: u64,
-    /// Where workers' cgroups are made, or why nowhere. After the zygote: what is in it must have ended.
-    tree: Result<Tree, String>,
-}
-
-impl Nursery {
-    fn work(&mut self, queue: mpsc::Receiver<Job>) {
-        for job in queue {
-            match job {
-                Job::Launch { order, done } => {
-                    let launched = self.launch(order);
-                    done(
-                        launched.map_err(|source| LaunchError::Spawn { binary: self.binary.clone(), source }),
-                    );
-                }
-                Job::Reap { zygote, pid, done } => done(ExitStatus::from_raw(self.reap(zygote, pid))),
-                Job::Stop => return,
-            }
-        }
-    }
-
-    /// The zygote, made anew if there is none.
-    fn zygote(&mut self) -> io::Result<&Zygote> {
-        if self.zygote.is_none() {
-            self.zygotes += 1;
-            self.zygote = Some(Zygote::start(&self.binary)?);
-        }
-        Ok(self.zygote.as_ref().expect("made above"))
-    }
-
-    fn launch(&mut self, order: Order) -> io::Result<Launched> {
-        self.launch_once(order).or_else(|error| {
-            let another_may_not_help = [io::ErrorKind::TimedOut, io::ErrorKind::Unsupported];
-            if self.zygote.is_some() || another_may_not_help.contains(&error.kind()) {
-                return Err(error);
-            }
-            // It died: of old age, of a KILL. A fresh one may do better.
-            tracing::warn!(%error, "the zygote died, and its workers with it; starting another");
-            self.launch_once(order)
-        })
-    }
-
-    fn launch_once(&mut self, order: Order) -> io::Result<Launched> {
-        let (link, theirs) = UnixStream::pair()?;
-        let (stdout, out) = log_pipe()?;
-        let (stderr, err) = log_pipe()?;
-        let uid = if order.namespaces == 0 { 0 } else { own_uid() };
-        let group = self.group(order.cgroup);
-        let cgroup = group.as_ref().ok().map(|group| group.open()).transpose()?;
-        let question =
-            ToZygote::Spawn { namespaces: order.namespaces, uid, fresh: order.layout == Layout::Fresh };
-        let mut descriptors = vec![theirs.as_fd(), out.as_fd(), err.as_fd()];
-        descriptors.extend(cgroup.as_ref().map(OwnedFd::as_fd));
-        match self.zygote()?.ask(&question, &descriptors) {
-            Ok(Answer::Spawned { pid, pidfd, namespaces, why }) => {
-                let jobs = self.jobs.clone();
-                let handle = Handle { pid, pidfd, zygote: self.zygotes, jobs, reaped: false, group };
-                Ok(Launched { handle, link, stdout, stderr, namespaces, why, uid })
-            }
-            Ok(Answer::Failed(error)) => Err(error),
-            Ok(Answer::Reaped { .. }) => {
-                self.zygote = None;
-                Err(io::Error::other("the zygote answered another question"))
-            }
-            Err(error) => {
-                self.zygote = None;
-                Err(error)
-            }
-        }
-    }
-
-    /// A cgroup for one worker, or why it gets none.
-    fn group(&mut self, limits: Option<Limits>) -> Result<Arc<Group>, String> {
-        let limits = limits.ok_or("isolation is off")?;
-        let tree = self.tree.as_mut().map_err(|why| why.clone())?;
-        tree.group(limits).map(Arc::new).map_err(|error| {
-            let text = format!("none can be made in {}: {error}", tree.dir().display());
-            tracing::warn!("a worker gets no cgroup: {text}");
-            text
-        })
-    }
-
-    fn reap(&mut self, zygote: u64, pid: u32) -> i32 {
-        let current = self.zygote.as_ref().filter(|_| zygote == self.zygotes);
-        match current.map(|current| current.ask(&ToZygote::Reap { pid }, &[])) {
-            Some(Ok(Answer::Reaped { status })) => return status,
-            Some(Ok(Answer::Failed(error))) => {
-                tracing::warn!(
-                    pid,
-                    %error,
-                    "how a worker ended cannot be had: is a debugger attached to it? It counts as killed from outside"
-                );
-            }
-            Some(Ok(Answer::Spawned { .. })) | None => {}
-            Some(Err(error)) => {
-                tracing::warn!(%error, "the zygote died, and its workers with it");
-                self.zygote = None;
-            }
-        }
-        DIED_WITH_ZYGOTE
-    }
-}
-
-/// A pipe: our end, which reads, and the worker's, which never blocks: a plugin cannot wait for its own log.
-fn log_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
-    rustix::fs::fcntl_setfl(&theirs, OFlags::NONBLOCK)?;
-    let _ = fcntl_setpipe_size(&theirs, LOG_PIPE_BYTES);
-    Ok((ours, theirs))
-}
-
-/// A user id for one worker; 0 where we may not give it one.
-fn own_uid() -> u32 {
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
-    if may_change_users() {
-        WORKER_UID_FIRST + GIVEN.fetch_add(1, Ordering::Relaxed) % WORKER_UIDS
-    } else {
-        0
-    }
-}
-
-/// Whether this process has CAP_SETUID and CAP_SETGID (capabilities(7)).
-fn may_change_users() -> bool {
-    let needed = rustix::thread::CapabilitySet::SETUID | rustix::thread::CapabilitySet::SETGID;
-    rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(needed))
 }
 
 /// The worker's binary: the one named, else the one beside this executable (or one directory up, where cargo puts test programs' siblings).

@@ -11,7 +11,9 @@
 //! * [`convert`]: between the wire's messages and the core's.
 //! * [`process`]: one process from its start to its reaping, and why it died.
 //! * [`logs`]: what plugins say, limited.
+//! * [`rate`]: so much per second.
 //! * [`readiness`]: descriptors and the runtime.
+//! * [`users`]: user ids of workers.
 //! * [`usage`]: CPU time, memory and confinement, as the kernel tells it.
 //!
 //! Nothing here knows sessions: see [`crate::game`].
@@ -21,8 +23,11 @@ pub mod convert;
 pub mod launcher;
 pub mod link;
 pub mod logs;
+mod nursery;
 pub mod port;
 pub mod process;
+pub mod rate;
 pub mod readiness;
 pub mod usage;
+pub mod users;
 mod zygote;

@@ -146,10 +146,10 @@ impl Zygote {
                 Ok(Answer::Spawned { pid, pidfd, namespaces, why: why.to_owned() })
             }
             FromZygote::Reaped { status } => Ok(Answer::Reaped { status }),
-            FromZygote::Failed { step, errno } => Ok(Answer::Failed(io::Error::other(format!(
-                "{step}: {}",
-                io::Error::from_raw_os_error(errno)
-            )))),
+            FromZygote::Failed { step, errno } => {
+                let error = io::Error::from_raw_os_error(errno);
+                Ok(Answer::Failed(io::Error::new(error.kind(), format!("{step}: {error}"))))
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 /*
  * A plugin that crashes in ways that a backtrace is to tell apart. An action names the way; each is `inner_…` called by `middle_…`, so that the frames' order shows.
- * With -DCTOR it crashes in a constructor instead.
+ * With -DCTOR it crashes in a constructor instead; with -DSLOW_INIT it takes seconds to come up.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -154,6 +154,12 @@ static long forge_and_live(void)
     forge();
     for (;;) sleep(1);
 }
+/* And answers its turn as if nothing were. */
+static long forge_and_answer(void)
+{
+    forge();
+    return 42;
+}
 /* And dies of something else. */
 static long forge_and_abort(void)
 {
@@ -177,7 +183,7 @@ static long send_segv(void) { return raise(SIGSEGV); }
 static const struct { const char *name; long (*deed)(void); } DEEDS[] = {
     { "null", middle_null }, { "divide", middle_divide }, { "abort", middle_abort }, { "trap", middle_trap }, { "undefined", middle_undefined },
     { "jump", middle_jump }, { "overflow", middle_overflow }, A(other_null), A(other_overflow), A(other_bare), A(other_c11), A(many_threads), A(leaving_threads), A(at_once),
-    A(forge_and_live), A(forge_and_abort), A(forge_often), A(forge_nonsense), A(send_segv),
+    A(forge_and_live), A(forge_and_answer), A(forge_and_abort), A(forge_often), A(forge_nonsense), A(send_segv),
 };
 
 #ifdef CTOR
@@ -197,6 +203,9 @@ static croupier_status init(const croupier_host *from, croupier_slice settings, 
 {
     (void)settings;
     host = *from;
+#ifdef SLOW_INIT
+    sleep(3);
+#endif
     *game = &host;
     return CROUPIER_OK;
 }

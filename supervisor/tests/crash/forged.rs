@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::real::{Real, number, of_kind};
-use crate::table::{USUAL, crash, crasher, reports, with_plugin};
+use crate::table::{USUAL, crash, crasher, report, reports, with_plugin};
 
 /// Longest report of a plugin that shows whatever it likes, in bytes.
 const REPORT_BYTES_MAX: u64 = 64 << 10;
@@ -30,6 +30,24 @@ fn who_says_that_it_faulted_and_lives_on_is_ended() {
     let cause = report["cause"]["text"].as_str().expect("text");
     assert!(cause.contains("made the call of a fault, and lived on"), "{cause}");
     check_left_out(&real, &report);
+}
+
+#[test]
+fn a_turn_that_says_that_it_faulted_and_then_answers_is_no_turn() {
+    let (real, _dir) = world();
+    let table = real.json(&["call", "--open", "crasher"])["session"].to_string();
+    let refused = real.fails(&["call", &table, "--player", "0", r#""forge_and_answer""#]);
+    assert!(refused.contains("killed its worker") && refused.contains("poison"), "{refused}");
+    let says = |report: &Value| {
+        let cause = report["cause"]["text"].as_str().expect("text");
+        cause.contains("made the call of a fault, and went on as if nothing were")
+    };
+    check_left_out(&real, &report(&real, says));
+    // Nothing of it is on record, to be run into again: its session plays on in fresh workers.
+    real.ok(&["restart", "crasher"]);
+    assert_eq!(real.ok(&["call", &table, "--player", "0", r#""many_threads""#]).trim(), "42");
+    let all = reports(&real);
+    assert!(all.len() >= 2 && all.iter().all(says), "{all:#?}");
 }
 
 #[test]

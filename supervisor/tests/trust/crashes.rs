@@ -116,7 +116,7 @@ fn a_kill_from_outside_is_reported_and_does_not_happen_again() {
 
 #[test]
 fn reports_are_bounded_and_hold_no_session_when_the_config_says_so() {
-    let real = Real::start("[crashes]\nkeep = 2\nreplay = \"never\"\n");
+    let mut real = Real::start("[crashes]\nkeep = 2\nreplay = \"never\"\n");
     real.ok(&["load", faulty().to_str().expect("UTF-8")]);
     for _ in 0..3 {
         let table = session(&real, "{}");
@@ -128,4 +128,11 @@ fn reports_are_bounded_and_hold_no_session_when_the_config_says_so() {
     assert!(!real.path("state/crashes").join(id).join("replay.json").exists());
     let refused = with_state(&real, &["crash", id, "--replay"]);
     assert!(text(&refused.stderr).contains("never"), "{refused:?}");
+    // What a supervisor left half written is gone when the next one is up.
+    let draft = real.path("state/crashes").join(format!(".new-{id}"));
+    real.stop();
+    std::fs::create_dir(&draft).expect("makes");
+    std::fs::write(draft.join("report.json"), "{").expect("writes");
+    real.again("");
+    assert!(!draft.exists() && real.path("state/crashes").join(id).exists());
 }

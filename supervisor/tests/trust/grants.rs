@@ -114,7 +114,7 @@ fn what_is_revoked_stays_revoked_over_loads_and_starts_until_it_is_granted() {
     all_revoked(&real);
     real.stop();
     real.again("");
-    real.ok(&["load", so]);
+    // A planned stop parked its sessions, and their plugin is loaded for them.
     all_revoked(&real);
 
     // Given back while it runs; and while it is not there.
@@ -184,4 +184,53 @@ fn a_damaged_list_of_revocations_stops_the_start() {
     assert!(!refused.status.success() && text.contains("no list of revoked permissions"), "{refused:?}");
     std::fs::remove_file(real.path("state/revoked.json")).expect("removes");
     real.again("");
+}
+
+/// A plugin that asks for threads, and takes its time to come up.
+fn slow(into: &std::path::Path) -> String {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = into.join("libslow.so");
+    let built = std::process::Command::new("cc")
+        .args(["-std=gnu11", "-fPIC", "-shared", "-pthread", "-DSLOW_INIT", "-I"])
+        .arg(here.join("../plugin-abi/include"))
+        .arg("-o")
+        .arg(&path)
+        .arg(here.join("tests/crash/crasher.c"))
+        .output()
+        .expect("`cc` can be started");
+    assert!(built.status.success(), "{}", crate::real::text(&built.stderr));
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+#[test]
+fn threads_are_taken_away_and_given_back_while_the_plugin_is_being_loaded() {
+    let real = Real::start("");
+    let so = slow(real.dir.path());
+    let state = || real.json(&["plugins"])["plugins"][0]["state"].as_str().unwrap_or_default().to_owned();
+    let has_threads = || {
+        let table = real.json(&["call", "--open", "crasher"])["session"].to_string();
+        real.ok(&["call", &table, "--player", "0", r#""many_threads""#]).trim() == "42"
+    };
+    for (verb, expected) in [("revoke", false), ("grant", true)] {
+        std::thread::scope(|scope| {
+            let loading = scope.spawn(|| real.ok(&["load", &so]));
+            while state().is_empty() {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            assert_ne!(state(), "running", "it takes seconds to come up");
+            real.ok(&[verb, "crasher", "threads"]);
+            assert_eq!(state(), "running", "answered when it counts");
+            loading.join().expect("no panic");
+        });
+        assert_eq!(has_threads(), expected, "{verb}");
+        real.ok(&["unload", "crasher", "--close-sessions"]);
+    }
+}
+
+#[test]
+fn a_plugin_that_nobody_knows_has_nothing_to_be_given_back() {
+    let real = Real::start("");
+    let ghost = real.fails(&["grant", "ghost", "send"]);
+    assert!(ghost.contains("no plugin ghost is loaded") && ghost.contains("\"send\" is revoked"), "{ghost}");
+    assert!(ghost.contains("croupier plugins") && !ghost.contains("grants ghost"), "{ghost}");
 }

@@ -166,3 +166,50 @@ fn keys_that_change_while_a_plugin_runs_are_written_down_and_the_plugin_is_named
     assert_eq!(of_kind(&records, "signature-distrusted").len(), 1, "once");
     assert_eq!(of_kind(&records, "trust-unreadable").len(), 1, "once");
 }
+
+/// The copy of a plugin that a supervisor keeps.
+fn kept(real: &Real) -> PathBuf {
+    let all = std::fs::read_dir(real.path("state/objects"))
+        .expect("there")
+        .map(|entry| entry.expect("reads").path());
+    let all: Vec<PathBuf> = all.collect();
+    assert_eq!(all.len(), 1, "{all:?}");
+    all[0].clone()
+}
+
+#[test]
+fn a_key_that_is_revoked_while_its_plugin_is_being_loaded_does_not_let_it_in() {
+    let real = Real::start("signatures = \"required\"\n");
+    let so = real.path("plugin.so");
+    std::fs::copy(faulty(), &so).expect("copies");
+    let trust = real.path("state/trust");
+    let root = key(&real, "root");
+    done(&["sign", "@0", "--key", "@1"], &[&so, &root]);
+    done(&["trust", "add", "@0", "--trust-dir", "@1"], &[&real.path("root.pub"), &trust]);
+    real.ok(&["load", so.to_str().expect("UTF-8")]);
+    real.ok(&["unload", "faulty"]);
+    // Behind the look at its signature the load looks at the copy that is kept; where a pipe lies, it waits for who writes into it.
+    let copy = kept(&real);
+    std::fs::remove_file(&copy).expect("removes");
+    nix::unistd::mkfifo(&copy, nix::sys::stat::Mode::S_IRWXU).expect("makes");
+    let checked = |records: &[serde_json::Value], verdict: &str| {
+        of_kind(records, "signature-checked").iter().filter(|seen| seen["verdict"] == verdict).count()
+    };
+    std::thread::scope(|scope| {
+        let loading = scope.spawn(|| real.fails(&["load", so.to_str().expect("UTF-8")]));
+        real.audit(|records| checked(records, "good") == 2);
+        let list = done(&["--json", "trust", "list", "--trust-dir", "@0"], &[&trust]);
+        let list: serde_json::Value = serde_json::from_str(&list).expect("JSON");
+        let id = list["roots"][0].as_str().expect("text").to_owned();
+        done(&["trust", "revoke", &id, "--trust-dir", "@0"], &[&trust]);
+        // Those who watch the keys have seen it, and found nobody to look at.
+        real.audit(|records| of_kind(records, "trust-read").iter().any(|read| number(&read["revoked"]) == 1));
+        drop(std::fs::OpenOptions::new().write(true).open(&copy).expect("somebody reads"));
+        let refused = loading.join().expect("no panic");
+        assert!(refused.contains("revoked") && refused.contains(&id), "{refused}");
+    });
+    let records = real.audit(|records| !of_kind(records, "plugin-refused").is_empty());
+    assert_eq!(checked(&records, "revoked"), 1);
+    assert_eq!(of_kind(&records, "plugin-loaded").len(), 1, "only the first time");
+    assert!(real.json(&["plugins"])["plugins"].as_array().expect("an array").is_empty());
+}

@@ -201,7 +201,7 @@ impl Rig {
             match received {
                 Received::More if self.alive => {}
                 Received::Broken(_) => return self.alive = false,
-                Received::More | Received::Drained | Received::Ended => return,
+                Received::More | Received::Drained | Received::Ended | Received::AfterFault => return,
             }
         }
     }

@@ -15,6 +15,8 @@ const WORKER_KILL: Duration = Duration::from_millis(50);
 const WORKER_STOP: Duration = Duration::from_millis(700);
 const ZYGOTE_KILL: Duration = Duration::from_millis(2500);
 const SUPERVISOR_KILL: Duration = Duration::from_secs(4);
+/// Every so many ends of a supervisor is as planned.
+const PLANNED_ONE_IN: u64 = 4;
 const DISK_FULL: Duration = Duration::from_secs(5);
 
 /// How long a worker is stopped, at most; every eighth one past the deadline of a turn.
@@ -33,6 +35,7 @@ pub(crate) struct Weather {
     pub(crate) workers_stopped: u64,
     pub(crate) zygotes_killed: u64,
     pub(crate) supervisors_killed: u64,
+    pub(crate) supervisors_stopped: u64,
     pub(crate) disks_filled: u64,
 }
 
@@ -105,8 +108,13 @@ impl Weather {
         if due.supervisor <= now && due.full.is_none() {
             // The stopped worker ends with its supervisor: it cannot be told to go on by a pid that may be another's then.
             due.stopped = None;
-            daemon.die_and_rise();
-            self.supervisors_killed += 1;
+            if self.dice.below(PLANNED_ONE_IN) == 0 {
+                daemon.stop_and_rise();
+                self.supervisors_stopped += 1;
+            } else {
+                daemon.die_and_rise();
+                self.supervisors_killed += 1;
+            }
             due.supervisor = Instant::now() + self.dice.up_to(SUPERVISOR_KILL * 2);
         }
     }
@@ -153,12 +161,13 @@ impl fmt::Display for Weather {
         let rate = self.workers_killed as f64 / self.lasted.as_secs_f64();
         write!(
             f,
-            "{:.0} s: {} workers killed ({rate:.1} a second), {} stopped for a while; {} zygotes and {} supervisors killed; the disk full {} times",
+            "{:.0} s: {} workers killed ({rate:.1} a second), {} stopped for a while; {} zygotes and {} supervisors killed, {} stopped as planned; the disk full {} times",
             self.lasted.as_secs_f64(),
             self.workers_killed,
             self.workers_stopped,
             self.zygotes_killed,
             self.supervisors_killed,
+            self.supervisors_stopped,
             self.disks_filled
         )
     }

@@ -2,11 +2,13 @@
 //!
 //! * `kills`: `kill -9` of the supervisor in the middle of play.
 //! * `ends`: planned stops, sessions that are lost, plugins that are gone.
+//! * `parked`: what is in memory alone, over a planned stop.
 //! * `disks`: full ones and damaged ones.
 
 mod disks;
 mod ends;
 mod kills;
+mod parked;
 
 use croupier_client::Done;
 use croupier_tests::{Daemon, Plugin, Setup};

@@ -6,9 +6,9 @@
 //!                                                                                    └─ give_fd  (an `openat` is answered with a descriptor of ours)
 //! ```
 //!
-//! A crate of its own because three `ioctl`s need `unsafe`, and the supervisor has none. It decides nothing. Whoever decides looks at numbers alone: what an argument
+//! A crate of its own because four `ioctl`s need `unsafe`, and the supervisor has none. It decides nothing. Whoever decides looks at numbers alone: what an argument
 //! points to belongs to the worker, which can change it after it was looked at.
-#![allow(unsafe_code)] // three ioctls
+#![allow(unsafe_code)] // four ioctls
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -77,6 +77,16 @@ impl Listener {
         Ok(Some(Call { id, thread: pid, arch, number, ip: data.instruction_pointer, args: data.args }))
     }
 
+    /// Whether the caller still waits for its answer: its thread lives, so its process's number has not become another's. To be asked after something was read by that number, and
+    /// before it is believed (seccomp_unotify(2)).
+    #[must_use]
+    pub fn still_waits(&self, call: &Call) -> bool {
+        let id: *const u64 = &call.id;
+        // SAFETY: the kernel reads a u64 of ours.
+        let result = unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, id) };
+        result == 0
+    }
+
     /// The call fails with this error number.
     ///
     /// # Errors
@@ -141,8 +151,65 @@ mod tests {
         let listener = Listener::from(OwnedFd::from(std::fs::File::open("/dev/null").unwrap()));
         assert!(listener.receive().is_err());
         let call = Call { id: 1, thread: 1, arch: ARCH_X86_64, number: 0, ip: 0, args: [0; 6] };
+        assert!(!listener.still_waits(&call));
         assert!(listener.refuse(&call, libc::EPERM).is_err());
         assert!(listener.resume(&call).is_err());
         assert!(listener.give_fd(&call, listener.as_fd()).is_err());
+    }
+
+    /// A call that no kernel has.
+    const CALL: u32 = 0x63_7273;
+
+    /// A filter for this thread alone, which passes that call on.
+    fn confine_this_thread() -> Listener {
+        let load = |offset: u32| libc::sock_filter {
+            code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16,
+            jt: 0,
+            jf: 0,
+            k: offset,
+        };
+        let give = |action: u32| libc::sock_filter {
+            code: (libc::BPF_RET | libc::BPF_K) as u16,
+            jt: 0,
+            jf: 0,
+            k: action,
+        };
+        let is_call = libc::sock_filter {
+            code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
+            jt: 0,
+            jf: 1,
+            k: CALL,
+        };
+        // The number stands first in `seccomp_data`.
+        let mut rules = [load(0), is_call, give(libc::SECCOMP_RET_USER_NOTIF), give(libc::SECCOMP_RET_ALLOW)];
+        let program = libc::sock_fprog { len: rules.len() as u16, filter: rules.as_mut_ptr() };
+        // SAFETY: numbers only; it takes rights from this thread, which ends with the test.
+        assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
+        let listens = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+        let filter = libc::SECCOMP_SET_MODE_FILTER;
+        // SAFETY: the kernel reads the program and its rules, which are ours and outlive the call.
+        let fd = unsafe { libc::syscall(libc::SYS_seccomp, filter, listens, &raw const program) };
+        assert!(fd >= 0, "{}", io::Error::last_os_error());
+        // SAFETY: the kernel made it just now, and nobody else has it.
+        Listener::from(unsafe { <OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(fd as i32) })
+    }
+
+    #[test]
+    fn a_call_waits_until_it_is_answered_and_no_longer() {
+        let (give, given) = std::sync::mpsc::channel();
+        let confined = std::thread::spawn(move || {
+            give.send(confine_this_thread()).unwrap();
+            // SAFETY: no kernel has this call, and the filter passes it on.
+            let result = unsafe { libc::syscall(libc::c_long::from(CALL)) };
+            (result, io::Error::last_os_error().raw_os_error())
+        });
+        let listener = given.recv().unwrap();
+        let call = listener.receive().unwrap().unwrap();
+        assert_eq!(call.number, CALL);
+        assert!(listener.still_waits(&call));
+        assert!(!listener.still_waits(&Call { id: call.id + 1, ..call }), "another one");
+        listener.refuse(&call, libc::EDOM).unwrap();
+        assert_eq!(confined.join().unwrap(), (-1, Some(libc::EDOM)));
+        assert!(!listener.still_waits(&call));
     }
 }

@@ -32,8 +32,10 @@ pub(super) const WORKER_DESCRIPTORS: usize = 3;
 /// Most descriptors beside a Spawn: those, and the cgroup to begin in.
 const DESCRIPTORS_MAX: usize = WORKER_DESCRIPTORS + 1;
 
-/// Longest time that is waited for one worker's end, which everybody else waits for, too. Less than the supervisor waits for an answer.
-const REAP_MAX: Duration = Duration::from_secs(2);
+/// Longest time that is waited for one worker's end, which everybody else waits for, too. The supervisor asks again.
+const REAP_MAX: Duration = Duration::from_millis(10);
+/// The supervisor does not ask again for a worker that could not be had for so long.
+const HELD_MAX: Duration = Duration::from_secs(10);
 /// Time between two looks whether it has ended. Mostly it has before it is asked for.
 const REAP_LOOK: Duration = Duration::from_millis(1);
 
@@ -47,14 +49,15 @@ struct Question {
 pub(crate) fn serve(socket: File) -> Result<File, Fault> {
     let tools = step("prepare for forking", Tools::new())?;
     greet(&socket)?;
-    // Ended, and not to be had yet.
-    let mut held: Vec<Pid> = Vec::new();
+    // Ended, and not to be had yet when they were asked for last.
+    let mut held: Vec<(Pid, Instant)> = Vec::new();
     loop {
         let Some(Question { ask, descriptors }) = step("read the supervisor's socket", receive(&socket))?
         else {
             exit_now(0)
         };
-        held.retain(|pid| matches!(collect(*pid), Ok(None)));
+        // How it ended is asked for once more, until nobody does.
+        held.retain(|(pid, since)| since.elapsed() < HELD_MAX || matches!(collect(*pid), Ok(None)));
         match ask {
             ToZygote::Spawn { namespaces, uid, fresh } => {
                 let mut descriptors = descriptors;
@@ -80,15 +83,19 @@ pub(crate) fn serve(socket: File) -> Result<File, Fault> {
                     Err((step, error)) => fail(&socket, step, error.raw_os_error().unwrap_or(libc::EIO))?,
                 }
             }
-            ToZygote::Reap { pid } => match reap(pid) {
-                Ok(status) => answer(&socket, &FromZygote::Reaped { status }, None)?,
-                Err(errno) => {
-                    if errno == Errno::EAGAIN {
-                        held.push(Pid::from_raw(pid.cast_signed()));
+            ToZygote::Reap { pid } => {
+                let pid = Pid::from_raw(pid.cast_signed());
+                held.retain(|(known, _)| *known != pid);
+                match reap(pid) {
+                    Ok(status) => answer(&socket, &FromZygote::Reaped { status }, None)?,
+                    Err(errno) => {
+                        if errno == Errno::EAGAIN {
+                            held.push((pid, Instant::now()));
+                        }
+                        fail(&socket, "wait for the worker", errno as i32)?;
                     }
-                    fail(&socket, "wait for the worker", errno as i32)?;
                 }
-            },
+            }
         }
     }
 }
@@ -111,8 +118,7 @@ fn fail(socket: &File, step: &str, errno: i32) -> Result<(), Fault> {
 }
 
 /// Ends a worker, if it has not ended, and takes its status. EAGAIN when it cannot be had: whoever traces a process gets it first, and a debugger may sit at its prompt for hours.
-fn reap(pid: u32) -> Result<i32, Errno> {
-    let pid = Pid::from_raw(pid.cast_signed());
+fn reap(pid: Pid) -> Result<i32, Errno> {
     // A child of ours that nobody else reaps: the number is its own until the wait.
     let _ = kill(pid, Signal::SIGKILL);
     // What it has forked (unjailed, or without a pid namespace) must not outlive it. It leads a group of its own.

@@ -73,11 +73,11 @@ impl BlockingSocket {
         let stream = Arc::new(stream);
         Ok(BlockingSocket {
             path: path.to_owned(),
+            table: Mutex::new(Table::new(options.reconnect.attempts > 0)),
             options,
             turnstile: Mutex::default(),
             reader: Mutex::new(Reader { stream: Some(stream.clone()), frames, timeout: None, attempts: 0 }),
             writer: Mutex::new(Writer { stream: Some(stream), buffer: Vec::new(), server }),
-            table: Mutex::default(),
         })
     }
 

@@ -5,20 +5,23 @@
 //!                 ▲               │
 //!                 └─ broken ──────┴─ a verb that may not be sent twice ──▶ Uncertain
 //! ```
+//!
+//! That the supervisor is going down is no answer to what has a key: the connection is about to break, and it is sent again.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use croupier_wire::codec::EncodeError;
-use croupier_wire::door::{FromServer, Push, Reply, Request, Verb, decode_from_server, put_request};
+use croupier_wire::door::{Code, FromServer, Push, Reply, Request, Verb, decode_from_server, put_request};
 use croupier_wire::frame::Header;
 
 use super::Broken;
 use crate::{ClientError, PushSink, ReplySlot};
 
-#[derive(Default)]
 pub(super) struct Table {
     next_call: u64,
+    /// The connection is made again when it breaks.
+    reconnects: bool,
     /// In the order of submission: after a break they are sent again in this order.
     calls: BTreeMap<u64, Call>,
 }
@@ -55,6 +58,10 @@ impl Delivery {
 }
 
 impl Table {
+    pub(super) fn new(reconnects: bool) -> Table {
+        Table { next_call: 0, reconnects, calls: BTreeMap::new() }
+    }
+
     /// Whether nothing is awaited and nothing followed.
     pub(super) fn is_idle(&self) -> bool {
         self.calls.is_empty()
@@ -112,6 +119,14 @@ impl Table {
         let Some(call) = self.calls.get_mut(&id) else {
             return Err(Broken::Nonsense(format!("an answer to call {id}, which is not open")));
         };
+        if let Reply::Refused(refusal) = &reply
+            && refusal.code == Code::ShuttingDown
+            && self.reconnects
+            && call.has_key()
+        {
+            // The connection is about to break, and then this is sent again under the same key.
+            return Ok(Delivery::Nothing);
+        }
         let slot = call.slot.take();
         if let Reply::Following { next } = &reply {
             call.resume_at(*next);
@@ -190,6 +205,11 @@ impl Call {
     /// Whether this was sent and may not be sent twice.
     fn is_uncertain(&self) -> bool {
         self.progress == Progress::Sent && self.slot.is_some() && !is_repeatable(&self.request)
+    }
+
+    /// Whether the supervisor, or the next one, knows it again.
+    fn has_key(&self) -> bool {
+        matches!(self.request, Request::Open(_) | Request::OpenDurable(..) | Request::Turn(_))
     }
 
     fn fail(self, error: impl Fn() -> ClientError) {

@@ -61,7 +61,7 @@ impl TokioSocket {
         };
         let stream = Arc::new(stream);
         let state = State {
-            table: Table::default(),
+            table: Table::new(options.reconnect.attempts > 0),
             outbox: Vec::new(),
             is_task_writing: false,
             stream: Some(stream.clone()),

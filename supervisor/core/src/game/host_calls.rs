@@ -67,6 +67,7 @@ impl Game {
             }
             Ask::Fresh if self.allowed.call.contains(&name) => {
                 flight.asking = Some(Asking { asked, waits: true });
+                flight.has_asked = true;
                 self.write_asking(cx, session, seq);
                 cx.act(Action::HostCall { key: HostKey { session, seq, index }, name, args });
             }

@@ -188,6 +188,7 @@ impl Game {
             Event::Resume { request } => self.resume(cx, request),
             Event::Restart { request } => self.restart(cx, request),
             Event::Release { request } => self.release(cx, request),
+            Event::Park { request } => self.park(cx, request),
             Event::Unload { request, sessions } => self.unload(cx, request, sessions),
             Event::DropHeld { request, session } => self.drop_held(cx, request, session),
             Event::Permit { grants } => self.allowed = self.spec.grants.and(&grants),

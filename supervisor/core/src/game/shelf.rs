@@ -3,21 +3,23 @@
 //! ```text
 //!  open answered ─▶ Opened, Played        turn answered, skipped, poison ─▶ Played        asks the platform ─▶ Asking
 //!  snapshot given ─▶ Snapshot ─▶ Pruned (when trusted) │ SnapshotDropped        held ─▶ Held        over ─▶ Ended
+//!  in memory alone, and the supervisor ends ─▶ Opened, Parked
 //! ```
 
 use croupier_fair::entry::Effect;
 
 use super::{Cx, Game};
-use crate::action::{Action, EndReason};
+use crate::action::{Action, Answered, EndReason};
 use crate::durable::{
-    Change, Durability, Ended, Entry, Kept, KeyOnRecord, Opened, Played, Side, Turn, Verdict,
+    Change, Durability, Ended, Entry, Kept, KeyOnRecord, Opened, Parked, Played, Side, Turn, Verdict,
 };
 use crate::event::TurnAnswer;
-use crate::ids::{SessionId, kind};
+use crate::ids::{RequestId, SessionId, kind};
 use crate::planted::{self, Bug};
 use crate::session::adopt::answer;
 use crate::session::keys::Key;
-use crate::session::{Flight, Session, Shelf};
+use crate::session::recorded::Came;
+use crate::session::{Flight, Phase, Session, Shelf, parked};
 
 impl Game {
     /// Where a new session is written down, if anywhere.
@@ -69,6 +71,10 @@ impl Game {
         if !self.is_on_disk(id) && refused {
             return;
         }
+        let came = if done.status < 0 { Came::Failed } else { Came::Done };
+        if self.is_in_memory(id, flight, came) {
+            return;
+        }
         let verdict = if done.status < 0 {
             Verdict::Failed { status: done.status, text: done.error.clone(), outcome: done.seen }
         } else {
@@ -80,6 +86,16 @@ impl Game {
         self.write_verdict(cx, id, flight, verdict, outputs);
     }
 
+    /// Whether nothing of the session goes to the disk; if so, what it may be parked with is noted.
+    fn is_in_memory(&mut self, id: SessionId, flight: &Flight, came: Came) -> bool {
+        let Some(session) = self.sessions.get_mut(&id) else { return true };
+        let in_memory = session.shelf.is_none();
+        if in_memory {
+            session.recorded.apply(flight, came);
+        }
+        in_memory
+    }
+
     /// A turn is poison, or stands for ticks that are left out.
     pub(super) fn write_verdict(
         &mut self,
@@ -89,12 +105,12 @@ impl Game {
         verdict: Verdict,
         outputs: Vec<crate::durable::Effect>,
     ) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        if session.shelf.is_none() {
+        if self.is_in_memory(id, flight, (&verdict).into()) {
             return;
         }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         let turn = turn(flight);
-        session.recorded.apply(&turn, &verdict);
+        session.recorded.apply(&turn, (&verdict).into());
         let (digest, epoch) = (*self.digest, session.epoch);
         let key = flight.key.and_then(|key| key_on_record(session, key));
         self.write_opened(cx, id);
@@ -166,6 +182,38 @@ impl Game {
             self.write_asking(cx, id, seq);
         }
         self.write(cx, id, Change::Held { reason: reason.to_owned() });
+    }
+
+    /// Writes down sessions that are in memory alone: the supervisor is about to end. Answered when the disk has them.
+    pub(super) fn park(&mut self, cx: &mut Cx<'_>, request: RequestId) {
+        let in_memory = |session: &&Session| session.shelf.is_none() && session.phase != Phase::Opening;
+        let ids: Vec<SessionId> =
+            self.sessions.values().filter(in_memory).map(|session| session.id).collect();
+        for id in ids {
+            self.park_session(cx, id);
+        }
+        cx.answer(request, Ok(Answered::Ok));
+    }
+
+    fn park_session(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        let digest = *self.digest;
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.shelf = Some(Shelf::default());
+        let (snapshots, records) = parked::out(&session.journal);
+        let parked = Parked { digest, snapshots, records, side: side(session) };
+        let held = match &session.phase {
+            Phase::Held(reason) => Some(reason.clone()),
+            _ => None,
+        };
+        // What asked the platform keeps its number; of all else that has no outcome nobody was told.
+        let asking = session.flights.iter().filter(|flight| held.is_some() || flight.has_asked);
+        let asking: Vec<u64> = asking.map(|flight| flight.seq).collect();
+        self.write_opened(cx, id);
+        self.write(cx, id, Change::Parked(Box::new(parked)));
+        asking.into_iter().for_each(|seq| self.write_asking(cx, id, seq));
+        if let Some(reason) = held {
+            self.write(cx, id, Change::Held { reason });
+        }
     }
 
     /// The session is over, and was taken out already.

@@ -58,7 +58,7 @@ pub(crate) fn adopt(
         _ => return Err("it does not begin with its opening"),
     };
     let mut session = begin(id, at, &opened, bounds.now);
-    let mut over = false;
+    let (mut over, mut parked) = (false, false);
     for (at, change) in changes {
         if let Change::Ended(ended) = change {
             return Ok(gone(ended, bounds.now));
@@ -66,8 +66,10 @@ pub(crate) fn adopt(
         if let Some(shelf) = &mut session.shelf {
             shelf.newest_at = at;
         }
-        if let Change::Played(played) = &change {
-            over = ends(played);
+        match &change {
+            Change::Played(played) => over = ends(played),
+            Change::Parked(_) => parked = true,
+            _ => {}
         }
         fold(&mut session, at, change, bounds)?;
     }
@@ -75,6 +77,10 @@ pub(crate) fn adopt(
         return Ok(Adopted::NeverOpen(Box::new(session)));
     }
     session.settle();
+    if parked {
+        // It was in memory alone, and is again.
+        session.shelf = None;
+    }
     if over {
         return Ok(Adopted::Over(Box::new(session)));
     }
@@ -150,6 +156,14 @@ fn fold(session: &mut Session, at: u64, change: Change, bounds: Bounds) -> Resul
         Change::Pruned { .. } => {}
         Change::Held { reason } => session.phase = Phase::Held(reason),
         Change::Ended(_) => {}
+        Change::Parked(parked) => {
+            if session.recorded.last_seq > 0 {
+                return Err("it was parked after it had been written down");
+            }
+            session.journal = super::parked::back(parked.snapshots, parked.records);
+            session.phase = Phase::Live;
+            take_side(session, parked.side, bounds);
+        }
     }
     Ok(())
 }
@@ -161,7 +175,7 @@ fn play(session: &mut Session, played: Played, bounds: Bounds) -> Result<(), &'s
     }
     session.flights.retain(|flight| flight.seq != turn.seq);
     session.epoch = session.epoch.max(epoch);
-    session.recorded.apply(&turn, &verdict);
+    session.recorded.apply(&turn, (&verdict).into());
     if let Some(key) = key.filter(|_| !planted::is(Bug::KeysForgotten)) {
         let answer = durable::Answer { key, seq: turn.seq, now_ns: turn.now_ns, verdict: verdict.clone() };
         remember(&mut session.keys, &answer, bounds.now);
@@ -212,7 +226,7 @@ fn push(
     journal.push(Record { version: RECORD_VERSION, digest, epoch, body });
 }
 
-fn record(turn: durable::Turn, outcome: u64) -> TurnRecord {
+pub(super) fn record(turn: durable::Turn, outcome: u64) -> TurnRecord {
     TurnRecord {
         seq: turn.seq,
         kind: turn.kind,
@@ -241,6 +255,7 @@ fn ask(session: &mut Session, asking: durable::Asking, now: Now) {
         client_seed: turn.client_seed,
         key: key.map(|(client, seq, _)| (ClientId(client), seq)),
         calls: calls(turn.calls),
+        has_asked: true,
         ..Flight::of_house(turn.kind, turn.seq, turn.now_ns, (turn.seed, Mix(turn.mix)), turn.payload)
     });
 }
@@ -253,9 +268,13 @@ fn take_snapshot(session: &mut Session, at: u64, kept: Kept, bounds: Bounds) {
         Phase::Opening => Phase::Live,
         other => other.clone(),
     };
-    if session.recorded.last_seq == side.last_seq {
-        return; // Nothing is known only from here.
+    // Else nothing is known only from here.
+    if session.recorded.last_seq != side.last_seq {
+        take_side(session, side, bounds);
     }
+}
+
+fn take_side(session: &mut Session, side: durable::Side, bounds: Bounds) {
     session.epoch = session.epoch.max(side.epoch);
     session.recorded = Recorded {
         last_seq: side.last_seq,

@@ -208,10 +208,31 @@ impl Journal {
     /// Forgets the newest snapshot, and goes back to the one before. Says whether there is anything to restore from.
     pub fn drop_newest(&mut self) -> bool {
         self.newest = self.previous.take();
+        self.count();
+        self.newest.is_some() || self.records.front().is_some_and(|record| record.first_seq() == 1)
+    }
+
+    /// One that was taken apart before.
+    pub fn restore(
+        previous: Option<Snapshot>,
+        newest: Option<Snapshot>,
+        records: VecDeque<Record>,
+    ) -> Journal {
+        // A tick that comes now must not join a run whose neighbour it may not be.
+        let mut journal = Journal { previous, newest, records, sealed: true, ..Journal::default() };
+        journal.count();
+        journal
+    }
+
+    fn count(&mut self) {
         let from = self.newest.as_ref().map_or(0, |snapshot| snapshot.seq);
         let since = || self.records.iter().filter(|record| record.last_seq() > from);
         (self.turns, self.bytes) = (since().map(Record::turns).sum(), since().map(Record::bytes).sum());
-        self.newest.is_some() || self.records.front().is_some_and(|record| record.first_seq() == 1)
+    }
+
+    /// The snapshot before the newest one.
+    pub fn previous(&self) -> Option<&Snapshot> {
+        self.previous.as_ref()
     }
 
     /// The newest snapshot.

@@ -11,6 +11,7 @@ pub(crate) mod adopt;
 pub mod journal;
 pub mod keys;
 pub mod outputs;
+pub(crate) mod parked;
 pub(crate) mod queue;
 pub(crate) mod recorded;
 pub mod ticker;
@@ -174,6 +175,8 @@ pub(crate) struct Flight {
     pub(crate) key: Option<Key>,
     /// Host calls that are answered, in order.
     pub(crate) calls: Vec<CallRecord>,
+    /// It has asked the platform, now or before the supervisor's death: it keeps its number whatever dies.
+    pub(crate) has_asked: bool,
     /// The host call that is being performed; it may outlive the worker that asked.
     pub(crate) asking: Option<Asking>,
     /// How many of `calls` the worker that plays the turn knows.
@@ -219,6 +222,7 @@ impl Flight {
             client_seed: Payload::from([]),
             key: None,
             calls: Vec::new(),
+            has_asked: false,
             asking: None,
             told: 0,
             sent: false,

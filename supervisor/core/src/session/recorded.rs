@@ -1,12 +1,58 @@
-//! What is known of a durable session as of its last turn on record. Turns with a number and without an outcome have changed the session
+//! What is known of a session as of its last turn on record. Turns with a number and without an outcome have changed the session
 //! already; they have not changed this, and are not there when the session comes back from the disk.
 
 use std::collections::BTreeMap;
 
 use croupier_fair::seed::Mix;
 
+use super::Flight;
 use crate::durable::{Turn, Verdict};
 use crate::ids::{PlayerId, kind};
+
+/// What a turn that is on record now says of its session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fact {
+    seq: u64,
+    kind: u16,
+    player: PlayerId,
+    now_ns: u64,
+    mix: Mix,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Came {
+    Done,
+    Failed,
+    Poison,
+    /// So many ticks were left out.
+    Skipped(u64),
+}
+
+impl From<&Turn> for Fact {
+    fn from(turn: &Turn) -> Fact {
+        let Turn { seq, kind, player, now_ns, mix, .. } = turn;
+        Fact { seq: *seq, kind: *kind, player: PlayerId(*player), now_ns: *now_ns, mix: Mix(*mix) }
+    }
+}
+
+impl From<&Flight> for Fact {
+    fn from(flight: &Flight) -> Fact {
+        let Flight { seq, kind, player, now_ns, mix, .. } = flight;
+        Fact { seq: *seq, kind: *kind, player: *player, now_ns: *now_ns, mix: *mix }
+    }
+}
+
+impl From<&Verdict> for Came {
+    fn from(verdict: &Verdict) -> Came {
+        match verdict {
+            Verdict::Done { .. } => Came::Done,
+            Verdict::Failed { .. } => Came::Failed,
+            Verdict::Poison => Came::Poison,
+            Verdict::Skipped { ticks } => Came::Skipped(*ticks),
+        }
+    }
+}
 
 /// The session's own facts, folded from its turns on record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,19 +74,19 @@ impl Recorded {
     }
 
     /// One more turn is on record.
-    pub(crate) fn apply(&mut self, turn: &Turn, verdict: &Verdict) {
-        self.last_seq = turn.seq;
-        self.last_now_ns = self.last_now_ns.max(turn.now_ns);
-        self.mix = Mix(turn.mix);
-        let player = PlayerId(turn.player);
-        match (turn.kind, verdict) {
-            (kind::JOIN, Verdict::Done { .. }) => drop(self.seats.insert(player, turn.seq)),
+    pub(crate) fn apply(&mut self, turn: impl Into<Fact>, came: Came) {
+        let Fact { seq, kind, player, now_ns, mix } = turn.into();
+        self.last_seq = seq;
+        self.last_now_ns = self.last_now_ns.max(now_ns);
+        self.mix = mix;
+        match (kind, came) {
+            (kind::JOIN, Came::Done) => drop(self.seats.insert(player, seq)),
             // Who left has left when the turn was numbered, whatever the plugin says to it.
             (kind::LEAVE, _) => drop(self.seats.remove(&player)),
-            (kind::TICK, Verdict::Skipped { ticks }) => self.ticks += ticks,
+            (kind::TICK, Came::Skipped(ticks)) => self.ticks += ticks,
             (kind::TICK, _) => self.ticks += 1,
             _ => {}
         }
-        self.poison += u32::from(matches!(verdict, Verdict::Poison));
+        self.poison += u32::from(came == Came::Poison);
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
-use croupier_core::action::EndReason;
+use croupier_core::action::{Answered, EndReason};
 use croupier_core::durable::{Change, Entry};
 use croupier_core::event::{Event, HostKey};
 use croupier_core::ids::{RequestId, SessionId};
@@ -68,12 +68,17 @@ fn known(changes: &[(u64, Change)]) -> (u64, Vec<u64>) {
         match change {
             Change::Played(played) => last = played.turn.seq,
             Change::Snapshot(kept) => last = last.max(kept.side.last_seq),
+            Change::Parked(parked) => last = parked.side.last_seq,
             Change::Asking(ask) => asking.push(ask.turn.seq),
             _ => {}
         }
     }
     asking.retain(|seq| *seq > last);
     (last, asking)
+}
+
+fn is_parked(changes: &[(u64, Change)]) -> bool {
+    changes.iter().any(|(_, change)| matches!(change, Change::Parked(_)))
 }
 
 /// A turn on the disk as a line of the transcript, which a driver writes when its own file lacks it.
@@ -131,8 +136,19 @@ impl World {
             self.step(Event::Adopt { session, changes });
         }
         self.catch_up();
+        // What was parked is in memory alone again, before anything is played.
+        self.disk.written.retain(|_, changes| !is_parked(changes));
         self.start();
         lost
+    }
+
+    /// The supervisor ends as planned, and the next one goes on. Returns as [`World::crash`].
+    pub(crate) fn park_and_rise(&mut self, change: impl FnOnce(&mut Spec)) -> Vec<RequestId> {
+        let request = self.request();
+        self.step(Event::Park { request });
+        self.sync(usize::MAX);
+        assert_eq!(self.answers.get(&request), Some(&Ok(Answered::Ok)), "the disk has them");
+        self.crash(0, change)
     }
 
     /// What was only in the supervisor's memory, or in the workers, is gone; what was let out must be on the disk.

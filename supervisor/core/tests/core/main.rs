@@ -9,6 +9,7 @@ mod game;
 mod grants;
 mod host_calls;
 mod hostile;
+mod parking;
 mod patience;
 mod snapshots;
 mod standby;

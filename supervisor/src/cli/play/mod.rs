@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
-use croupier_client::{Client, ConnectOptions, Push, Pushes, Reconnect, What};
+use croupier_client::{Client, ClientError, ConnectOptions, Push, Pushes, Reconnect, StatusInfo, What};
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -33,6 +33,9 @@ const SESSIONS_PER_CONNECTION: u64 = 1024;
 const CONNECTIONS_MIN: u64 = 2;
 /// Events that may wait to be read while `--pauses` listens.
 const EVENTS_MAX: usize = 1 << 16;
+
+/// How often the last status is asked for while connections end.
+const STATUS_ATTEMPTS: u32 = 10;
 
 /// Arguments of `play`.
 #[derive(Debug, Args)]
@@ -100,7 +103,7 @@ impl Play {
         let play = Arc::new(run::Play::new(script, clients, self.repeat, self.concurrency, bar));
         let elapsed = play.run().await;
         let pauses = pauses.map(Watch::end);
-        let after = operator.status().await.unwrap_or_else(|error| {
+        let after = last_status(&operator).await.unwrap_or_else(|error| {
             let failure = Failure::from(error);
             let text = format!("the supervisor's status could not be read after the play: {}", failure.text);
             let fault = tally::Fault { line: 0, session: String::new(), repeat: 0, code: failure.code, text };
@@ -196,4 +199,15 @@ impl Watch {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         Pauses::new(&seen.pauses_ns, seen.missed)
     }
+}
+
+/// The supervisor may end and come back just then; the traffic has waited for it as well.
+async fn last_status(operator: &Client) -> Result<StatusInfo, ClientError> {
+    for _ in 1..STATUS_ATTEMPTS {
+        match operator.status().await {
+            Err(error) if error.code().is_none() => {}
+            answered => return answered,
+        }
+    }
+    operator.status().await
 }

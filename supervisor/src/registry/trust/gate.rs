@@ -30,12 +30,23 @@ pub struct Gate {
 }
 
 /// What was written down of the keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Told {
     /// Them, by their hash.
     Keys([u8; 32]),
-    /// That they cannot be read.
-    Unreadable,
+    /// That they cannot be read, and why.
+    Unreadable(String),
+}
+
+/// What has become of the trusted keys since they were looked at last.
+#[derive(Debug)]
+pub enum Change {
+    /// They are the same; or as unreadable as before.
+    None,
+    /// They are these now.
+    Keys(Trust),
+    /// They cannot be read any more, or for another reason than before.
+    Unreadable(StoreError),
 }
 
 /// Why the gate stays shut.
@@ -122,27 +133,63 @@ impl Gate {
         Ok(())
     }
 
-    /// The trusted keys, if they are others than this gave out last; they are written down, if they are not yet.
+    /// Looks at a signature once more that was good, by the keys of now. For a plugin that those who watch the keys know by now: whatever changes later they will see, and what
+    /// changed while it was being loaded is seen here.
     ///
     /// # Errors
-    /// When they cannot be read; that is written down once.
-    pub fn changed(&self) -> Result<Option<Trust>, StoreError> {
+    /// [`GateError`]: it must not be loaded.
+    pub fn look_again(
+        &self,
+        plugin: &str,
+        digest: &str,
+        bytes: &[u8],
+        signature: &str,
+    ) -> Result<(), GateError> {
         if self.policy == Policy::Off {
-            return Ok(None);
+            return Ok(());
+        }
+        let keys = self.store.read()?;
+        self.tell_keys(&keys);
+        let verified = keys.trust.verify(bytes, signature, crate::clock::wall_ns() / NS_PER_S);
+        verified.and_then(|signer| signer.may_sign(plugin)).map_err(|error| {
+            let key = Signature::parse(signature).map_or_else(|_| String::new(), |read| read.key.to_string());
+            self.refused(error, plugin, digest, &key).into()
+        })
+    }
+
+    /// Looks at the trusted keys. What has become of them is written down, if it is not yet.
+    pub fn changed(&self) -> Change {
+        if self.policy == Policy::Off {
+            return Change::None;
         }
         match self.store.read() {
             Ok(keys) => {
                 self.tell_keys(&keys);
                 let known = crate::lock(&self.looked).replace(keys.sha256);
-                Ok((known != Some(keys.sha256)).then_some(keys.trust))
+                if known == Some(keys.sha256) { Change::None } else { Change::Keys(keys.trust) }
             }
             Err(error) => {
-                let mut told = crate::lock(&self.told);
-                if told.replace(Told::Unreadable) != Some(Told::Unreadable) {
-                    self.audit.tell(Happened::TrustUnreadable { reason: text(&error) });
+                let now = Some(Told::Unreadable(error.to_string()));
+                let is_new = std::mem::replace(&mut *crate::lock(&self.told), now.clone()) != now;
+                if !is_new {
+                    return Change::None;
                 }
-                Err(error)
+                self.audit.tell(Happened::TrustUnreadable { reason: text(&error) });
+                Change::Unreadable(error)
             }
+        }
+    }
+
+    /// What it means that the trusted keys cannot be read.
+    pub fn without_keys(&self) -> &'static str {
+        match self.policy {
+            Policy::Required => {
+                "until they can be, no plugin is loaded, and nobody sees whether the signatures of those that run are still good"
+            }
+            Policy::IfPresent => {
+                "until they can be, no plugin with a signature is loaded (one without is), and nobody sees whether the signatures of those that run are still good"
+            }
+            Policy::Off => "nothing follows from it, since signatures are off",
         }
     }
 
@@ -164,8 +211,11 @@ impl Gate {
     /// Writes the keys down when they are others than last time.
     fn tell_keys(&self, keys: &super::store::Read) {
         let now = Some(Told::Keys(keys.sha256));
-        let is_new = std::mem::replace(&mut *crate::lock(&self.told), now) != now;
-        if is_new {
+        let before = std::mem::replace(&mut *crate::lock(&self.told), now.clone());
+        if matches!(before, Some(Told::Unreadable(_))) {
+            tracing::info!("the trusted keys can be read again");
+        }
+        if before != now {
             self.audit.tell(Happened::TrustRead {
                 sha256: hex::encode(keys.sha256),
                 roots: keys.trust.roots.len() as u64,
@@ -186,12 +236,36 @@ mod tests {
         let store = Store::new(dir.path().join("trust"));
         store.revoke("E7620F1842B4E81F".parse().unwrap()).unwrap();
         let gate = Gate::new(Policy::IfPresent, store.clone(), Audit::default());
-        assert!(gate.changed().unwrap().is_some() && gate.changed().unwrap().is_none());
+        let revoked = |change: Change| match change {
+            Change::Keys(trust) => trust.revoked.len(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(revoked(gate.changed()), 1);
+        assert!(matches!(gate.changed(), Change::None));
         store.revoke("E7620F1842B4E820".parse().unwrap()).unwrap();
         let plugin = dir.path().join("plugin.so");
         std::fs::write(signature_path(&plugin), "no signature").unwrap();
         assert!(gate.look(&plugin, "", b"").is_err());
-        assert_eq!(gate.changed().unwrap().map(|trust| trust.revoked.len()), Some(2));
-        assert!(gate.changed().unwrap().is_none());
+        assert_eq!(revoked(gate.changed()), 2);
+        assert!(matches!(gate.changed(), Change::None));
+    }
+
+    #[test]
+    fn keys_that_cannot_be_read_are_told_of_once_for_each_reason() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().join("trust"));
+        store.revoke("E7620F1842B4E81F".parse().unwrap()).unwrap();
+        let gate = Gate::new(Policy::IfPresent, store.clone(), Audit::default());
+        assert!(matches!(gate.changed(), Change::Keys(_)));
+        let bad = store.dir().join("roots/a.pub");
+        std::fs::write(&bad, "no key").unwrap();
+        assert!(matches!(gate.changed(), Change::Unreadable(_)));
+        assert!(matches!(gate.changed(), Change::None), "not each second");
+        std::fs::rename(&bad, store.dir().join("roots/b.pub")).unwrap();
+        assert!(matches!(gate.changed(), Change::Unreadable(_)), "another file");
+        std::fs::remove_file(store.dir().join("roots/b.pub")).unwrap();
+        assert!(matches!(gate.changed(), Change::None), "the same keys as before");
+        std::fs::write(&bad, "no key").unwrap();
+        assert!(matches!(gate.changed(), Change::Unreadable(_)), "once more, after it was well");
     }
 }

@@ -1,0 +1,217 @@
+//! What the launcher's thread does: keeps the zygote, makes workers with it, and collects those that have ended.
+//!
+//! ```text
+//!  Launch ─ link, pipes, cgroup, user id ─▶ zygote ─▶ Launched          Reap ─▶ zygote ─┬─ how it ended
+//!                                                                               ▲      └─ not to be had yet ─┐
+//!                                                                               └──── 20 ms, others' turn ───┘ 2 s at most
+//! ```
+//!
+//! Not for whoever wants a worker: see [`super::launcher`].
+
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use croupier_wire::confine::ToZygote;
+use rustix::fs::OFlags;
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+
+use super::launcher::{DIED_WITH_ZYGOTE, Handle, Job, LaunchError, Launched, Order, Reaped};
+use super::users::{UidRange, Users};
+use super::zygote::{Answer, Zygote};
+use crate::jail::cgroup::{Group, Limits, Tree};
+use crate::jail::plan::Layout;
+
+/// Bytes that wait in a log pipe before a plugin's output is lost; less where the user's share of pipes is used up (pipe(7)).
+const LOG_PIPE_BYTES: usize = 1 << 20;
+/// How long a worker's end is asked for. One that a debugger holds on to has ended, and cannot be had before the debugger lets go.
+const REAP_MAX: Duration = Duration::from_secs(2);
+/// Time between two questions; others have their turn in between.
+const REAP_AGAIN: Duration = Duration::from_millis(20);
+
+/// A worker that has been asked for and could not be had yet.
+struct Late {
+    zygote: u64,
+    pid: u32,
+    done: Reaped,
+    /// When it is asked for once more.
+    again: Instant,
+    /// When it is not asked for any more.
+    due: Instant,
+}
+
+/// What the thread owns. The order counts: fields are dropped as they stand.
+pub(super) struct Nursery {
+    binary: PathBuf,
+    /// Given to each handle.
+    jobs: mpsc::Sender<Job>,
+    zygote: Option<Zygote>,
+    /// How many there were; the number of the current one.
+    zygotes: u64,
+    /// Where workers' cgroups are made, or why nowhere. After the zygote: what is in it must have ended.
+    tree: Result<Tree, String>,
+    /// Whose workers are; none where we may not say.
+    users: Option<Users>,
+    late: Vec<Late>,
+}
+
+impl Nursery {
+    /// With this binary. Workers' cgroups are made in the tree, and their user ids are of this range.
+    pub(super) fn new(
+        binary: PathBuf,
+        jobs: mpsc::Sender<Job>,
+        tree: Result<Tree, String>,
+        uids: UidRange,
+    ) -> Nursery {
+        let users = may_change_users().then(|| Users::take(uids)).flatten();
+        Nursery { binary, jobs, zygote: None, zygotes: 0, tree, users, late: Vec::new() }
+    }
+
+    /// Until it is told to stop.
+    pub(super) fn work(&mut self, queue: mpsc::Receiver<Job>) {
+        while let Some(job) = self.next(&queue) {
+            match job {
+                Job::Launch { order, done } => {
+                    let launched = self.launch(order);
+                    done(
+                        launched.map_err(|source| LaunchError::Spawn { binary: self.binary.clone(), source }),
+                    );
+                }
+                Job::Reap { zygote, pid, done } => {
+                    let now = Instant::now();
+                    self.reap(Late { zygote, pid, done, again: now, due: now + REAP_MAX });
+                }
+                Job::Stop => break,
+            }
+        }
+        for late in self.late.drain(..) {
+            (late.done)(ExitStatus::from_raw(DIED_WITH_ZYGOTE));
+        }
+    }
+
+    /// The next job. Meanwhile, and in between, those that are late are asked for.
+    fn next(&mut self, queue: &mpsc::Receiver<Job>) -> Option<Job> {
+        loop {
+            let now = Instant::now();
+            let (due, not_yet) =
+                std::mem::take(&mut self.late).into_iter().partition(|late| late.again <= now);
+            self.late = not_yet;
+            Vec::into_iter(due).for_each(|late| self.reap(late));
+            let Some(again) = self.late.iter().map(|late| late.again).min() else { return queue.recv().ok() };
+            match queue.recv_timeout(again.saturating_duration_since(Instant::now())) {
+                Ok(job) => return Some(job),
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+    }
+
+    /// The zygote, made anew if there is none.
+    fn zygote(&mut self) -> io::Result<&Zygote> {
+        if self.zygote.is_none() {
+            self.zygotes += 1;
+            self.zygote = Some(Zygote::start(&self.binary)?);
+        }
+        Ok(self.zygote.as_ref().expect("made above"))
+    }
+
+    fn launch(&mut self, order: Order) -> io::Result<Launched> {
+        self.launch_once(order).or_else(|error| {
+            let another_may_not_help = [io::ErrorKind::TimedOut, io::ErrorKind::Unsupported];
+            if self.zygote.is_some() || another_may_not_help.contains(&error.kind()) {
+                return Err(error);
+            }
+            // It died: of old age, of a KILL. A fresh one may do better.
+            tracing::warn!(%error, "the zygote died, and its workers with it; starting another");
+            self.launch_once(order)
+        })
+    }
+
+    fn launch_once(&mut self, order: Order) -> io::Result<Launched> {
+        let (link, theirs) = UnixStream::pair()?;
+        let (stdout, out) = log_pipe()?;
+        let (stderr, err) = log_pipe()?;
+        let users = self.users.as_mut().filter(|_| order.namespaces != 0);
+        let uid = users.map_or(0, Users::next);
+        let group = self.group(order.cgroup);
+        let cgroup = group.as_ref().ok().map(|group| group.open()).transpose()?;
+        let question =
+            ToZygote::Spawn { namespaces: order.namespaces, uid, fresh: order.layout == Layout::Fresh };
+        let mut descriptors = vec![theirs.as_fd(), out.as_fd(), err.as_fd()];
+        descriptors.extend(cgroup.as_ref().map(OwnedFd::as_fd));
+        match self.zygote()?.ask(&question, &descriptors) {
+            Ok(Answer::Spawned { pid, pidfd, namespaces, why }) => {
+                let jobs = self.jobs.clone();
+                let handle = Handle { pid, pidfd, zygote: self.zygotes, jobs, reaped: false, group };
+                Ok(Launched { handle, link, stdout, stderr, namespaces, why, uid })
+            }
+            Ok(Answer::Failed(error)) => Err(error),
+            Ok(Answer::Reaped { .. }) => {
+                self.zygote = None;
+                Err(io::Error::other("the zygote answered another question"))
+            }
+            Err(error) => {
+                self.zygote = None;
+                Err(error)
+            }
+        }
+    }
+
+    /// A cgroup for one worker, or why it gets none.
+    fn group(&mut self, limits: Option<Limits>) -> Result<Arc<Group>, String> {
+        let limits = limits.ok_or("isolation is off")?;
+        let tree = self.tree.as_mut().map_err(|why| why.clone())?;
+        tree.group(limits).map(Arc::new).map_err(|error| {
+            let text = format!("none can be made in {}: {error}", tree.dir().display());
+            tracing::warn!("a worker gets no cgroup: {text}");
+            text
+        })
+    }
+
+    /// Asks how it ended, and says so; or puts it off.
+    fn reap(&mut self, late: Late) {
+        let Late { zygote, pid, due, .. } = late;
+        let current = self.zygote.as_ref().filter(|_| zygote == self.zygotes);
+        let mut status = DIED_WITH_ZYGOTE;
+        match current.map(|current| current.ask(&ToZygote::Reap { pid }, &[])) {
+            Some(Ok(Answer::Reaped { status: known })) => status = known,
+            Some(Ok(Answer::Failed(error)))
+                if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < due =>
+            {
+                return self.late.push(Late { again: Instant::now() + REAP_AGAIN, ..late });
+            }
+            Some(Ok(Answer::Failed(error))) => {
+                tracing::warn!(
+                    pid,
+                    %error,
+                    "how a worker ended cannot be had: is a debugger attached to it? It counts as killed from outside"
+                );
+            }
+            Some(Ok(Answer::Spawned { .. })) | None => {}
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the zygote died, and its workers with it");
+                self.zygote = None;
+            }
+        }
+        (late.done)(ExitStatus::from_raw(status));
+    }
+}
+
+/// A pipe: our end, which reads, and the worker's, which never blocks: a plugin cannot wait for its own log.
+fn log_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
+    rustix::fs::fcntl_setfl(&theirs, OFlags::NONBLOCK)?;
+    let _ = fcntl_setpipe_size(&theirs, LOG_PIPE_BYTES);
+    Ok((ours, theirs))
+}
+
+/// Whether this process has CAP_SETUID and CAP_SETGID (capabilities(7)).
+fn may_change_users() -> bool {
+    let needed = rustix::thread::CapabilitySet::SETUID | rustix::thread::CapabilitySet::SETGID;
+    rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(needed))
+}

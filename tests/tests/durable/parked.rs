@@ -1,0 +1,96 @@
+//! Sessions that are in memory alone, over a planned stop.
+
+use croupier_client::{ClientId, Code, OpenOptions, Player};
+use croupier_tests::{Daemon, Plugin, Ran, Setup, wait_for};
+use serde_json::json;
+
+use super::{COUNT, reply};
+
+fn in_memory(plugins: &[Plugin]) -> Daemon {
+    plugins.iter().fold(Setup::new(), |setup, plugin| setup.plugin(*plugin)).start()
+}
+
+#[test]
+fn a_planned_stop_parks_what_is_in_memory_and_the_next_start_goes_on() {
+    let mut daemon = in_memory(&[Plugin::Craps, Plugin::Faulty]);
+    let table = daemon.open(Plugin::Craps, "{}");
+    table.join(Player(1), r#"{"bankroll":1000}"#).expect("a seat");
+    table.act(Player(1), r#"{"bet":{"kind":"field","amount":10}}"#).expect("a bet");
+    let counter = daemon.patient_player(ClientId(7)).open("faulty", "{}", OpenOptions::default());
+    let counter = counter.expect("a session");
+    let held = daemon.open(Plugin::Faulty, "{}");
+    held.act(Player(1), r#"{"do":"crash_on_replay"}"#).expect("live it is harmless");
+    daemon.kill_worker_of(Plugin::Faulty);
+    assert_eq!(held.act(Player(1), COUNT).expect_err("held").code(), Some(Code::SessionHeld));
+    let (mut counts, mut rolls) = (0, 0);
+    let mut last = counter.act(Player(1), COUNT).expect("a turn");
+    for stop in 1..=3 {
+        for _ in 0..100 {
+            last = counter.act(Player(1), COUNT).expect("a turn");
+            counts += 1;
+        }
+        assert_eq!(reply(&last)["count"], json!(counts + 1), "stop {stop}");
+        let stopped = daemon.stop();
+        assert!(stopped.status.success() && stopped.left.is_empty(), "{:?}", stopped.status);
+        let state = stopped.daemon.state_dir();
+        let state = state.to_str().expect("UTF-8");
+        let verified = Ran::croupier(None, ["journal", "verify", "--state-dir", state, "--json"]);
+        assert_eq!(verified.json()["sessions"], json!(3), "{verified}");
+        daemon = stopped.start_again();
+        let table = daemon.player().session_from(table.id(), 100 * stop);
+        rolls += 1;
+        let after = reply(&table.act(Player::HOUSE, r#"{"roll":true}"#).expect("a roll"));
+        assert_eq!(after["rolls"], json!(rolls), "{after}");
+        assert_eq!(reply(&counter.act(Player(1), COUNT).expect("a turn"))["count"], json!(counts + 2));
+        counts += 1;
+        let held = daemon.player().session(held.id());
+        assert_eq!(held.act(Player(1), COUNT).expect_err("held").code(), Some(Code::SessionHeld));
+    }
+    // In the transcript it is one game without a seam.
+    let id = table.id();
+    daemon.player().session_from(id, 1000).close().expect("it closes");
+    let file = daemon.state_dir().join(format!("transcripts/{id}.jsonl"));
+    wait_for("the transcript's end", || file.exists().then_some(()));
+    let path = file.to_str().expect("UTF-8");
+    assert_eq!(daemon.cli(["verify-fairness", path, "--replay", "--json"]).code, 0);
+}
+
+#[test]
+fn what_was_parked_and_played_on_does_not_come_back_as_it_was() {
+    let daemon = in_memory(&[Plugin::Faulty]);
+    let session = daemon.open(Plugin::Faulty, "{}");
+    session.act(Player(1), COUNT).expect("a turn");
+    let id = session.id();
+    let mut daemon = daemon.stop().start_again();
+    let again = daemon.patient_player(ClientId(3)).session(id);
+    assert_eq!(reply(&again.act(Player(1), COUNT).expect("a turn"))["count"], json!(2));
+    daemon.die_and_rise();
+    let lost = again.act(Player(1), COUNT).expect_err("it was in memory alone");
+    assert_eq!(lost.code(), Some(Code::SessionLost), "{lost}");
+    let state = daemon.json(["status"])["journal"].clone();
+    assert_eq!((&state["entries"], &state["aside"]), (&json!(0), &json!([])), "{state}");
+}
+
+#[test]
+fn what_is_parked_waits_for_its_plugin() {
+    let daemon = in_memory(&[Plugin::Faulty]);
+    let session = daemon.open(Plugin::Faulty, "{}");
+    session.act(Player(1), COUNT).expect("a turn");
+    let digest = daemon.json(["plugins"])["plugins"][0]["digest"].as_str().expect("a digest").to_owned();
+    let id = session.id();
+    let stopped = daemon.stop();
+    let object = stopped.daemon.state_dir().join("objects").join(&digest);
+    let file = stopped.daemon.dir().join("plugins").join(Plugin::Faulty.file().file_name().expect("a name"));
+    let kept = std::fs::read(&object).expect("the copy");
+    std::fs::remove_file(&object).expect("the copy");
+    std::fs::remove_file(&file).expect("the plugin");
+    // Twice: what waits is still there after a stop of a supervisor that could not play it.
+    let daemon = stopped.start_again().stop().start_again();
+    let error = daemon.player().session(id).act(Player(1), COUNT).expect_err("no binary");
+    assert_eq!(error.code(), Some(Code::SessionHeld), "{error}");
+    let stopped = daemon.stop();
+    std::fs::write(&file, kept).expect("room");
+    let daemon = stopped.start_again();
+    let again = daemon.player().session_from(id, 2);
+    assert_eq!(reply(&again.act(Player(1), COUNT).expect("a turn"))["count"], json!(2));
+}
