@@ -65,22 +65,44 @@ impl Load {
     }
 }
 
+/// When snapshots are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Snapshots {
+    /// As they are by default: after 16 turns where they are small, as those of craps are.
+    Default,
+    /// After 128 turns.
+    Seldom,
+    /// After each turn.
+    Always,
+}
+
+impl Snapshots {
+    /// `snapshot_turns` and `snapshot_turns_min`.
+    fn turns(self) -> (Option<u64>, Option<u64>) {
+        match self {
+            Snapshots::Default => (None, None),
+            Snapshots::Seldom => (Some(128), Some(128)),
+            Snapshots::Always => (Some(1), None),
+        }
+    }
+}
+
 /// One way to be prepared.
 #[derive(Clone, Copy)]
 struct Variant {
     durability: Durability,
     standbys: u32,
-    snapshot_turns: u64,
+    snapshots: Snapshots,
     load: Load,
 }
 
 impl Variant {
-    /// Words such as `standbys=1` and `snapshot=16` leave the others out.
+    /// Words such as `standbys=1` and `snapshots=default` leave the others out.
     fn is_wanted(self) -> bool {
         let words = [
             format!("durability={:?}", self.durability).to_lowercase(),
             format!("standbys={}", self.standbys),
-            format!("snapshot={}", self.snapshot_turns),
+            format!("snapshots={:?}", self.snapshots).to_lowercase(),
             format!("load={:?}", self.load).to_lowercase(),
         ];
         std::env::args().skip(1).filter(|word| word.contains('=')).all(|word| words.contains(&word))
@@ -94,7 +116,7 @@ fn main() {
         "durability",
         "load",
         "standbys",
-        "a snapshot every",
+        "snapshots",
         "death known",
         "first answer",
         "p50",
@@ -109,15 +131,16 @@ fn main() {
         "\nFailover: death to the next good answer of {SESSIONS} sessions of craps, medians of {kills} kills, in ms\n"
     );
     println!("| {} |\n|{}", columns.join(" | "), "---|".repeat(columns.len()));
+    let all = [Snapshots::Default, Snapshots::Seldom, Snapshots::Always];
     let variants = [
-        (Durability::Process, Load::Paced, [128, 16, 1].as_slice()),
-        (Durability::Disk, Load::Paced, &[128]),
-        (Durability::Process, Load::Saturated, &[128, 16, 1]),
+        (Durability::Process, Load::Paced, all.as_slice()),
+        (Durability::Disk, Load::Paced, &[Snapshots::Default]),
+        (Durability::Process, Load::Saturated, &all),
     ];
     for (durability, load, snapshots) in variants {
-        for &snapshot_turns in snapshots {
+        for &snapshots in snapshots {
             for standbys in [0, 1] {
-                let variant = Variant { durability, standbys, snapshot_turns, load };
+                let variant = Variant { durability, standbys, snapshots, load };
                 if variant.is_wanted() {
                     run(variant, kills);
                 }
@@ -161,10 +184,12 @@ fn now_ns() -> u64 {
 fn run(variant: Variant, kills: usize) {
     let runtime = Runtime::new().expect("a runtime");
     let place = tempfile::tempdir().expect("a directory");
+    let (snapshot_turns, snapshot_turns_min) = variant.snapshots.turns();
     let options = PluginOptions {
         durability: Some(variant.durability),
         standbys: Some(variant.standbys),
-        snapshot_turns: Some(variant.snapshot_turns),
+        snapshot_turns,
+        snapshot_turns_min,
         ..PluginOptions::default()
     };
     let config = SupervisorConfig::new()
@@ -328,10 +353,9 @@ fn report(variant: Variant, kills: &[Kill], calm: &[u64], rate: f64) {
         all.sort_unstable();
         ms(percentile(&all, 50))
     };
-    let Variant { durability, standbys, snapshot_turns, load } = variant;
+    let Variant { durability, standbys, snapshots, load } = variant;
     let words = |word: &dyn std::fmt::Debug| format!("{word:?}").to_lowercase();
-    let (durability, load) = (words(&durability), words(&load));
-    let turns = if snapshot_turns == 1 { "turn".to_owned() } else { format!("{snapshot_turns} turns") };
+    let (durability, load, turns) = (words(&durability), words(&load), words(&snapshots));
     let p99 = median(|kill| kill.p99);
     let verdict = match standbys {
         0 => "–",
