@@ -232,7 +232,9 @@ impl GameDriver {
         if let Some(journal) = &self.journal {
             let inner = crate::lock(&self.inner);
             let live = inner.game.session_views(usize::MAX);
-            for view in live.iter().filter(|view| !inner.durable.contains(&view.session)) {
+            let in_memory =
+                |view: &&SessionView| !view.is_stateless && !inner.durable.contains(&view.session);
+            for view in live.iter().filter(in_memory) {
                 journal.parking(view.session, inner.reveal_public.contains(&view.session));
             }
         }

@@ -7,6 +7,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
+    /// Nothing: the plugin keeps no state, and a session begins again from its opening when its worker dies.
+    None,
     /// Any death of a worker.
     Process,
     /// The supervisor's death and the loss of power as well.
@@ -16,6 +18,7 @@ pub enum Durability {
 impl From<Durability> for croupier_core::durable::Durability {
     fn from(durability: Durability) -> Self {
         match durability {
+            Durability::None => croupier_core::durable::Durability::None,
             Durability::Process => croupier_core::durable::Durability::Process,
             Durability::Disk => croupier_core::durable::Durability::Disk,
         }

@@ -25,7 +25,8 @@ const REASON_BYTES_MAX: usize = 256;
 impl Shared {
     pub(super) fn turn(&self, client: ClientId, turn: Turn, to: Replier) -> Option<Ticket> {
         let Some((game, kept)) = self.routes.get_kept(turn.session) else {
-            to.refuse(self.no_session(turn.session));
+            // At the very end games are gone, and their sessions with them.
+            to.refuse(self.check_serving().err().unwrap_or_else(|| self.no_session(turn.session)));
             return None;
         };
         let (plugin, session) = (game.plugin(), turn.session);

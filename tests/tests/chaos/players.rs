@@ -239,7 +239,11 @@ impl Table {
                 Some(())
             }
             // Verbs are not repeated by themselves.
-            Err(ClientError::Refused(refusal)) if refusal.code != Code::Busy => panic!("{refusal}"),
+            Err(ClientError::Refused(refusal))
+                if !matches!(refusal.code, Code::Busy | Code::ShuttingDown) =>
+            {
+                panic!("{refusal}")
+            }
             Err(_) => None,
         });
     }

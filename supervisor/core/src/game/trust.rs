@@ -71,7 +71,7 @@ impl Game {
         // A turn that is sent again must not die of its snapshot again, and be called poison for it.
         let again =
             session.flights.iter().find(|flight| !flight.sent).is_some_and(|flight| flight.retries > 0);
-        if session.snapshot_asked.is_some() || closing || again {
+        if session.snapshot_asked.is_some() || closing || again || session.journal.is_of_opening() {
             return Wanted::No;
         }
         let policy = self.spec.snapshots;

@@ -13,6 +13,7 @@ mod parking;
 mod patience;
 mod snapshots;
 mod standby;
+mod stateless;
 mod storm;
 mod storms;
 mod times;
