@@ -99,6 +99,8 @@ options! {
     outputs_kept: usize,
     /// A snapshot is taken after this many turns, from 1.
     snapshot_turns: u64,
+    /// A snapshot is taken after this many turns already, from 1, when the journal since the last one has as many bytes as that.
+    snapshot_turns_min: u64,
     /// A snapshot is taken after this many bytes of journal.
     snapshot_journal_bytes: usize,
     /// A snapshot is taken after this many milliseconds.

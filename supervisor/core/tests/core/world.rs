@@ -97,7 +97,7 @@ impl World {
 
     pub(crate) fn spec() -> Spec {
         let mut spec = Spec::new("fake", [1; 32]);
-        spec.snapshots.turns = 8;
+        (spec.snapshots.turns, spec.snapshots.turns_min) = (8, u64::MAX);
         spec.grants.send = true;
         spec.grants.emit.insert("table".to_owned());
         spec.grants.call.insert("bank".to_owned());
