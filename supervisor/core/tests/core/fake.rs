@@ -30,7 +30,7 @@ pub(crate) const DENIED: &[u8] = b"denied";
 pub(crate) type State = u64;
 
 /// Ids with this bit are copies on which snapshots are tried.
-const SCRATCH: u64 = 1 << 63;
+pub(crate) const SCRATCH: u64 = 1 << 63;
 
 /// What the plugin in a worker does wrong, for a while.
 #[derive(Default, Clone)]
