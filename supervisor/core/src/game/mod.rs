@@ -218,7 +218,9 @@ impl Game {
         self.settle_pause(cx);
         self.forget_alarms();
         let behind = cx.behind;
-        self.gate.hold_back(actions, from, behind);
+        let sessions = &self.sessions;
+        let in_memory = |id| sessions.get(&id).is_some_and(|session| session.shelf.is_none());
+        self.gate.hold_back(actions, from, behind, in_memory);
     }
 
     /// Alarms that nobody wants any more are forgotten from time to time, so that they do not pile up until they are due.

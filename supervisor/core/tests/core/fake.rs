@@ -24,6 +24,8 @@ pub(crate) const SEND: &[u8] = b"send";
 pub(crate) const ASK: &[u8] = b"ask";
 /// Makes one host call, and kills the worker when it has its answer.
 pub(crate) const ASK_KILL: &[u8] = b"ask-kill";
+/// Fails by the plugin's own fault.
+pub(crate) const ERR: &[u8] = b"err";
 /// Makes a host call that is not granted.
 pub(crate) const DENIED: &[u8] = b"denied";
 
@@ -217,6 +219,7 @@ impl FakeWorker {
         let next = after(state, &Given::of(turn));
         let status = match word(&turn.payload) {
             word if word == FAIL => -1,
+            word if word == ERR => -4,
             _ if faults.internal && turn.kind != kind::CLOSE => -4,
             _ => 0,
         };

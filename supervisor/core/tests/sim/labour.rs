@@ -350,8 +350,10 @@ impl Sim {
             20 if crashes => faults.scratch_kills += once,
             21 => faults.lies += once,
             22 => faults.fickle = true,
-            23 => faults.internal = internal,
             _ => {}
+        }
+        if kind == 23 {
+            self.tables[game].errs = internal;
         }
     }
 }

@@ -12,7 +12,7 @@ use croupier_fair::seed::ServerSeed;
 use crate::book::Book;
 use crate::client::Client;
 use crate::clock::{GameAt, MS, S, What};
-use crate::fake::{ASK, ASK_KILL, COUNT, DENIED, FAIL, KILL, SEND, TRAP};
+use crate::fake::{ASK, ASK_KILL, COUNT, DENIED, ERR, FAIL, KILL, SEND, TRAP};
 use crate::sim::{Asked, Sim, Supervisor};
 
 /// Clients of one session.
@@ -66,7 +66,9 @@ impl Sim {
         } else {
             self.dice.weighted(&[(600, kind::ACTION), (60, kind::JOIN), (50, kind::LEAVE), (20, 9), (1, kind::TICK)])
         };
-        let word = if self.dice.once_in(self.weather.deadly_in) {
+        let word = if self.tables[game].errs && !self.dice.once_in(4) {
+            ERR
+        } else if self.dice.once_in(self.weather.deadly_in) {
             self.dice.weighted(&[(8, KILL), (4, ASK_KILL), (1, TRAP)])
         } else {
             self.dice.weighted(&[(24, COUNT), (4, FAIL), (6, SEND), (5, ASK), (1, DENIED)])
@@ -241,9 +243,11 @@ impl Sim {
                 assert_eq!((*of, done.seq), (session, 1));
                 self.tally.sessions += 1;
                 let table = &mut self.tables[game];
-                let is_over = table.books.get(&session).is_none_or(|book| book.ended.is_some() || book.seq == 0);
-                assert!(!is_over, "session {session} is open, and it is not on record");
-                table.open.push(session);
+                let book = &table.books[&session];
+                assert!(book.seq > 0, "session {session} is open, and it is not on record");
+                if book.ended.is_none() {
+                    table.open.push(session);
+                }
             }
             Ok(other) => panic!("{other:?} is no answer to an open"),
             Err(_) => {

@@ -23,7 +23,7 @@ impl Sim {
         self.tally.quiet += 1;
         self.is_calm = true;
         for table in &mut self.tables {
-            table.no_starts_until_ns = 0;
+            (table.no_starts_until_ns, table.errs) = (0, false);
             table.faults = Faults { no_snapshots: table.faults.no_snapshots, ..Faults::default() };
         }
         for game in 0..self.tables.len() {

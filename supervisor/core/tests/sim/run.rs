@@ -12,14 +12,18 @@ use crate::coverage::Coverage;
 use crate::disk::Codec;
 use crate::sim::{Sim, Tally};
 
+/// Events that are told of when something was found, unless the environment says otherwise.
+const STORY: u64 = 50;
+
 /// A run that found something.
 pub(crate) struct Found {
     pub(crate) seed: u64,
     /// Events until then.
     pub(crate) events: u64,
     pub(crate) what: String,
-    pub(crate) story: String,
     now_ns: u64,
+    codec: Option<Codec>,
+    each: u64,
 }
 
 /// Runs one seed.
@@ -28,7 +32,8 @@ pub(crate) fn one(seed: u64, events: u64, codec: Option<Codec>) -> Result<Sim, F
     match catch_unwind(AssertUnwindSafe(|| sim.run(events))) {
         Ok(()) => Ok(sim),
         Err(panic) => {
-            Err(Found { seed, events: sim.events, what: text(&*panic), story: sim.story(), now_ns: sim.now_ns })
+            let what = text(&*panic);
+            Err(Found { seed, events: sim.events, what, now_ns: sim.now_ns, codec, each: events })
         }
     }
 }
@@ -39,12 +44,22 @@ fn text(panic: &(dyn Any + Send)) -> String {
 }
 
 impl Found {
+    /// What happened before: the same run once more, this time written down.
+    fn story(&self) -> String {
+        let mut sim = Sim::storm(self.seed, self.codec);
+        let told = crate::number("CROUPIER_SIM_STORY").unwrap_or(STORY);
+        sim.story_from = self.events.saturating_sub(told);
+        drop(catch_unwind(AssertUnwindSafe(|| sim.run(self.each))));
+        sim.story()
+    }
+
     /// For people: what was found, what happened before, and how to see it again.
-    pub(crate) fn tell(&self, each: u64) -> String {
+    pub(crate) fn tell(&self) -> String {
+        let each = self.each;
         format!(
             "{}\nseed {} found this with event {}, at {:.6} simulated seconds: {}\nThe same once more:\n  \
              CROUPIER_SIM_SEED={} CROUPIER_SIM_EVENTS={each} cargo test -p croupier-core --profile sim --test sim nothing_is_lost -- --nocapture\n",
-            self.story,
+            self.story(),
             self.seed,
             self.events,
             self.now_ns as f64 / S as f64,
@@ -97,7 +112,7 @@ pub(crate) fn many(first: u64, events: u64, each: u64) {
     std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
     let sum = sum.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     for found in &sum.found {
-        eprintln!("{}", found.tell(each.min(events)));
+        eprintln!("{}", found.tell());
     }
     assert!(sum.found.is_empty(), "{} of {seeds} seeds found something", sum.found.len());
     tell(&sum, (first, seeds), began.elapsed().as_secs_f64());

@@ -7,10 +7,11 @@
 //!
 //! All of it follows from one seed.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
-use croupier_core::action::{Action, Answered};
-use croupier_core::event::Event;
+use croupier_core::action::{Action, Answered, ToWorker};
+use croupier_core::durable::Change;
+use croupier_core::event::{Answer, Event};
 use croupier_core::ids::{Now, RequestId, SessionId, WorkerId};
 use croupier_core::{Game, Refusal};
 
@@ -22,8 +23,8 @@ use crate::fake::Faults;
 use crate::station::Station;
 use crate::weather::{Knobs, Weather};
 
-/// Events that are told of when something is wrong.
-const TRACE_MAX: usize = 60;
+/// Bytes of a line of what is told when something is wrong.
+const LINE_MAX: usize = 200;
 
 /// What a request was about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub(crate) struct Table {
     pub(crate) game: Game,
     pub(crate) knobs: Knobs,
     pub(crate) faults: Faults,
+    /// Its turns fail by its own fault.
+    pub(crate) errs: bool,
     pub(crate) stations: BTreeMap<WorkerId, Station>,
     pub(crate) books: BTreeMap<SessionId, Book>,
     /// Sessions that clients play in.
@@ -89,7 +92,9 @@ pub(crate) struct Sim {
     pub(crate) last_request: u64,
     pub(crate) last_session: u64,
     pub(crate) tally: Tally,
-    trace: VecDeque<(u64, u64, GameAt, String)>,
+    /// From this event on what happens is kept for people.
+    pub(crate) story_from: u64,
+    story: String,
     actions: Vec<Action>,
     /// What the step that runs answered, and the sessions that it let something out of.
     pub(crate) answers: Vec<(RequestId, Result<Answered, Refusal>)>,
@@ -165,7 +170,8 @@ impl Sim {
             last_request: 0,
             last_session: 0,
             tally: Tally::default(),
-            trace: VecDeque::new(),
+            story_from: u64::MAX,
+            story: String::new(),
             actions: Vec::new(),
             answers: Vec::new(),
             touched: BTreeSet::new(),
@@ -242,6 +248,8 @@ impl Sim {
 
     fn happen(&mut self, what: What) {
         match what {
+            // What was asked for earlier and is not wanted any more is nothing.
+            What::Wake(game) if self.tables[game].armed != Some(self.now_ns) => {}
             What::Wake(game) => {
                 self.tables[game].armed = None;
                 self.coverage_of(game, "wake");
@@ -273,11 +281,16 @@ impl Sim {
     /// Gives the core an event, and does what it says.
     pub(crate) fn feed(&mut self, game: GameAt, event: Event) {
         self.events += 1;
-        self.note(game, &event);
+        if self.events >= self.story_from {
+            self.note(game, &brief(&event));
+        }
         let mut actions = std::mem::take(&mut self.actions);
         let now = self.now();
         self.tables[game].game.step(now, event, &mut actions);
         for action in actions.drain(..) {
+            if self.events >= self.story_from {
+                self.note(game, &format!("    {}", brief_action(&action)));
+            }
             self.perform(game, action);
         }
         self.actions = actions;
@@ -285,11 +298,10 @@ impl Sim {
         self.arm(game);
     }
 
-    fn note(&mut self, game: GameAt, event: &Event) {
-        if self.trace.len() >= TRACE_MAX {
-            self.trace.pop_front();
-        }
-        self.trace.push_back((self.events, self.now_ns, game, brief(event)));
+    fn note(&mut self, game: GameAt, what: &str) {
+        let seconds = self.now_ns as f64 / S as f64;
+        let what = &what[..what.floor_char_boundary(LINE_MAX)];
+        self.story.push_str(&format!("{:>9} {seconds:>13.6} s  game {game}  {what}\n", self.events));
     }
 
     fn arm(&mut self, game: GameAt) {
@@ -310,12 +322,8 @@ impl Sim {
     }
 
     /// What happened last, for people.
-    pub(crate) fn story(&self) -> String {
-        let mut out = String::new();
-        for (number, at_ns, game, event) in &self.trace {
-            out.push_str(&format!("{number:>9}  {:>13.6} s  game {game}  {event}\n", *at_ns as f64 / S as f64));
-        }
-        out
+    pub(crate) fn story(&mut self) -> String {
+        std::mem::take(&mut self.story)
     }
 }
 
@@ -325,6 +333,7 @@ impl Table {
             game: Game::new(knobs.spec(&format!("game{at}"), 0)),
             knobs,
             faults: Faults::default(),
+            errs: false,
             stations: BTreeMap::new(),
             books: BTreeMap::new(),
             open: Vec::new(),
@@ -349,20 +358,46 @@ impl Table {
 
 /// An event on one line.
 fn brief(event: &Event) -> String {
-    let mut text = match event {
+    match event {
         Event::Open(open) => format!("Open {} {:?}", open.session, open.options),
         Event::Turn(turn) => {
             let payload = String::from_utf8_lossy(&turn.input.payload).into_owned();
             format!("Turn {} of {} kind {} {payload}", turn.request, turn.session, turn.input.kind)
         }
         Event::Adopt { session, changes } => format!("Adopt {session} with {} changes", changes.len()),
+        Event::Answer { worker, call, answer: Answer::Done(done) } => {
+            format!("Answer {worker} to call {call}: Done {} {}", done.status, done.error)
+        }
         other => format!("{other:?}"),
-    };
-    if text.len() > 160 {
-        let cut = (0..=160).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(cut);
     }
-    text
+}
+
+/// An action on one line.
+fn brief_action(action: &Action) -> String {
+    match action {
+        Action::Send { worker, call, message: ToWorker::Turn(turn) } => {
+            let (session, seq, kind, run) = (turn.session, turn.seq, turn.kind, turn.run);
+            format!("Send {worker} call {call}: turn {seq} of {session}, kind {kind}, {run:?}")
+        }
+        Action::Record { session, entry } => {
+            let payload = String::from_utf8_lossy(&entry.payload);
+            format!("Record {} of {session}, kind {}, {payload}: {:?}", entry.seq, entry.kind, entry.verdict)
+        }
+        Action::Journal(entry) => format!("Journal {} of {}: {}", entry.at, entry.session, brief_change(&entry.change)),
+        other => format!("{other:?}"),
+    }
+}
+
+fn brief_change(change: &Change) -> String {
+    match change {
+        Change::Played(played) => format!("Played {} {:?}", played.turn.seq, played.verdict),
+        Change::Asking(asking) => format!("Asking {}", asking.turn.seq),
+        Change::Snapshot(kept) => format!("Snapshot {} as of {}", kept.seq, kept.side.last_seq),
+        Change::Parked(parked) => format!("Parked as of {}", parked.side.last_seq),
+        Change::Opened(_) => "Opened".to_owned(),
+        Change::Ended(ended) => format!("Ended {:?}", ended.reason),
+        other => format!("{other:?}"),
+    }
 }
 
 /// So long after it was asked to stop the supervisor parks what is in memory alone.
