@@ -112,6 +112,15 @@ impl Book {
         }
     }
 
+    /// The place of a client, which may be new.
+    pub(crate) fn client(&mut self, id: u64) -> usize {
+        let known = self.clients.iter().position(|client| client.id == id);
+        known.unwrap_or_else(|| {
+            self.clients.push(Client::new(id));
+            self.clients.len() - 1
+        })
+    }
+
     /// Its transcript begins.
     pub(crate) fn begin(&mut self, opened_ns: u64, tick_ns: u64) {
         assert!(!self.begun, "session {} began twice", self.id);
@@ -172,6 +181,7 @@ impl Book {
         }
         self.kills.retain(|seq, _| *seq > entry.seq);
         self.performed.retain(|key| key.seq > entry.seq);
+        self.asks_on_disk.retain(|seq| *seq > entry.seq);
         self.note_mark(entry);
     }
 
@@ -274,8 +284,6 @@ impl Book {
         let epoch = match change {
             Change::Played(played) => {
                 self.durable_seq = self.durable_seq.max(played.turn.seq);
-                let last = self.durable_seq;
-                self.asks_on_disk.retain(|seq| *seq > last);
                 played.epoch
             }
             Change::Asking(asking) => {

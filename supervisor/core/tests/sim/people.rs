@@ -10,13 +10,10 @@ use croupier_core::spec::Grants;
 use croupier_fair::seed::ServerSeed;
 
 use crate::book::Book;
-use crate::client::Client;
 use crate::clock::{GameAt, MS, S, What};
 use crate::fake::{ASK, ASK_KILL, COUNT, DENIED, ERR, FAIL, KILL, SEND, TRAP};
 use crate::sim::{Asked, Sim, Supervisor};
 
-/// Clients of one session.
-const CLIENTS_MAX: usize = 4;
 /// So long after its end a session is forgotten.
 const FORGOTTEN_NS: u64 = 20 * S;
 
@@ -52,12 +49,8 @@ impl Sim {
     }
 
     fn a_client(&mut self, game: GameAt, session: SessionId) -> usize {
-        let at = self.dice.weighted(&[(8, 0), (2, 1), (1, 2), (1, 3)]);
-        let clients = &mut self.book(game, session).clients;
-        while clients.len() <= at.min(CLIENTS_MAX - 1) {
-            clients.push(Client::new(clients.len() as u64 + 1));
-        }
-        at
+        let id = self.dice.weighted(&[(8, 1), (2, 2), (1, 3), (1, 4)]);
+        self.book(game, session).client(id)
     }
 
     fn plays(&mut self, game: GameAt, session: SessionId, client: usize) {
@@ -79,15 +72,15 @@ impl Sim {
         let word = if seated && word != FAIL && !self.dice.once_in(100) { COUNT } else { word };
         let times = self.dice.weighted(&[(20, 1), (1, 12)]);
         for _ in 0..times {
-            let client = &mut self.book(game, session).clients[client];
-            let id = client.id;
-            let client_seq = client.next(|seq| Input {
+            let player_of = &mut self.book(game, session).clients[client];
+            let id = player_of.id;
+            let client_seq = player_of.next(|seq| Input {
                 kind,
                 player: PlayerId(player),
                 payload: [word, format!("#{id}-{seq}").as_bytes()].concat().into(),
                 client_seed: Payload::from([]),
             });
-            self.submit(game, session, (id as usize - 1, client_seq));
+            self.submit(game, session, (client, client_seq));
         }
     }
 

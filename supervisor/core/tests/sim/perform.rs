@@ -68,6 +68,9 @@ impl Sim {
     fn spawn(&mut self, game: GameAt, worker: WorkerId) {
         self.tally.workers += 1;
         let mut station = Station::new(&mut self.dice);
+        if self.is_calm {
+            station.hurry();
+        }
         let start_ns = self.dice.around(START_NS) * station.slowness.min(10);
         let bad = !self.is_calm && self.now_ns < self.tables[game].no_starts_until_ns;
         let cause = match self.dice.below(60) {
@@ -101,7 +104,8 @@ impl Sim {
             table.books.get_mut(&session).expect("a session of ours").goes_to(worker, is_over);
         }
         let station = table.stations.get_mut(&worker).expect("sends only to what lives");
-        assert!(!station.is_killed, "worker {worker} is being killed, and sent something");
+        // An answer of the platform may be too late.
+        assert!(!station.is_killed || awaited.is_none(), "worker {worker} is being killed, and sent something");
         station.awaited.extend(awaited.map(|awaited| (call, awaited)));
         if station.is_dead {
             return;

@@ -5,10 +5,10 @@ use croupier_core::action::Answered;
 use croupier_core::event::Input;
 use croupier_core::ids::{Payload, PlayerId, RequestId, SessionId, kind};
 
-use crate::client::Client;
 use crate::clock::{GameAt, MS, S};
 use crate::fake::{Faults, SCRATCH};
 use crate::sim::{Asked, Sim};
+use crate::station::Station;
 
 /// After so long everybody must have an answer: hangs are found by deadlines of seconds, several in a row.
 const ANSWERED_NS: u64 = 200 * S;
@@ -24,6 +24,7 @@ impl Sim {
         self.is_calm = true;
         for table in &mut self.tables {
             (table.no_starts_until_ns, table.errs) = (0, false);
+            table.stations.values_mut().for_each(Station::hurry);
             table.faults = Faults { no_snapshots: table.faults.no_snapshots, ..Faults::default() };
         }
         for game in 0..self.tables.len() {
@@ -62,12 +63,9 @@ impl Sim {
                 if state.is_none_or(|state| state == "held") {
                     continue;
                 }
-                let clients = &mut self.book(game, session).clients;
-                let at = clients.iter().position(|client| client.id == PROBE).unwrap_or_else(|| {
-                    clients.push(Client::new(PROBE));
-                    clients.len() - 1
-                });
-                let client_seq = clients[at].next(|seq| Input {
+                let book = self.book(game, session);
+                let at = book.client(PROBE);
+                let client_seq = book.clients[at].next(|seq| Input {
                     kind: kind::ACTION,
                     player: PlayerId(0),
                     payload: Payload::from(format!("count#{PROBE}-{seq}").into_bytes()),

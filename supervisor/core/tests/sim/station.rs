@@ -133,6 +133,11 @@ impl Station {
         self.say(now_ns, delay_ns, Word::Died(cause))
     }
 
+    /// It is as quick as any, from now on.
+    pub(crate) fn hurry(&mut self) {
+        (self.burst_ns, self.slowness) = (0, 1);
+    }
+
     /// What it hears about is stuck for a while.
     pub(crate) fn stall(&mut self, until_ns: u64) {
         self.last_out_ns = self.last_out_ns.max(until_ns);
