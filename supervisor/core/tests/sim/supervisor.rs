@@ -218,7 +218,7 @@ impl Sim {
                     table.books.remove(session);
                     continue;
                 }
-                book.cut_short = true;
+                (book.cut_short, book.may_close_again) = (true, true);
                 book.ended.get_or_insert((croupier_core::action::EndReason::Closed, self.now_ns));
                 table.open.retain(|open| open != session);
                 continue;
