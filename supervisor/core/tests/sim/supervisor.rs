@@ -174,7 +174,6 @@ impl Sim {
             assert!(!(is_lost(session) && promised), "session {session} was on the disk and is nowhere");
             !is_lost(session) || book.ended.is_some()
         });
-        table.open.retain(|session| !is_lost(session));
         for (session, changes) in &read {
             let Some(book) = table.books.get_mut(session) else { continue };
             book.may_close_again = has_ended(changes);
@@ -182,11 +181,16 @@ impl Sim {
                 // Whoever opened it was told that it is not there; that it is not came to no disk.
                 (book.ended, book.is_refused) = (None, false);
             }
-            if book.ended.is_none() && !has_ended(changes) {
-                let (last, asking) = known(changes);
+            let (last, asking) = known(changes);
+            if book.durability == Durability::Process && last < book.seq && !has_ended(changes) {
+                // It was being parked when the supervisor died.
+                table.books.remove(session);
+            } else if book.ended.is_none() && !has_ended(changes) {
                 book.came_back(last, &asking);
             }
         }
+        let books = &table.books;
+        table.open.retain(|session| books.contains_key(session) && !is_lost(session));
         for book in table.books.values_mut() {
             book.owner = None;
             for client in &mut book.clients {
@@ -198,7 +202,8 @@ impl Sim {
             self.coverage_of(game, "adopt");
             if !self.tables[game].books.contains_key(session) {
                 // Ended so long ago that we have forgotten it.
-                assert!(has_ended(changes) || known(changes).0 <= 1, "session {session} is nobody's");
+                let is_over = has_ended(changes) || known(changes).0 <= 1;
+                assert!(is_over, "session {session} is nobody's");
             }
             self.feed(game, Event::Adopt { session: *session, changes: changes.clone() });
         }
