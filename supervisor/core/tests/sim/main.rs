@@ -19,6 +19,8 @@ mod labour;
 #[path = "../core/on_disk.rs"]
 mod on_disk;
 mod people;
+#[cfg(feature = "planted")]
+mod planted;
 mod perform;
 mod quiet;
 mod run;
@@ -39,6 +41,7 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
 }
 
+#[cfg(not(feature = "planted"))]
 #[test]
 fn nothing_is_lost_whatever_dies() {
     let events = number("CROUPIER_SIM_EVENTS").unwrap_or(EVENTS_SHORT);
