@@ -92,6 +92,8 @@ pub(crate) enum What {
     Reconnect(GameAt),
     /// An operator does something.
     Operator(GameAt),
+    /// One who does not wait for what was asked for last.
+    Impatient(GameAt),
     /// Something breaks in a worker.
     Trouble(GameAt),
     /// The wall clock is set.

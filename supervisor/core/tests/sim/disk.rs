@@ -50,6 +50,8 @@ pub(crate) struct Disk {
     /// So many of those that wait are being written.
     writing: usize,
     games: Vec<GameOnDisk>,
+    /// Entries that were torn.
+    pub(crate) torn: u64,
     /// There is no room.
     pub(crate) is_full: bool,
     /// The last commit failed.
@@ -59,7 +61,7 @@ pub(crate) struct Disk {
 impl Disk {
     pub(crate) fn new(games: usize, codec: Option<Codec>) -> Disk {
         let games = (0..games).map(|_| GameOnDisk::default()).collect();
-        Disk { codec, waiting: VecDeque::new(), writing: 0, games, is_full: false, in_trouble: false }
+        Disk { codec, waiting: VecDeque::new(), writing: 0, games, torn: 0, is_full: false, in_trouble: false }
     }
 
     pub(crate) fn take(&mut self, game: GameAt, entry: Entry) {
@@ -109,6 +111,7 @@ impl Disk {
         }
         if let (Some(codec), Some((game, entry))) = (self.codec, self.waiting.pop_front()) {
             let place = (game as u32, entry.session.0, entry.at);
+            self.torn += 1;
             let torn = tear((codec.seal)(place, &entry.change), dice);
             // The reader believes it, or not: if it does, it is there.
             if let Some(change) = (codec.unseal)(place, &torn) {

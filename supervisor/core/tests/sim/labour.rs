@@ -275,7 +275,7 @@ impl Sim {
             Word::Died(cause) => (if cause.counts() { "crash" } else { "killed" }, Some("worker-died")),
         };
         let session = awaited.and_then(Awaited::session);
-        let state = session.and_then(|session| table.game.session_state(session));
+        let state = session.and_then(|session| self.session_word(game, session));
         self.coverage.worker(role, awaited, event);
         if let (Some(state), Some(event)) = (state, of_session) {
             self.coverage.session(state, event);
@@ -314,7 +314,7 @@ impl Sim {
         let many = kind == 0;
         let stop_ns = self.dice.around(200 * MS);
         match kind {
-            0..=9 => {
+            0..=7 => {
                 // From outside, one or all of them at once.
                 for worker in if many { workers } else { vec![worker] } {
                     let Some(station) = self.station(game, worker) else { continue };
@@ -327,11 +327,41 @@ impl Sim {
             10..=12 => self.station(game, worker).into_iter().for_each(|station| {
                 station.free_at_ns = station.free_at_ns.max(now_ns) + stop_ns;
             }),
-            13..=14 => self.station(game, worker).into_iter().for_each(|station| station.stall(now_ns + stop_ns)),
+            13 => self.station(game, worker).into_iter().for_each(|station| station.stall(now_ns + stop_ns)),
+            14 if self.weather.hostile_in > 0 => self.babble(game, worker),
+            8..=9 if self.weather.dies_in > 0 => {
+                // By itself, whatever it is at.
+                if let Some(station) = self.station(game, worker).filter(|station| !station.is_dead) {
+                    let at = station.die(now_ns, REAP_NS, Cause::Fault { signal: 6 });
+                    self.agenda.at(at, What::Hear(game, worker));
+                }
+            }
             15 if self.dice.once_in(8) => {
                 self.tables[game].no_starts_until_ns = now_ns + self.dice.around(2 * S);
             }
             _ => self.plugin_errs(game, kind),
+        }
+    }
+
+    /// A worker says something out of place, whatever it is at.
+    fn babble(&mut self, game: GameAt, worker: WorkerId) {
+        let call = self.tables[game].stations.get(&worker).and_then(|station| station.awaited.front());
+        let call = call.map_or(CallId(1), |(call, _)| *call);
+        let args = Payload::from([]);
+        let word = match self.dice.below(7) {
+            0 => Word::Loaded,
+            1 => Word::Answer(CallId(u64::MAX), Answer::Ok),
+            2 => Word::Answer(CallId(u64::MAX), Answer::Failed { status: -9, text: String::new() }),
+            3 => Word::Answer(CallId(u64::MAX), done(0, vec![])),
+            4 => Word::Answer(CallId(u64::MAX), Answer::Snapshot(args)),
+            5 => Word::Ask { call, index: 99, name: "bank", args, asked: 1 },
+            _ => Word::Refused { call: CallId(u64::MAX), count: 1 },
+        };
+        let now_ns = self.now_ns;
+        // Before it has said hello nobody listens.
+        if let Some(station) = self.station(game, worker).filter(|station| !station.is_dead && station.fake.loaded) {
+            let at = station.say(now_ns, 0, word);
+            self.agenda.at(at, What::Hear(game, worker));
         }
     }
 

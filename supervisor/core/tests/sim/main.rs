@@ -34,12 +34,8 @@ mod weather;
 const EVENTS_EACH: u64 = 500_000;
 /// Events of a short run, which every plain `cargo test` makes.
 const EVENTS_SHORT: u64 = 100_000;
-/// From so many events on, whatever can be reached must have been.
-const EVENTS_WHOLE: u64 = 10_000_000;
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
-}
+use run::number;
 
 #[cfg(not(feature = "planted"))]
 #[test]

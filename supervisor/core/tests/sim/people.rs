@@ -260,6 +260,9 @@ impl Sim {
             return;
         }
         if self.tables[game].is_stopped {
+            if !self.is_calm && self.dice.once_in(3) {
+                self.some_verb(game);
+            }
             return self.start(game);
         }
         let state = self.tables[game].game.state();
@@ -275,6 +278,13 @@ impl Sim {
             State::Suspended => self.verb(game, Verb::Resume),
             State::Running => self.drop_held(game),
             _ => {}
+        }
+    }
+
+    /// Whatever is under way, somebody asks for something else.
+    pub(crate) fn somebody_is_impatient(&mut self, game: GameAt) {
+        if self.is_up() && !self.tables[game].is_stopped {
+            self.some_verb(game);
         }
     }
 
@@ -311,6 +321,9 @@ impl Sim {
         };
         self.coverage_of(game, word);
         self.feed(game, event);
+        if self.dice.once_in(6) {
+            self.some_time(MS, What::Impatient(game));
+        }
     }
 
     /// Sessions that are set aside are looked at and dropped; and sometimes one that is not.

@@ -208,6 +208,9 @@ impl Sim {
         self.tables[game].is_stopped = false;
         let request = self.request(game, Asked::Start);
         self.coverage_of(game, "start");
+        if self.dice.once_in(3) {
+            (0..2).for_each(|_| self.some_time(3 * MS, What::Impatient(game)));
+        }
         self.feed(game, Event::Start { request });
     }
 }

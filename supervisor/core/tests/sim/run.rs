@@ -6,12 +6,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::EVENTS_WHOLE;
 use crate::clock::S;
 use crate::coverage::Coverage;
 use crate::disk::Codec;
 use crate::sim::{Sim, Tally};
 
+/// From so many events on, whatever can be reached must have been.
+const EVENTS_WHOLE: u64 = 10_000_000;
 /// Events that are told of when something was found, unless the environment says otherwise.
 const STORY: u64 = 50;
 
@@ -47,7 +48,7 @@ impl Found {
     /// What happened before: the same run once more, this time written down.
     fn story(&self) -> String {
         let mut sim = Sim::storm(self.seed, self.codec);
-        let told = crate::number("CROUPIER_SIM_STORY").unwrap_or(STORY);
+        let told = number("CROUPIER_SIM_STORY").unwrap_or(STORY);
         sim.story_from = self.events.saturating_sub(told);
         drop(catch_unwind(AssertUnwindSafe(|| sim.run(self.each))));
         sim.story()
@@ -75,6 +76,11 @@ struct Sum {
     events: u64,
     simulated_ns: u64,
     found: Vec<Found>,
+}
+
+/// A number from the environment.
+pub(crate) fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
 }
 
 /// Runs seeds from `first` on, `each` events of each, until there were `events`; on all processors.

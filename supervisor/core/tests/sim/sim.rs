@@ -268,6 +268,7 @@ impl Sim {
             What::Open(game) => self.somebody_opens(game),
             What::Reconnect(game) => self.clients_come_back(game),
             What::Operator(game) => self.operator_acts(game),
+            What::Impatient(game) => self.somebody_is_impatient(game),
             What::Trouble(game) => self.trouble(game),
             What::Clock => self.clock_is_set(),
             What::SupervisorDies => self.supervisor_dies(),
