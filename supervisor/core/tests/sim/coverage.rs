@@ -2,9 +2,11 @@
 //!
 //! A cell that stays empty is either on the list of those that cannot be reached, with the reason, or the run has not been long or wild enough.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::station::Awaited;
+use crate::unreachable::{Expected, expected};
 
 /// Events that concern a whole plugin.
 pub(crate) const PLUGIN_EVENTS: [&str; 12] = [
@@ -54,12 +56,13 @@ impl Table {
         self.counts.iter_mut().zip(&other.counts).for_each(|(sum, count)| *sum += count);
     }
 
-    fn cells(&self) -> impl Iterator<Item = (String, u64)> + '_ {
-        let name = |at: usize| {
+    /// Row, column and count of each cell.
+    fn cells(&self) -> impl Iterator<Item = (String, &'static str, u64)> + '_ {
+        let cell = |(at, count): (usize, &u64)| {
             let (row, column) = (at / self.columns.len(), at % self.columns.len());
-            format!("{} {} × {}", self.name, self.rows[row], self.columns[column])
+            (format!("{} {}", self.name, self.rows[row]), self.columns[column], *count)
         };
-        self.counts.iter().enumerate().map(move |(at, count)| (name(at), *count))
+        self.counts.iter().enumerate().map(cell)
     }
 
     fn show(&self, out: &mut String) {
@@ -71,10 +74,14 @@ impl Table {
         for (row, name) in self.rows.iter().enumerate() {
             let _ = write!(out, "\n{name:width$}");
             for column in 0..self.columns.len() {
-                match self.counts[row * self.columns.len() + column] {
-                    0 => out.push_str("           ."),
-                    count => drop(write!(out, " {count:>11}")),
-                }
+                let word = match self.counts[row * self.columns.len() + column] {
+                    0 if matches!(expected(&format!("{} {name}", self.name), self.columns[column]), Expected::Never(_)) => {
+                        "-".to_owned()
+                    }
+                    0 => ".".to_owned(),
+                    count => count.to_string(),
+                };
+                let _ = write!(out, " {word:>11}");
             }
         }
         out.push('\n');
@@ -123,7 +130,7 @@ impl Coverage {
         self.session.add(&other.session);
     }
 
-    fn cells(&self) -> impl Iterator<Item = (String, u64)> + '_ {
+    fn cells(&self) -> impl Iterator<Item = (String, &'static str, u64)> + '_ {
         [&self.plugin, &self.worker, &self.session].into_iter().flat_map(Table::cells)
     }
 
@@ -134,16 +141,30 @@ impl Coverage {
         out
     }
 
-    /// Cells that were reached, of all cells.
-    pub(crate) fn reached(&self) -> (usize, usize) {
-        (self.cells().filter(|(_, count)| *count > 0).count(), self.cells().count())
+    /// Cells that were reached, that can be reached, and that must be.
+    pub(crate) fn reached(&self) -> (usize, usize, usize) {
+        let of = |row: &str, column| expected(row, column);
+        let can = self.cells().filter(|(row, column, _)| !matches!(of(row, column), Expected::Never(_)));
+        let must = self.cells().filter(|(row, column, _)| of(row, column) == Expected::Often);
+        (self.cells().filter(|(.., count)| *count > 0).count(), can.count(), must.count())
+    }
+
+    /// Cells that were not reached and need not be, by reason.
+    pub(crate) fn why_not(&self) -> BTreeMap<&'static str, Vec<String>> {
+        let mut why: BTreeMap<_, Vec<String>> = BTreeMap::new();
+        for (row, column, count) in self.cells() {
+            if let (0, Expected::Never(reason) | Expected::Seldom(reason)) = (count, expected(&row, column)) {
+                why.entry(reason).or_default().push(format!("{row} × {column}"));
+            }
+        }
+        why
     }
 
     /// Cells that should have been reached and were not, and the other way round.
     pub(crate) fn surprises(&self) -> Vec<String> {
-        let surprise = |(cell, count): (String, u64)| match (count, crate::unreachable::reason(&cell)) {
-            (0, None) => Some(format!("{cell} was not reached")),
-            (1.., Some(reason)) => Some(format!("{cell} was reached, and should not be: {reason}")),
+        let surprise = |(row, column, count): (String, &'static str, u64)| match (count, expected(&row, column)) {
+            (0, Expected::Often) => Some(format!("{row} × {column} was not reached")),
+            (1.., Expected::Never(why)) => Some(format!("{row} × {column} was reached, and should not be: {why}")),
             _ => None,
         };
         self.cells().filter_map(surprise).collect()

@@ -14,6 +14,9 @@ use crate::weather::Reason;
 /// How long a death takes to be noticed.
 const REAP_NS: u64 = 100 * US;
 
+/// So many times more often something goes wrong with what is not a turn.
+const SELDOM: u64 = 30;
+
 /// What a worker does that it must not do.
 #[derive(Debug, Clone, Copy)]
 enum Lie {
@@ -65,7 +68,11 @@ impl Sim {
         }
         let table = &mut self.tables[game];
         let Some(station) = table.stations.get_mut(&worker) else { return };
+        let is_suspend = message == ToWorker::Suspend;
         let word = match station.fake.play(call, message, &mut table.faults) {
+            Deed::Ok if is_suspend && self.dice.once_in(8) => {
+                Word::Answer(call, Answer::Failed { status: -5, text: "not now".to_owned() })
+            }
             Deed::Ok => Word::Answer(call, Answer::Ok),
             Deed::Failed => Word::Answer(call, Answer::Failed { status: -2, text: "I do not know this".to_owned() }),
             Deed::Done(done) => Word::Answer(call, Answer::Done(done)),
@@ -109,7 +116,9 @@ impl Sim {
         let now_ns = self.now_ns;
         // Before a worker serves, it is a start that fails.
         let is_init = matches!(message, ToWorker::Init { .. });
-        if self.dice.once_in(self.weather.dies_in) || (is_init && self.dice.once_in(60)) {
+        // What is asked seldom goes wrong more often, so that it is seen.
+        let share = if matches!(message, ToWorker::Turn(_) | ToWorker::CallAnswer(_)) { 1 } else { SELDOM };
+        if self.dice.once_in(self.weather.dies_in / share) || (is_init && self.dice.once_in(60)) {
             let cause = if self.weather.dies_in == 0 {
                 Cause::External { signal: 9 }
             } else {
@@ -138,10 +147,12 @@ impl Sim {
             station.is_hung = true;
             return true;
         }
-        if self.dice.once_in(self.weather.hostile_in)
-            && let Some(lie) = self.dice.pick(&LIES)
-        {
-            self.lie(game, worker, (call, message), lie);
+        if self.dice.once_in(self.weather.hostile_in / share) {
+            if share > 1 {
+                self.babble(game, worker);
+            } else if let Some(lie) = self.dice.pick(&LIES) {
+                self.lie(game, worker, (call, message), lie);
+            }
         }
         false
     }

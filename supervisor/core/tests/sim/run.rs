@@ -129,9 +129,12 @@ pub(crate) fn many(first: u64, events: u64, each: u64) {
 }
 
 fn tell(sum: &Sum, (first, seeds): (u64, u64), seconds: f64) {
-    let (reached, cells) = sum.coverage.reached();
+    let (reached, can, must) = sum.coverage.reached();
     println!("{}", sum.coverage.show());
-    println!("{reached} of {cells} cells reached; {} are not as they should be", sum.coverage.surprises().len());
+    for (reason, cells) in sum.coverage.why_not() {
+        println!("not reached: {reason}: {} cells", cells.len());
+    }
+    println!("{reached} cells reached of {can} that can be; {must} must be, and {} are not as they should be", sum.coverage.surprises().len());
     println!("{:?}", sum.tally);
     println!(
         "simulated: {} events of seeds {first} to {}, {:.0} simulated seconds, in {seconds:.1} s ({:.0} events/s)",
