@@ -61,6 +61,11 @@ impl Gate {
         self.written - self.durable > BEHIND_MAX
     }
 
+    /// Actions that are held back.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether everything that was written is on the disk.
     pub(super) fn is_settled(&self) -> bool {
         self.durable == self.written

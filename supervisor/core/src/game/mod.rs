@@ -10,7 +10,7 @@
 //! * `scene`: what a worker was at when it died. `standby`: spare workers that take the place of dead ones at once.
 //! * `shelf`: what durable sessions write down. `gate`: nothing is let out before the disk has it. `adopt`: back from the disk.
 //! * `timers`, `workers`: small parts of the state.
-//! * `view`: what can be seen from outside.
+//! * `view`: what can be seen from outside. `holds`: how much there is of everything.
 
 mod accept;
 mod admin;
@@ -21,6 +21,7 @@ mod dispatch;
 mod ending;
 mod fleet;
 mod gate;
+mod holds;
 mod host_calls;
 mod number;
 mod patience;
