@@ -62,7 +62,7 @@ const LOOKS: u64 = 12;
 /// From so many hours on the last ones are compared with the first ones.
 const HOURS_COMPARED: u64 = 8;
 /// What the last quarter may hold of anything, in percent of what the first quarter held, beside [`GROWTH`].
-const GROWTH_PERCENT: usize = 125;
+const GROWTH_PERCENT: usize = 150;
 /// What it may hold more of anything.
 const GROWTH: usize = 256;
 /// Kilobytes that the process may take more in the last quarter than in the first.

@@ -192,9 +192,9 @@ impl GameOnDisk {
 /// A write that the power left in the middle: cut short, or as long as it should be with nothing or something else behind the cut.
 fn tear(mut bytes: Vec<u8>, dice: &mut Dice) -> Vec<u8> {
     let cut = dice.below(bytes.len() as u64) as usize;
-    match dice.below(3) {
+    match dice.below(4) {
         0 => bytes.truncate(cut),
-        1 => bytes[cut..].fill(0),
+        1..=2 => bytes[cut..].fill(0),
         _ => bytes[cut..].iter_mut().for_each(|byte| *byte = dice.roll() as u8),
     }
     bytes

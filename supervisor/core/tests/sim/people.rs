@@ -283,8 +283,12 @@ impl Sim {
 
     /// Whatever is under way, somebody asks for something else.
     pub(crate) fn somebody_is_impatient(&mut self, game: GameAt) {
-        if self.is_up() && !self.tables[game].is_stopped {
-            self.some_verb(game);
+        if !self.is_up() || self.tables[game].is_stopped {
+            return;
+        }
+        match self.tables[game].game.state() {
+            State::Suspended => self.verb(game, Verb::Resume),
+            _ => self.some_verb(game),
         }
     }
 
@@ -321,7 +325,10 @@ impl Sim {
         };
         self.coverage_of(game, word);
         self.feed(game, event);
-        if self.dice.once_in(6) {
+        if verb == Verb::Suspend {
+            // Nobody suspends a game for long.
+            self.some_time(self.weather.operator_ns / 10, What::Impatient(game));
+        } else if self.dice.once_in(6) {
             self.some_time(MS, What::Impatient(game));
         }
     }

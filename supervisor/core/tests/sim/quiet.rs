@@ -84,7 +84,10 @@ impl Sim {
             let Some(probe) = book.clients.iter().find(|client| client.id == PROBE) else { continue };
             let Some(sent) = probe.sent.get(&probe.last) else { continue };
             let is_excuse = |refusal: &Refusal| {
-                matches!(refusal, Refusal::TooManyClients { .. } | Refusal::Resting { .. } | Refusal::Down { .. })
+                // One that is closing has no room for more.
+                let is_closed = matches!(refusal, Refusal::SessionClosed(_));
+                let is_full = matches!(refusal, Refusal::TooManyClients { .. } | Refusal::Resting { .. });
+                is_closed || is_full || matches!(refusal, Refusal::Down { .. })
             };
             let excused = book.ended.is_some() || book.held || is_down || sent.refused.as_ref().is_some_and(is_excuse);
             match &sent.answer {

@@ -141,7 +141,11 @@ impl Sim {
     /// A storm.
     pub(crate) fn storm(seed: u64, codec: Option<Codec>) -> Sim {
         let mut dice = Dice(seed);
-        let weather = Weather::storm(&mut dice);
+        let mut weather = Weather::storm(&mut dice);
+        if codec.is_some() {
+            // It is about what the disk has after a death.
+            weather.dies_ns /= 5;
+        }
         Sim::new(seed, dice, weather, codec, Knobs::draw)
     }
 
