@@ -8,6 +8,9 @@ use std::fmt::Write as _;
 use crate::station::Awaited;
 use crate::unreachable::{Expected, expected};
 
+/// What is reached less often is told of: the next change may lose it.
+const RARE: u64 = 10;
+
 /// Events that concern a whole plugin.
 pub(crate) const PLUGIN_EVENTS: [&str; 12] = [
     "start", "park", "suspend", "resume", "restart", "release", "unload", "permit", "open", "adopt", "durable", "wake",
@@ -147,6 +150,12 @@ impl Coverage {
         let can = self.cells().filter(|(row, column, _)| !matches!(of(row, column), Expected::Never(_)));
         let must = self.cells().filter(|(row, column, _)| of(row, column) == Expected::Often);
         (self.cells().filter(|(.., count)| *count > 0).count(), can.count(), must.count())
+    }
+
+    /// Cells that must be reached and hardly are.
+    pub(crate) fn rare(&self) -> Vec<String> {
+        let is_rare = |(row, column, count): &(String, &str, u64)| *count < RARE && expected(row, column) == Expected::Often;
+        self.cells().filter(is_rare).map(|(row, column, count)| format!("{row} × {column}: {count}")).collect()
     }
 
     /// Cells that were not reached and need not be, by reason.

@@ -287,7 +287,7 @@ impl Sim {
             return;
         }
         match self.tables[game].game.state() {
-            State::Suspended => self.verb(game, Verb::Resume),
+            State::Suspended if self.dice.once_in(2) => self.verb(game, Verb::Resume),
             _ => self.some_verb(game),
         }
     }
@@ -327,7 +327,7 @@ impl Sim {
         self.feed(game, event);
         if verb == Verb::Suspend {
             // Nobody suspends a game for long.
-            self.some_time(self.weather.operator_ns / 10, What::Impatient(game));
+            (0..3).for_each(|_| self.some_time(self.weather.operator_ns / 10, What::Impatient(game)));
         } else if self.dice.once_in(6) {
             self.some_time(MS, What::Impatient(game));
         }

@@ -149,6 +149,7 @@ impl Sim {
                 self.tally.downs += 1;
                 let trouble = self.tables[game].trouble;
                 assert!(trouble > 0, "game {game} is down, and nothing had happened to it: {reason}");
+                (0..3).for_each(|_| self.some_time(20 * MS, What::Impatient(game)));
             }
             Notice::SessionAdopted { .. } => self.tally.adopted += 1,
             Notice::SessionUnreadable { session, reason } => {

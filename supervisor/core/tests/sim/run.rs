@@ -129,6 +129,7 @@ pub(crate) fn many(first: u64, events: u64, each: u64) {
 }
 
 fn tell(sum: &Sum, (first, seeds): (u64, u64), seconds: f64) {
+    println!("hardly reached: {}", sum.coverage.rare().join(", "));
     let (reached, can, must) = sum.coverage.reached();
     println!("{}", sum.coverage.show());
     for (reason, cells) in sum.coverage.why_not() {

@@ -114,6 +114,10 @@ impl Sim {
         }
         self.tally.parkings += 1;
         self.supervisor = Supervisor::Stopping;
+        if self.dice.once_in(4) {
+            // Not even time for that.
+            return self.park();
+        }
         for game in 0..self.tables.len() {
             self.verb(game, Verb::Suspend);
         }

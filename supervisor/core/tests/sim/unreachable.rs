@@ -27,7 +27,7 @@ const RULES: &[Rule] = &[
     ("plugin *", &["adopt"], Never("sessions are taken up before the game starts")),
     // Few of them fall into the moment in which a plugin is loaded and not yet initialised.
     ("plugin loaded", &["park", "durable"], Seldom(SHORT)),
-    ("plugin starting", &["park"], Seldom(SHORT)),
+    ("plugin starting", &["park", "durable"], Seldom(SHORT)),
     // Workers that do not serve yet.
     ("worker starting -", &["ok", "failed", "done", "snapshot", "host-call", "refused"], Never("nobody listens before its hello")),
     ("worker starting -", &["asked"], Never(RETIRES)),
@@ -43,7 +43,7 @@ const RULES: &[Rule] = &[
     ("worker serving *", &["asked", "no-start"], Never(RETIRES)),
     ("worker serving -", ALL, Often),
     ("worker serving turn", ALL, Often),
-    ("worker serving replay", ALL, Often),
+    ("worker serving replay", &["done", "crash", "killed"], Often),
     ("worker serving restore", &["ok", "failed", "crash", "killed"], Often),
     ("worker serving try", &["ok", "failed", "crash"], Often),
     ("worker serving suspend", &["ok", "failed"], Often),
