@@ -350,6 +350,7 @@ impl Sim {
             15 if self.dice.once_in(8) => {
                 self.tables[game].no_starts_until_ns = now_ns + self.dice.around(2 * S);
             }
+            15 if self.weather.hostile_in > 0 => self.babble(game, worker),
             _ => self.plugin_errs(game, kind),
         }
     }

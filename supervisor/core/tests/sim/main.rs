@@ -41,6 +41,7 @@ use run::number;
 #[test]
 fn nothing_is_lost_whatever_dies() {
     let events = number("CROUPIER_SIM_EVENTS").unwrap_or(EVENTS_SHORT);
-    let Some(seed) = number("CROUPIER_SIM_SEED") else { return run::many(1, events, EVENTS_EACH) };
-    run::many(seed, events, events);
+    let each = if number("CROUPIER_SIM_SEED").is_some() { events } else { EVENTS_EACH };
+    let first = number("CROUPIER_SIM_SEED").or(number("CROUPIER_SIM_FIRST")).unwrap_or(1);
+    run::many(first, events, each);
 }

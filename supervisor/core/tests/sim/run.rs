@@ -102,6 +102,9 @@ pub(crate) fn many(first: u64, events: u64, each: u64) {
                 return;
             }
             let run = one(seed, each.min(events), None);
+            if let Err(found) = &run {
+                eprintln!("{}", found.tell());
+            }
             let mut sum = sum.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             match run {
                 Ok(sim) => {
@@ -117,9 +120,6 @@ pub(crate) fn many(first: u64, events: u64, each: u64) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(seeds as usize);
     std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
     let sum = sum.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    for found in &sum.found {
-        eprintln!("{}", found.tell());
-    }
     assert!(sum.found.is_empty(), "{} of {seeds} seeds found something", sum.found.len());
     tell(&sum, (first, seeds), began.elapsed().as_secs_f64());
     let surprises = sum.coverage.surprises();

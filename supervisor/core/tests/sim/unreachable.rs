@@ -24,6 +24,7 @@ const SAYS: &[&str] = &["loaded", "ok", "failed", "done", "snapshot", "host-call
 const RULES: &[Rule] = &[
     ("plugin initialized", ALL, Never("a plugin runs in the same step in which its `init` is answered")),
     ("plugin unloaded", &["adopt"], Often),
+    ("plugin down", &["park"], Seldom(SHORT)),
     ("plugin *", &["adopt"], Never("sessions are taken up before the game starts")),
     // Few of them fall into the moment in which a plugin is loaded and not yet initialised.
     ("plugin loaded", &["park", "durable"], Seldom(SHORT)),
