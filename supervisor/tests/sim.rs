@@ -77,13 +77,14 @@ fn a_torn_entry_that_is_believed_is_found_out() {
     std::panic::set_hook(Box::new(|_| {}));
     plant(Some(Bug::TornTailAccepted));
     let mut before = 0;
-    let found = (1..=EVENTS_MAX / EVENTS_EACH).find_map(|seed| match run::one(seed, EVENTS_EACH, Some(CODEC)) {
-        Ok(sim) => {
-            before += sim.events;
-            None
-        }
-        Err(found) => Some(found),
-    });
+    let found =
+        (1..=EVENTS_MAX / EVENTS_EACH).find_map(|seed| match run::one(seed, EVENTS_EACH, Some(CODEC)) {
+            Ok(sim) => {
+                before += sim.events;
+                None
+            }
+            Err(found) => Some(found),
+        });
     plant(None);
     let found = found.expect("the bug is found");
     let events = before + found.events;

@@ -168,7 +168,8 @@ fn nothing_piles_up() {
     let hours = number("CROUPIER_SIM_HOURS").unwrap_or(HOURS);
     let seed = number("CROUPIER_SIM_SEED").unwrap_or(1);
     let began = std::time::Instant::now();
-    let knobs = |dice: &mut Dice| Knobs::usual(dice.weighted(&[(1, Durability::Process), (3, Durability::Disk)]));
+    let knobs =
+        |dice: &mut Dice| Knobs::usual(dice.weighted(&[(1, Durability::Process), (3, Durability::Disk)]));
     let mut sim = Sim::new(seed, Dice(seed), Weather::calm(GAMES), None, knobs);
     let names: Vec<String> = Row::default().columns().iter().map(|(name, _)| format!("{name:>9}")).collect();
     println!("{:>10} {}", "hour", names.join(" "));
@@ -186,7 +187,11 @@ fn nothing_piles_up() {
         rows.push(looks);
     }
     println!("{:?}", sim.tally);
-    println!("{GAMES} games, {hours} simulated hours, {} events in {:.1} s", sim.events, began.elapsed().as_secs_f64());
+    println!(
+        "{GAMES} games, {hours} simulated hours, {} events in {:.1} s",
+        sim.events,
+        began.elapsed().as_secs_f64()
+    );
     if hours >= HOURS_COMPARED {
         compare(&rows);
     }

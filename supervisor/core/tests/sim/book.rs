@@ -136,7 +136,9 @@ impl Book {
     pub(crate) fn record(&mut self, entry: &Entry) {
         let id = self.id;
         assert_eq!(entry.seq, self.seq + 1, "records of session {id} have a gap");
-        if self.is_durable() && !(entry.kind == kind::OPEN && !matches!(entry.verdict, Verdict::Done { .. })) {
+        // An open that was refused need not be anywhere.
+        let is_session = entry.kind != kind::OPEN || matches!(entry.verdict, Verdict::Done { .. });
+        if self.is_durable() && is_session {
             assert!(
                 entry.seq <= self.durable_seq,
                 "turn {} of {id} is let out and the disk has {}",
@@ -164,13 +166,18 @@ impl Book {
                     entry.seq
                 );
                 let denied = &self.denied;
-                let allowed = effects.iter().filter(|effect| !denied.contains(&(entry.seq, permission(effect))));
+                let allowed =
+                    effects.iter().filter(|effect| !denied.contains(&(entry.seq, permission(effect))));
                 self.expected.extend(allowed.map(|effect| (entry.seq, effect.clone())));
             }
             Verdict::Failed { .. } => self.state = after(self.state, &given),
             Verdict::Poison => {
                 let kills = self.kills.get(&entry.seq).copied().unwrap_or_default();
-                assert!(kills >= KILLS_MAX, "turn {} of {id} is called poison after {kills} kills", entry.seq);
+                assert!(
+                    kills >= KILLS_MAX,
+                    "turn {} of {id} is called poison after {kills} kills",
+                    entry.seq
+                );
                 self.poison.insert(entry.seq);
             }
             Verdict::Skipped { ticks } => assert!(*ticks > 0, "no ticks were left out"),
@@ -191,7 +198,12 @@ impl Book {
         self.last_now_ns = entry.now_ns;
         if entry.kind == kind::TICK && !matches!(entry.verdict, Verdict::Skipped { .. }) {
             assert!(entry.now_ns > self.last_tick_ns, "two ticks of {} at one time", self.id);
-            assert_eq!((entry.now_ns - self.opened_ns) % self.tick_ns, 0, "a tick of {} off its time", self.id);
+            assert_eq!(
+                (entry.now_ns - self.opened_ns) % self.tick_ns,
+                0,
+                "a tick of {} off its time",
+                self.id
+            );
             self.last_tick_ns = entry.now_ns;
         }
     }
@@ -221,7 +233,12 @@ impl Book {
                     other => break other,
                 }
             };
-            assert_eq!(expected, Some((output.seq, output.effect)), "an output of session {} that is not due", self.id);
+            assert_eq!(
+                expected,
+                Some((output.seq, output.effect)),
+                "an output of session {} that is not due",
+                self.id
+            );
         }
         self.expected.retain(|(seq, effect)| !denied.contains(&(*seq, permission(effect))));
         let seq = self.seq;
@@ -234,11 +251,21 @@ impl Book {
         let hash = digest((turn.now_ns, turn.seed, turn.kind, turn.player, &turn.payload));
         let first = *self.given.entry(turn.seq).or_insert(hash);
         assert_eq!(first, hash, "turn {} of {} is not what it was", turn.seq, self.id);
-        assert!(!self.poison.contains(&turn.seq), "turn {} of {} is poison and tried again", turn.seq, self.id);
+        assert!(
+            !self.poison.contains(&turn.seq),
+            "turn {} of {} is poison and tried again",
+            turn.seq,
+            self.id
+        );
         if turn.run == Run::First {
             assert!(turn.seq > self.seq, "turn {} of {} is on record and played anew", turn.seq, self.id);
             let kills = self.kills.get(&turn.seq).copied().unwrap_or_default();
-            assert!(kills < KILLS_MAX, "turn {} of {} killed {kills} workers and is tried again", turn.seq, self.id);
+            assert!(
+                kills < KILLS_MAX,
+                "turn {} of {} killed {kills} workers and is tried again",
+                turn.seq,
+                self.id
+            );
         }
     }
 
@@ -331,12 +358,7 @@ impl Book {
 
     /// The supervisor died, and this came back from the disk: what was promised is there.
     pub(crate) fn came_back(&mut self, last: u64, asking: &[u64]) {
-        assert!(
-            self.seq <= last,
-            "turn {} of {} was let out, and the disk has {last}",
-            self.seq,
-            self.id
-        );
+        assert!(self.seq <= last, "turn {} of {} was let out, and the disk has {last}", self.seq, self.id);
         (self.durable_seq, self.asks_on_disk) = (last, asking.iter().copied().collect());
         self.given.retain(|seq, _| *seq <= last || asking.contains(seq));
         self.kills.clear();

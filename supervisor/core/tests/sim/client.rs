@@ -94,7 +94,12 @@ impl Client {
     }
 
     /// It is answered; with something final, or not.
-    pub(crate) fn answered(&mut self, session: SessionId, seq: u64, answer: Option<&Result<Answered, Refusal>>) {
+    pub(crate) fn answered(
+        &mut self,
+        session: SessionId,
+        seq: u64,
+        answer: Option<&Result<Answered, Refusal>>,
+    ) {
         let Some(sent) = self.sent.get_mut(&seq) else { return };
         let Some(answer) = answer else { return };
         assert!(

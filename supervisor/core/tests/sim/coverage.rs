@@ -13,7 +13,8 @@ const RARE: u64 = 10;
 
 /// Events that concern a whole plugin.
 pub(crate) const PLUGIN_EVENTS: [&str; 12] = [
-    "start", "park", "suspend", "resume", "restart", "release", "unload", "permit", "open", "adopt", "durable", "wake",
+    "start", "park", "suspend", "resume", "restart", "release", "unload", "permit", "open", "adopt",
+    "durable", "wake",
 ];
 /// States of a plugin, from its life-cycle.
 pub(crate) const PLUGIN_STATES: [&str; 8] =
@@ -21,7 +22,17 @@ pub(crate) const PLUGIN_STATES: [&str; 8] =
 
 /// What reaches the supervisor about a worker.
 pub(crate) const WORKER_EVENTS: [&str; 11] = [
-    "loaded", "ok", "failed", "done", "snapshot", "host-call", "refused", "crash", "killed", "asked", "no-start",
+    "loaded",
+    "ok",
+    "failed",
+    "done",
+    "snapshot",
+    "host-call",
+    "refused",
+    "crash",
+    "killed",
+    "asked",
+    "no-start",
 ];
 /// States of a worker: what it is for, and what it has been asked longest.
 pub(crate) const WORKER_ROLES: [&str; 5] = ["starting", "serving", "standby", "probing", "retiring"];
@@ -78,7 +89,11 @@ impl Table {
             let _ = write!(out, "\n{name:width$}");
             for column in 0..self.columns.len() {
                 let word = match self.counts[row * self.columns.len() + column] {
-                    0 if matches!(expected(&format!("{} {name}", self.name), self.columns[column]), Expected::Never(_)) => {
+                    0 if matches!(
+                        expected(&format!("{} {name}", self.name), self.columns[column]),
+                        Expected::Never(_)
+                    ) =>
+                    {
                         "-".to_owned()
                     }
                     0 => ".".to_owned(),
@@ -106,7 +121,9 @@ fn place(list: &[&str], word: &str) -> usize {
 impl Coverage {
     pub(crate) fn new() -> Coverage {
         let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        let workers = WORKER_ROLES.iter().flat_map(|role| WORKER_CALLS.iter().map(move |call| format!("{role} {call}")));
+        let workers = WORKER_ROLES
+            .iter()
+            .flat_map(|role| WORKER_CALLS.iter().map(move |call| format!("{role} {call}")));
         Coverage {
             plugin: Table::new("plugin", words(&PLUGIN_STATES), &PLUGIN_EVENTS),
             worker: Table::new("worker", workers.collect(), &WORKER_EVENTS),
@@ -154,8 +171,13 @@ impl Coverage {
 
     /// Cells that must be reached and hardly are.
     pub(crate) fn rare(&self) -> Vec<String> {
-        let is_rare = |(row, column, count): &(String, &str, u64)| *count < RARE && expected(row, column) == Expected::Often;
-        self.cells().filter(is_rare).map(|(row, column, count)| format!("{row} × {column}: {count}")).collect()
+        let is_rare = |(row, column, count): &(String, &str, u64)| {
+            *count < RARE && expected(row, column) == Expected::Often
+        };
+        self.cells()
+            .filter(is_rare)
+            .map(|(row, column, count)| format!("{row} × {column}: {count}"))
+            .collect()
     }
 
     /// Cells that were not reached and need not be, by reason.
@@ -171,11 +193,14 @@ impl Coverage {
 
     /// Cells that should have been reached and were not, and the other way round.
     pub(crate) fn surprises(&self) -> Vec<String> {
-        let surprise = |(row, column, count): (String, &'static str, u64)| match (count, expected(&row, column)) {
-            (0, Expected::Often) => Some(format!("{row} × {column} was not reached")),
-            (1.., Expected::Never(why)) => Some(format!("{row} × {column} was reached, and should not be: {why}")),
-            _ => None,
-        };
+        let surprise =
+            |(row, column, count): (String, &'static str, u64)| match (count, expected(&row, column)) {
+                (0, Expected::Often) => Some(format!("{row} × {column} was not reached")),
+                (1.., Expected::Never(why)) => {
+                    Some(format!("{row} × {column} was reached, and should not be: {why}"))
+                }
+                _ => None,
+            };
         self.cells().filter_map(surprise).collect()
     }
 }

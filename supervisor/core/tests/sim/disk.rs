@@ -61,7 +61,15 @@ pub(crate) struct Disk {
 impl Disk {
     pub(crate) fn new(games: usize, codec: Option<Codec>) -> Disk {
         let games = (0..games).map(|_| GameOnDisk::default()).collect();
-        Disk { codec, waiting: VecDeque::new(), writing: 0, games, torn: 0, is_full: false, in_trouble: false }
+        Disk {
+            codec,
+            waiting: VecDeque::new(),
+            writing: 0,
+            games,
+            torn: 0,
+            is_full: false,
+            in_trouble: false,
+        }
     }
 
     pub(crate) fn take(&mut self, game: GameAt, entry: Entry) {
@@ -148,7 +156,9 @@ impl Disk {
 
     /// What was parked is in memory alone again.
     pub(crate) fn unpark(&mut self, game: GameAt, changes: &BTreeMap<SessionId, Vec<(u64, Change)>>) {
-        self.games[game].sessions.retain(|session, _| !changes.get(session).is_some_and(|all| is_parked(all)));
+        self.games[game]
+            .sessions
+            .retain(|session, _| !changes.get(session).is_some_and(|all| is_parked(all)));
     }
 
     /// Entries that are there, of all games.
@@ -164,7 +174,10 @@ impl GameOnDisk {
         self.at = at;
         let changes = self.sessions.entry(session).or_default();
         if let Change::Pruned { from } = &change {
-            assert!(changes.iter().any(|(at, _)| at == from), "pruned up to something that is not on the disk");
+            assert!(
+                changes.iter().any(|(at, _)| at == from),
+                "pruned up to something that is not on the disk"
+            );
             // The opening is always the first.
             let first = changes.first().map_or(0, |(at, _)| *at);
             changes.retain(|(at, _)| at >= from || *at == first);

@@ -74,7 +74,9 @@ impl Sim {
                 Word::Answer(call, Answer::Failed { status: -5, text: "not now".to_owned() })
             }
             Deed::Ok => Word::Answer(call, Answer::Ok),
-            Deed::Failed => Word::Answer(call, Answer::Failed { status: -2, text: "I do not know this".to_owned() }),
+            Deed::Failed => {
+                Word::Answer(call, Answer::Failed { status: -2, text: "I do not know this".to_owned() })
+            }
             Deed::Done(done) => Word::Answer(call, Answer::Done(done)),
             Deed::Ask(index, name, asked) => Word::Ask { call, index, name, args: Payload::from([]), asked },
             Deed::Die => {
@@ -159,7 +161,8 @@ impl Sim {
 
     /// A worker breaks the protocol. It goes on as if nothing had been.
     fn lie(&mut self, game: GameAt, worker: WorkerId, (call, message): (CallId, &ToWorker), lie: Lie) {
-        let is_turn = matches!(message, ToWorker::Turn(turn) if turn.run == croupier_core::action::Run::First);
+        let is_turn =
+            matches!(message, ToWorker::Turn(turn) if turn.run == croupier_core::action::Run::First);
         let nowhere = CallId(u64::MAX);
         let ask = |call, index| Word::Ask { call, index, name: "bank", args: Payload::from([]), asked: 1 };
         let secret = Effect::Emit { topic: "secret".to_owned(), event: Payload::from([]) };
@@ -235,7 +238,8 @@ impl Sim {
             && let Some(book) = awaited.session().and_then(|session| table.books.get_mut(&session))
         {
             book.came_from(worker);
-            book.trouble += u32::from(matches!((awaited, &answer), (Awaited::Restore(_), Answer::Failed { .. })));
+            book.trouble +=
+                u32::from(matches!((awaited, &answer), (Awaited::Restore(_), Answer::Failed { .. })));
         }
         self.feed(game, Event::Answer { worker, call, answer });
         if let (Some(awaited), Some(station)) = (awaited, self.station(game, worker))
@@ -255,7 +259,9 @@ impl Sim {
         table.trouble += u32::from(blames || is_start);
         let alone = station.awaited.len() == 1;
         for (_, awaited) in &station.awaited {
-            let Some(book) = awaited.session().and_then(|session| table.books.get_mut(&session)) else { continue };
+            let Some(book) = awaited.session().and_then(|session| table.books.get_mut(&session)) else {
+                continue;
+            };
             book.trouble += u32::from(blames);
             if let (Awaited::Turn(_, seq), true, true) = (awaited, alone, cause.counts()) {
                 *book.kills.entry(*seq).or_default() += 1;
@@ -270,14 +276,16 @@ impl Sim {
     fn cover(&mut self, game: GameAt, worker: WorkerId, word: &Word) {
         let table = &self.tables[game];
         let Some(role) = table.game.worker_state(worker) else { return };
-        let awaited = table.stations.get(&worker).and_then(|station| station.awaited.front()).map(|(_, what)| *what);
+        let awaited =
+            table.stations.get(&worker).and_then(|station| station.awaited.front()).map(|(_, what)| *what);
         let (event, of_session) = match word {
             Word::Loaded => ("loaded", None),
             Word::Answer(_, Answer::Ok) => ("ok", Some("restored")),
             Word::Answer(_, Answer::Failed { .. }) => ("failed", None),
-            Word::Answer(_, Answer::Done(_)) => {
-                ("done", Some(if matches!(awaited, Some(Awaited::Replay(_))) { "replayed" } else { "played" }))
-            }
+            Word::Answer(_, Answer::Done(_)) => (
+                "done",
+                Some(if matches!(awaited, Some(Awaited::Replay(_))) { "replayed" } else { "played" }),
+            ),
             Word::Answer(_, Answer::Snapshot(_)) => ("snapshot", None),
             Word::Ask { .. } => ("host-call", Some("asks")),
             Word::Refused { .. } => ("refused", None),
@@ -303,7 +311,11 @@ impl Sim {
     }
 
     /// The row of a session in the table of sessions.
-    pub(crate) fn session_word(&self, game: GameAt, session: croupier_core::ids::SessionId) -> Option<&'static str> {
+    pub(crate) fn session_word(
+        &self,
+        game: GameAt,
+        session: croupier_core::ids::SessionId,
+    ) -> Option<&'static str> {
         let game = &self.tables[game].game;
         Some(match game.session_state(session) {
             Some(state) => state,
@@ -371,7 +383,9 @@ impl Sim {
         };
         let now_ns = self.now_ns;
         // Before it has said hello nobody listens.
-        if let Some(station) = self.station(game, worker).filter(|station| !station.is_dead && station.fake.loaded) {
+        if let Some(station) =
+            self.station(game, worker).filter(|station| !station.is_dead && station.fake.loaded)
+        {
             let at = station.say(now_ns, 0, word);
             self.agenda.at(at, What::Hear(game, worker));
         }

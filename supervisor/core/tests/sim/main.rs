@@ -19,9 +19,9 @@ mod labour;
 #[path = "../core/on_disk.rs"]
 mod on_disk;
 mod people;
+mod perform;
 #[cfg(feature = "planted")]
 mod planted;
-mod perform;
 mod quiet;
 mod run;
 mod sim;

@@ -57,7 +57,13 @@ impl Sim {
         let kind = if self.dice.once_in(self.weather.close_in) {
             kind::CLOSE
         } else {
-            self.dice.weighted(&[(600, kind::ACTION), (60, kind::JOIN), (50, kind::LEAVE), (20, 9), (1, kind::TICK)])
+            self.dice.weighted(&[
+                (600, kind::ACTION),
+                (60, kind::JOIN),
+                (50, kind::LEAVE),
+                (20, 9),
+                (1, kind::TICK),
+            ])
         };
         let word = if self.tables[game].errs && !self.dice.once_in(4) {
             ERR
@@ -85,7 +91,12 @@ impl Sim {
     }
 
     /// A client's turn on its way into the core, for the first time or again.
-    pub(crate) fn submit(&mut self, game: GameAt, session: SessionId, (client, client_seq): (usize, u64)) -> Option<RequestId> {
+    pub(crate) fn submit(
+        &mut self,
+        game: GameAt,
+        session: SessionId,
+        (client, client_seq): (usize, u64),
+    ) -> Option<RequestId> {
         let is_durable = self.book(game, session).is_durable();
         // As the doors do it: while the disk is in trouble, nothing that needs it is let in.
         let is_refused = is_durable && self.disk.in_trouble && !self.is_calm && !self.dice.once_in(8);
@@ -144,13 +155,23 @@ impl Sim {
     /// A key is used for something else: that is refused, whatever happened since.
     fn reuses(&mut self, game: GameAt, session: SessionId, client: usize) {
         let book = self.book(game, session);
-        let Some((client_seq, sent)) = book.clients[client].sent.iter().find(|(_, sent)| sent.answer.is_some()) else {
+        let Some((client_seq, sent)) =
+            book.clients[client].sent.iter().find(|(_, sent)| sent.answer.is_some())
+        else {
             return;
         };
         let (client_seq, id) = (*client_seq, ClientId(book.clients[client].id));
         let input = Input { payload: Payload::from(*b"count"), ..sent.input.clone() };
         let request = self.request(game, Asked::Verb);
-        let turn = Turn { request, session, client: id, client_seq, input, when_full: WhenFull::Wait, deadline_mono_ns: None };
+        let turn = Turn {
+            request,
+            session,
+            client: id,
+            client_seq,
+            input,
+            when_full: WhenFull::Wait,
+            deadline_mono_ns: None,
+        };
         self.feed(game, Event::Turn(turn));
     }
 
@@ -165,8 +186,15 @@ impl Sim {
             client_seed: Payload::from([]),
         };
         let client = ClientId(1);
-        let turn =
-            Turn { request, session: nowhere, client, client_seq: 1, input, when_full: WhenFull::Wait, deadline_mono_ns: None };
+        let turn = Turn {
+            request,
+            session: nowhere,
+            client,
+            client_seq: 1,
+            input,
+            when_full: WhenFull::Wait,
+            deadline_mono_ns: None,
+        };
         self.coverage.session("none", "turn");
         self.feed(game, Event::Turn(turn));
         assert!(!self.tables[game].requests.contains_key(&request), "nothing can be waited for there");
@@ -230,7 +258,12 @@ impl Sim {
         self.feed(game, Event::Open(Open { request, session, config: Payload::from(config), seed, options }));
     }
 
-    pub(crate) fn open_answered(&mut self, game: GameAt, session: SessionId, result: &Result<Answered, Refusal>) {
+    pub(crate) fn open_answered(
+        &mut self,
+        game: GameAt,
+        session: SessionId,
+        result: &Result<Answered, Refusal>,
+    ) {
         match result {
             Ok(Answered::Opened { session: of, done, .. }) => {
                 assert_eq!((*of, done.seq), (session, 1));

@@ -105,7 +105,10 @@ impl Sim {
         }
         let station = table.stations.get_mut(&worker).expect("sends only to what lives");
         // An answer of the platform may be too late.
-        assert!(!station.is_killed || awaited.is_none(), "worker {worker} is being killed, and sent something");
+        assert!(
+            !station.is_killed || awaited.is_none(),
+            "worker {worker} is being killed, and sent something"
+        );
         station.awaited.extend(awaited.map(|awaited| (call, awaited)));
         if station.is_dead {
             return;
@@ -136,14 +139,20 @@ impl Sim {
             Notice::SessionHeld { session, reason } => {
                 self.tally.held += 1;
                 let book = self.book(game, session);
-                assert!(book.trouble > 0, "session {session} is held, and nothing had happened to it: {reason}");
+                assert!(
+                    book.trouble > 0,
+                    "session {session} is held, and nothing had happened to it: {reason}"
+                );
                 book.held = true;
             }
             Notice::Poison { session, seq, .. } => {
                 self.tally.poison += 1;
                 let kills = self.book(game, session).kills.get(&seq).copied();
                 let is_known = self.book(game, session).poison.contains(&seq);
-                assert!(is_known || kills.is_some_and(|kills| kills >= 2), "turn {seq} of {session} is innocent");
+                assert!(
+                    is_known || kills.is_some_and(|kills| kills >= 2),
+                    "turn {seq} of {session} is innocent"
+                );
             }
             Notice::Down { reason } => {
                 self.tally.downs += 1;
@@ -172,7 +181,8 @@ impl Sim {
     fn answer(&mut self, game: GameAt, request: RequestId, result: &Result<Answered, Refusal>) {
         self.tally.answers += 1;
         let asked = self.tables[game].requests.remove(&request);
-        let asked = asked.unwrap_or_else(|| panic!("request {request} was answered, went away, or never was: {result:?}"));
+        let asked = asked
+            .unwrap_or_else(|| panic!("request {request} was answered, went away, or never was: {result:?}"));
         match asked {
             Asked::Turn(session, client, client_seq) => {
                 let book = self.book(game, session);
@@ -186,7 +196,9 @@ impl Sim {
             Asked::Open(session) => self.open_answered(game, session, result),
             Asked::Start => {
                 let down = matches!(result, Err(Refusal::Start(_)));
-                assert!(*result == Ok(Answered::Ok) || down || matches!(result, Err(Refusal::WrongState { .. })));
+                assert!(
+                    *result == Ok(Answered::Ok) || down || matches!(result, Err(Refusal::WrongState { .. }))
+                );
             }
             Asked::Park => {
                 assert_eq!(*result, Ok(Answered::Ok), "whatever it is doing, it can be parked");

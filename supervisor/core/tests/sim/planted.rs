@@ -32,7 +32,9 @@ fn check(bug: Bug, first: u64) -> Result<String, String> {
     plant(Some(bug));
     let hunted = hunt(first);
     plant(None);
-    let Some((found, events)) = hunted else { return Err(format!("{bug:?}: not found in {EVENTS_MAX} events")) };
+    let Some((found, events)) = hunted else {
+        return Err(format!("{bug:?}: not found in {EVENTS_MAX} events"));
+    };
     for seed in first..=found.seed {
         if let Err(other) = one(seed, EVENTS_EACH, None) {
             return Err(format!("{bug:?}: seed {seed} finds something without it: {}", other.what));

@@ -71,7 +71,9 @@ impl Sim {
                     payload: Payload::from(format!("count#{PROBE}-{seq}").into_bytes()),
                     client_seed: Payload::from([]),
                 });
-                probes.extend(self.submit(game, session, (at, client_seq)).map(|request| (game, session, request)));
+                probes.extend(
+                    self.submit(game, session, (at, client_seq)).map(|request| (game, session, request)),
+                );
             }
         }
         probes
@@ -89,7 +91,8 @@ impl Sim {
                 let is_full = matches!(refusal, Refusal::TooManyClients { .. } | Refusal::Resting { .. });
                 is_closed || is_full || matches!(refusal, Refusal::Down { .. })
             };
-            let excused = book.ended.is_some() || book.held || is_down || sent.refused.as_ref().is_some_and(is_excuse);
+            let excused =
+                book.ended.is_some() || book.held || is_down || sent.refused.as_ref().is_some_and(is_excuse);
             match &sent.answer {
                 Some(Ok(Answered::Done(done))) => assert!(done.seq <= book.seq),
                 Some(Err(Refusal::Poison { .. } | Refusal::Plugin { .. })) => panic!("{:?}", sent.answer),
@@ -109,9 +112,15 @@ impl Sim {
                     let Some(book) = table.books.get(session) else { continue };
                     let is_theirs = book.owner.is_some_and(|(owner, calls)| owner == *worker && calls == 0);
                     let is_at_rest = table.game.session_state(*session) == Some("live")
-                        && table.game.session_view(*session).is_some_and(|view| view.pending == 0 && view.seq == book.seq);
+                        && table
+                            .game
+                            .session_view(*session)
+                            .is_some_and(|view| view.pending == 0 && view.seq == book.seq);
                     if is_theirs && is_at_rest {
-                        assert_eq!(*state, book.state, "session {session} in worker {worker} is not what it was");
+                        assert_eq!(
+                            *state, book.state,
+                            "session {session} in worker {worker} is not what it was"
+                        );
                     }
                 }
             }

@@ -80,7 +80,9 @@ struct Sum {
 
 /// A number from the environment.
 pub(crate) fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
 }
 
 /// Runs seeds from `first` on, `each` events of each, until there were `events`; on all processors.
@@ -135,7 +137,10 @@ fn tell(sum: &Sum, (first, seeds): (u64, u64), seconds: f64) {
     for (reason, cells) in sum.coverage.why_not() {
         println!("not reached: {reason}: {} cells", cells.len());
     }
-    println!("{reached} cells reached of {can} that can be; {must} must be, and {} are not as they should be", sum.coverage.surprises().len());
+    println!(
+        "{reached} cells reached of {can} that can be; {must} must be, and {} are not as they should be",
+        sum.coverage.surprises().len()
+    );
     println!("{:?}", sum.tally);
     println!(
         "simulated: {} events of seeds {first} to {}, {:.0} simulated seconds, in {seconds:.1} s ({:.0} events/s)",

@@ -388,7 +388,9 @@ fn brief_action(action: &Action) -> String {
             let payload = String::from_utf8_lossy(&entry.payload);
             format!("Record {} of {session}, kind {}, {payload}: {:?}", entry.seq, entry.kind, entry.verdict)
         }
-        Action::Journal(entry) => format!("Journal {} of {}: {}", entry.at, entry.session, brief_change(&entry.change)),
+        Action::Journal(entry) => {
+            format!("Journal {} of {}: {}", entry.at, entry.session, brief_change(&entry.change))
+        }
         other => format!("{other:?}"),
     }
 }

@@ -239,7 +239,11 @@ impl Sim {
                 book.line(&entry);
             }
             assert_eq!(view.seq.min(book.seq), book.seq, "session {session} came back older than it was");
-            assert_eq!(view.poison as usize, book.poison.len(), "poison turns of session {session} are forgotten");
+            assert_eq!(
+                view.poison as usize,
+                book.poison.len(),
+                "poison turns of session {session} are forgotten"
+            );
             let missed = table.game.outputs(*session, book.outputs + 1);
             missed.expect("within the window").into_iter().for_each(|output| book.output(output));
             book.settle_outputs();

@@ -30,12 +30,20 @@ const RULES: &[Rule] = &[
     ("plugin loaded", &["park", "durable"], Seldom(SHORT)),
     ("plugin starting", &["park", "durable"], Seldom(SHORT)),
     // Workers that do not serve yet.
-    ("worker starting -", &["ok", "failed", "done", "snapshot", "host-call", "refused"], Never("nobody listens before its hello")),
+    (
+        "worker starting -",
+        &["ok", "failed", "done", "snapshot", "host-call", "refused"],
+        Never("nobody listens before its hello"),
+    ),
     ("worker starting -", &["asked"], Never(RETIRES)),
     ("worker starting -", ALL, Often),
     ("worker starting init", &["ok", "failed", "crash", "killed"], Often),
     ("worker starting init", &["asked"], Never(RETIRES)),
-    ("worker starting init", &["no-start"], Never("it is loaded; one that refuses its `init` is ended, and retires")),
+    (
+        "worker starting init",
+        &["no-start"],
+        Never("it is loaded; one that refuses its `init` is ended, and retires"),
+    ),
     ("worker starting init", ALL, Seldom(LIE)),
     ("worker starting *", ALL, Never("before it serves it is asked to initialise and nothing else")),
     // Workers that serve.
@@ -55,7 +63,11 @@ const RULES: &[Rule] = &[
     // Standbys.
     ("worker standby -", &["asked", "no-start"], Never(RETIRES)),
     ("worker standby -", ALL, Often),
-    ("worker standby *", ALL, Never("a standby plays nothing and is told nothing before it takes a dead worker's place")),
+    (
+        "worker standby *",
+        ALL,
+        Never("a standby plays nothing and is told nothing before it takes a dead worker's place"),
+    ),
     // Spare workers.
     ("worker probing init", ALL, Never("it was initialised before it came to serve")),
     ("worker probing shutdown", ALL, Never("a worker that is told to shut down retires")),
