@@ -120,6 +120,22 @@ pub(crate) fn status(status: &StatusInfo) -> Vec<String> {
     ])
 }
 
+/// How each plugin fares.
+pub(crate) fn health(plugins: &[PluginInfo]) -> Vec<String> {
+    let words = |plugin: &PluginInfo| match &plugin.fault {
+        Some(why) => format!("{} is {}: {why}", plugin.name, plugin.health),
+        None => format!("{} is {}", plugin.name, plugin.health),
+    };
+    plugins.iter().flat_map(|plugin| hanging("health        ", &words(plugin))).collect()
+}
+
+/// Those plugins that do not fare well.
+pub(crate) fn unwell(plugins: &[PluginInfo]) -> Vec<String> {
+    let unwell: Vec<PluginInfo> =
+        plugins.iter().filter(|plugin| plugin.health != "healthy").cloned().collect();
+    health(&unwell)
+}
+
 pub(crate) fn journal(journal: Option<&JournalInfo>) -> Vec<String> {
     let Some(journal) = journal else { return Vec::new() };
     let JournalInfo { entries, bytes, disk_bytes, waiting_bytes, trouble, aside, .. } = journal;
