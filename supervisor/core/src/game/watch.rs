@@ -94,6 +94,7 @@ impl Game {
             // As if an operator had said so; only he resumes it.
             self.state = State::Suspended;
             self.suspended_for = Some(reason.clone());
+            cx.notice(Notice::Suspended);
             cx.notice(Notice::SuspendedFor { reason });
         }
     }
