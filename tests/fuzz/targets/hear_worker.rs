@@ -152,6 +152,7 @@ impl Rig {
                 client_seq: 1 + turn / SESSIONS,
                 input,
                 when_full: WhenFull::Wait,
+                no_room: false,
                 deadline_mono_ns: None,
             }));
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use croupier_client::blocking::Session;
 use croupier_client::{ClientError, ClientId, Code, OpenOptions, Player, What};
-use croupier_tests::small_disk::in_namespace;
+use croupier_tests::small_disk::{SmallDisk, in_namespace};
 use croupier_tests::{Dice, Plugin, Ran, Setup, Watch, skipped, wait_for};
 use serde_json::json;
 
@@ -33,20 +33,25 @@ fn on_a_small_file_system() {
     let open = || player.open("faulty", "{}", OpenOptions::default()).expect("a session");
     // None of them is due for a snapshot, which would make room, before its first entry.
     let mut tables: Vec<(Session, u64)> = (0..SESSIONS).map(|_| (open(), 0)).collect();
-    let other = daemon.patient_player(ClientId(2)).open("faulty", "{}", OpenOptions::default());
-    let other = other.expect("a session");
+    let other =
+        daemon.patient_player(ClientId(2)).open("faulty", "{}", OpenOptions::default()).expect("a session");
+    other.act(Player(1), COUNT).expect("a turn");
     let action = format!("{COUNT}{}", " ".repeat(ENTRY_BYTES));
     // At once, so that what is on its way already finds no room.
     daemon.small_disk().fill(32 << 20);
     // A turn that was accepted when the disk filled up waits for its answer until there is room, so the room is made from elsewhere.
     let refused = std::thread::scope(|scope| {
         let mender = scope.spawn(|| {
+            // Whatever comes of this: those who wait are not to wait for ever.
+            let _clear = Clear(daemon.small_disk());
             wait_for("trouble", || {
                 watch.count(|what| matches!(what, What::JournalTrouble { .. })).gt(&0).then_some(())
             });
             let other = &other;
             let refused = wait_for("a refusal", || other.act(Player(1), action.as_str()).err());
-            daemon.small_disk().clear();
+            // What was played before is answered all the same: who asks again must never be told that it was not.
+            let again = daemon.patient_player(ClientId(2)).session_from(other.id(), 1).act(Player(1), COUNT);
+            assert_eq!(reply(&again.expect("its answer"))["count"], json!(1));
             refused
         });
         while !mender.is_finished() {
@@ -81,6 +86,15 @@ fn on_a_small_file_system() {
     assert!(audit.contains("journal-trouble") && audit.contains("journal-recovered"), "{audit}");
     daemon.die_and_rise();
     one_more("it is back");
+}
+
+/// Gives a disk its room back.
+struct Clear<'d>(&'d SmallDisk);
+
+impl Drop for Clear<'_> {
+    fn drop(&mut self) {
+        self.0.clear();
+    }
 }
 
 #[test]

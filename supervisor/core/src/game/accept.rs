@@ -170,6 +170,9 @@ impl Game {
         if let Some(reason) = &self.down {
             return Err(Refusal::Down { reason: reason.clone() });
         }
+        if turn.no_room {
+            return Err(Refusal::NoRoom);
+        }
         let session = self.sessions.get(&id).ok_or(Refusal::UnknownSession(id))?;
         if matches!(session.phase, Phase::Closing(_)) || self.state == State::Unloading {
             return Err(Refusal::SessionClosed(id));

@@ -428,6 +428,7 @@ pub(crate) fn turn(session: SessionId, client_seq: u64, (kind, player, payload):
             client_seed: Payload::from([]),
         },
         when_full: WhenFull::Wait,
+        no_room: false,
         deadline_mono_ns: None,
     }
 }
