@@ -171,7 +171,7 @@ impl Plugin {
         let limits = spec::link_limits(&manifest);
         let threads = if granted.contains(&Permission::Threads) { Threads::Granted } else { Threads::Denied };
         let jail = Plan::new(&manifest.limits, manifest.isolation, &limits, threads, &options);
-        spec.watch.memory_bytes = jail.rlimits.data_bytes;
+        spec.watch.memory_bytes = jail.memory_bytes();
         Ok(Plugin {
             name: manifest.name.to_string(),
             path: path.to_owned(),
