@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 
 use super::timers::Alarm;
-use super::workers::{Call, CallKind};
+use super::workers::{Call, CallKind, Expect};
 use super::{Cx, Game};
 use crate::action::{Notice, ToWorker};
 use crate::event::Cause;
@@ -83,8 +83,7 @@ impl Game {
 
     fn hold_against(&mut self, cx: &mut Cx<'_>, worker: WorkerId, by: By, what: &str) {
         let policy = self.spec.watch.conduct;
-        let (telling, reason) =
-            self.conduct.violated(cx.now.mono_ns, &policy, (by, self.sessions.len()), what);
+        let (telling, reason) = self.conduct.violated(cx.now.mono_ns, &policy, by, what);
         if telling == Telling::Tell {
             cx.notice(Notice::Violation { worker, what: what.to_owned() });
         }
@@ -119,7 +118,14 @@ fn whose(calls: &VecDeque<Call>) -> By {
     let mut calls = calls.iter();
     match (calls.next(), calls.next()) {
         (None, _) => By::Nobody,
-        (Some(only), None) => only.what.session().map_or(By::Nobody, By::Session),
+        (Some(only), None) => match (only.what, only.what.session()) {
+            (CallKind::Turn(session, seq), _) => By::Turn(session, seq),
+            (CallKind::Replay(session, Expect::Outcome { seq, .. } | Expect::Tick { seq, .. }), _) => {
+                By::Turn(session, seq)
+            }
+            (_, Some(session)) => By::Turn(session, 0),
+            (_, None) => By::Nobody,
+        },
         (Some(_), Some(_)) => By::Unclear,
     }
 }

@@ -1,7 +1,7 @@
 //! How often a plugin has broken its bounds of late: system calls that its jail refused, the protocol, its memory limit. Too often, and it is suspended.
 //!
-//! As with the breaker, what one table does is that table's: the violations must come from several, or from none (from the plugin's own threads and constructors), before
-//! the others are kept waiting. Where nobody can say whose turn it was, it only counts towards the number.
+//! What one table does is that table's: the violations must come from several, or from none (from the plugin's own threads and constructors), before
+//! all are kept waiting. However much one turn does, and however often it is tried, it counts once. Where nobody can say whose turn it was, it only counts towards the number.
 //!
 //! Pure: the clock is an argument.
 
@@ -19,7 +19,7 @@ pub struct ConductPolicy {
     pub violations_max: u32,
     /// The window.
     pub window_ns: u64,
-    /// Sessions that they must come from; all of them when there are fewer.
+    /// Sessions that they must come from.
     pub sessions_min: usize,
 }
 
@@ -32,8 +32,8 @@ impl Default for ConductPolicy {
 /// Whose turn a violation came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
-    /// This session's: nothing else was in flight.
-    Session(SessionId),
+    /// This turn of this session: nothing else was in flight.
+    Turn(SessionId, u64),
     /// Nobody's: nothing was in flight.
     Nobody,
     /// One of several.
@@ -63,9 +63,13 @@ impl Conduct {
         &mut self,
         now_ns: u64,
         policy: &ConductPolicy,
-        (by, sessions): (By, usize),
+        by: By,
         what: &str,
     ) -> (Telling, Option<String>) {
+        let again = |(at, known): &(u64, By)| *known == by && !is_old(*at, now_ns, policy);
+        if matches!(by, By::Turn(..)) && self.seen.iter().any(again) {
+            return (Telling::Enough, None);
+        }
         let telling = self.telling(now_ns, policy);
         if policy.violations_max == 0 {
             return (telling, None);
@@ -80,10 +84,10 @@ impl Conduct {
         let from: BTreeSet<SessionId> = self
             .seen
             .iter()
-            .filter_map(|(_, by)| if let By::Session(session) = by { Some(*session) } else { None })
+            .filter_map(|(_, by)| if let By::Turn(session, _) = by { Some(*session) } else { None })
             .collect();
         let own = self.seen.iter().filter(|(_, by)| *by == By::Nobody).count();
-        let is_widespread = from.len() >= policy.sessions_min.min(sessions) || own > most / 2;
+        let is_widespread = from.len() >= policy.sessions_min || own > most / 2;
         let reason = (self.seen.len() > most && is_widespread).then(|| {
             let s = policy.window_ns / 1_000_000_000;
             format!("it broke its bounds more than {most} times within {s} s (violations_max), the last time: {what}")
@@ -97,12 +101,6 @@ impl Conduct {
         }
         self.told.1 = self.told.1.saturating_add(1);
         if self.told.1 <= TOLD_MAX { Telling::Tell } else { Telling::Enough }
-    }
-
-    /// How many there were within the window.
-    #[must_use]
-    pub fn recent(&self, now_ns: u64, policy: &ConductPolicy) -> usize {
-        self.seen.iter().filter(|(at, _)| !is_old(*at, now_ns, policy)).count()
     }
 
     /// An operator says that all is well.
@@ -121,32 +119,31 @@ mod tests {
 
     const S: u64 = 1_000_000_000;
     const POLICY: ConductPolicy = ConductPolicy { violations_max: 4, window_ns: 10 * S, sessions_min: 3 };
-
     /// No violation is the one too many.
     const NEVER: [usize; 0] = [];
 
-    fn reasons(each: impl IntoIterator<Item = (u64, By)>, sessions: usize) -> Vec<usize> {
+    /// Which of these, at their seconds, are too many.
+    fn reasons(each: impl IntoIterator<Item = (u64, By)>) -> Vec<usize> {
         let mut conduct = Conduct::default();
         let convicted = each.into_iter().enumerate().filter_map(|(at, (second, by))| {
-            conduct.violated(second * S, &POLICY, (by, sessions), "openat").1.map(|_| at)
+            conduct.violated(second * S, &POLICY, by, "openat").1.map(|_| at)
         });
         convicted.collect()
     }
 
     #[test]
     fn one_more_than_are_borne_within_the_window_is_too_much() {
-        let tables = |at: u64| By::Session(SessionId(at % 3));
-        assert_eq!(reasons((0..5).map(|at| (at, tables(at))), 9), [4]);
-        assert_eq!(reasons((0..50).map(|at| (at * 3, tables(at))), 9), NEVER, "four within ten seconds");
-        assert_eq!(reasons((0..5).map(|at| (at, By::Nobody)), 9), [4], "the plugin's own doing");
+        let tables = |at: u64| By::Turn(SessionId(at % 3), at);
+        assert_eq!(reasons((0..5).map(|at| (at, tables(at)))), [4]);
+        assert_eq!(reasons((0..50).map(|at| (at * 3, tables(at)))), NEVER, "four within ten seconds");
+        assert_eq!(reasons((0..5).map(|at| (at, By::Nobody))), [4], "the plugin's own doing");
     }
 
     #[test]
-    fn one_table_takes_the_game_from_nobody() {
-        let villain = By::Session(SessionId(7));
-        assert_eq!(reasons((0..50).map(|_| (1, villain)), 9), NEVER);
-        assert_eq!(reasons((0..5).map(|_| (1, villain)), 1), [4], "there is nobody else");
-        assert_eq!(reasons((0..50).map(|_| (1, By::Unclear)), 9), NEVER);
+    fn one_or_two_tables_take_the_game_from_nobody() {
+        assert_eq!(reasons((0..50).map(|at| (1, By::Turn(SessionId(at % 2), at)))), NEVER);
+        assert_eq!(reasons((0..50).map(|at| (1, By::Turn(SessionId(at % 3), 7)))), NEVER, "three turns");
+        assert_eq!(reasons((0..50).map(|_| (1, By::Unclear))), NEVER);
     }
 
     #[test]
@@ -155,19 +152,18 @@ mod tests {
         let mut conduct = Conduct::default();
         let mut told = 0;
         for at in 0..100 {
-            let (telling, reason) = conduct.violated(at, &off, (By::Nobody, 0), "openat");
+            let (telling, reason) = conduct.violated(at, &off, By::Nobody, "openat");
             assert_eq!(reason, None);
             told += u32::from(telling == Telling::Tell);
         }
         assert_eq!(told, TOLD_MAX);
-        let (telling, _) = conduct.violated(11 * S, &off, (By::Nobody, 0), "openat");
+        let (telling, _) = conduct.violated(11 * S, &off, By::Nobody, "openat");
         assert_eq!(telling, Telling::Tell, "another window");
-        let (_, reason) = Conduct::default().violated(
-            0,
-            &ConductPolicy { violations_max: 1, ..POLICY },
-            (By::Nobody, 0),
-            "x",
-        );
+        let patient = ConductPolicy { violations_max: 1, ..POLICY };
+        let (_, reason) = Conduct::default().violated(0, &patient, By::Nobody, "x");
         assert_eq!(reason, None, "one is borne");
+        let mut conduct = Conduct::default();
+        let again = [1, 2, 3].map(|_| conduct.violated(0, &POLICY, By::Turn(SessionId(1), 2), "x").0);
+        assert_eq!(again, [Telling::Tell, Telling::Enough, Telling::Enough], "a turn is told once");
     }
 }
