@@ -34,7 +34,7 @@ pub struct Command {
     /// For [`Verb::BigReply`] and [`Verb::BigSnapshot`].
     #[serde(default)]
     pub bytes: Option<u64>,
-    /// How often, for [`Verb::Send`], [`Verb::Emit`], [`Verb::Call`], [`Verb::Log`]; lines of [`Verb::Print`]. 1 if absent.
+    /// How often, for [`Verb::Send`], [`Verb::Emit`], [`Verb::Call`], [`Verb::Log`], [`Verb::Trespass`]; lines of [`Verb::Print`]. 1 if absent.
     #[serde(default)]
     pub times: Option<u64>,
     /// For [`Verb::CrashIf`].
@@ -107,6 +107,8 @@ pub enum Verb {
     CrashOnReplay,
     /// From now on, restoring a snapshot of this session crashes.
     CrashOnRestore,
+    /// Tries to open a file, `times` times. Its jail refuses it, and it goes on.
+    Trespass,
     /// Writes rubbish into every socket of the process, so also into the link to the supervisor.
     Garbage,
     /// Closes every descriptor but the first three.

@@ -34,6 +34,7 @@ pub(crate) fn perform(command: &Command) -> Result<Value, Refusal> {
         Verb::Diverge => return Ok(diverge()),
         Verb::BigReply => return Ok(json!({ "filler": "x".repeat(command.bytes()?) })),
         Verb::Broken => return Err(Refusal::internal("as you wished")),
+        Verb::Trespass => return Ok(trespass(command.times.unwrap_or(1))),
         Verb::Garbage => garbage(),
         Verb::Hangup => hangup(),
         other => return Err(Refusal::internal(format!("{other:?} is not a deed"))),
@@ -107,6 +108,11 @@ fn diverge() -> Value {
     let local = 0u8;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |age| age.subsec_nanos());
     json!({ "address": format!("{:p}", &raw const local), "nanos": now, "pid": std::process::id() })
+}
+
+fn trespass(times: u64) -> Value {
+    let opened = (0..times).filter(|_| std::fs::File::open("/etc/hostname").is_ok()).count();
+    json!({ "opened": opened })
 }
 
 fn garbage() {

@@ -125,6 +125,8 @@ pub enum ToWorker {
     Suspend,
     /// Tell the plugin that it goes on.
     Resume,
+    /// Are you there?
+    Ping,
     /// The answer of a host call, with the turn's call id.
     CallAnswer(CallRecord),
     /// Drop all sessions, shut the plugin down, exit.
@@ -304,6 +306,45 @@ pub enum Notice {
         turns: u32,
         /// Restores and replays that it left unanswered.
         restores: u32,
+    },
+    /// A worker uses more than this share of its memory limit.
+    MemoryHigh {
+        /// Which.
+        worker: WorkerId,
+        /// The share.
+        percent: u64,
+        /// What it uses.
+        rss_bytes: u64,
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// A worker has used more memory in each of ten minutes than in the one before, and there are no more sessions to explain it.
+    MemoryGrows {
+        /// Which.
+        worker: WorkerId,
+        /// By how much in all.
+        bytes: u64,
+        /// What it uses.
+        rss_bytes: u64,
+    },
+    /// A worker's cgroup keeps it from the CPU.
+    Throttled {
+        /// Which.
+        worker: WorkerId,
+        /// For how many percent of the time.
+        percent: u64,
+    },
+    /// A worker broke its bounds. Of many in a short time only the first are told.
+    Violation {
+        /// Which.
+        worker: WorkerId,
+        /// How.
+        what: String,
+    },
+    /// The plugin broke its bounds too often: its turns wait until an operator resumes it.
+    SuspendedFor {
+        /// Why.
+        reason: String,
     },
     /// A session opened.
     SessionOpened {

@@ -118,6 +118,20 @@ pub enum Event {
         /// What the plugin gets.
         answer: Payload,
     },
+    /// A worker's process was looked at from outside, as is done from time to time.
+    LookedAt {
+        /// Which.
+        worker: WorkerId,
+        /// What was seen.
+        look: crate::policy::usage::Look,
+    },
+    /// A worker was refused what it may not do, by something that it cannot deceive: a system call by its jail.
+    Violated {
+        /// Which.
+        worker: WorkerId,
+        /// What, in a few words.
+        what: String,
+    },
     /// A worker's process has ended, and everything that it wrote before was fed in. Its pid is reaped.
     WorkerDied {
         /// Which.

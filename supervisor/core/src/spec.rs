@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::durable::Durability;
 use crate::ids::Payload;
 use crate::policy::breaker::BreakerPolicy;
+use crate::policy::conduct::ConductPolicy;
 use crate::policy::restart::RestartPolicy;
 
 /// Everything that one game goes by. Counts are inclusive maxima; times are nanoseconds.
@@ -54,6 +55,8 @@ pub struct Spec {
     pub standbys: u32,
     /// When a plugin that answers with faults is given a rest.
     pub breaker: BreakerPolicy,
+    /// How its workers are watched apart from their turns.
+    pub watch: WatchPolicy,
     /// What a session survives unless its options say otherwise.
     pub durability: Durability,
     /// The first entry of the durable journal that this game writes, minus one: what is on the disk already.
@@ -118,6 +121,19 @@ pub struct SnapshotPolicy {
     pub age_ns: u64,
 }
 
+/// How workers are watched apart from their turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WatchPolicy {
+    /// A worker that had nothing to do for so long is pinged; 0 for never.
+    pub ping_every_ns: u64,
+    /// Longest that it may take to answer.
+    pub ping_wall_ns: u64,
+    /// Its memory limit; 0 when it has none.
+    pub memory_bytes: u64,
+    /// When a plugin that breaks its bounds is suspended.
+    pub conduct: ConductPolicy,
+}
+
 const MS: u64 = 1_000_000;
 
 impl Spec {
@@ -146,6 +162,12 @@ impl Spec {
             restart: RestartPolicy::default(),
             standbys: 0,
             breaker: BreakerPolicy::default(),
+            watch: WatchPolicy {
+                ping_every_ns: 5_000 * MS,
+                ping_wall_ns: 5_000 * MS,
+                memory_bytes: 0,
+                conduct: ConductPolicy::default(),
+            },
             durability: Durability::Process,
             journal_at: 0,
             tick_ns: 0,

@@ -99,6 +99,13 @@ pub enum Happened {
         /// Of so many.
         turns: u32,
     },
+    /// A plugin broke its bounds too often, and was suspended without anybody asking.
+    SuspendedFor {
+        /// Its name.
+        plugin: String,
+        /// Why; may hold words of a worker's own.
+        reason: String,
+    },
     /// At load: the plugin asks for a permission and has it.
     PermissionGranted {
         /// The plugin.
@@ -361,6 +368,7 @@ impl Happened {
             | Happened::PluginUnloaded { plugin }
             | Happened::PluginDown { plugin, .. }
             | Happened::BreakerOpened { plugin, .. }
+            | Happened::SuspendedFor { plugin, .. }
             | Happened::PermissionGranted { plugin, .. }
             | Happened::PermissionRefused { plugin, .. }
             | Happened::PermissionRevoked { plugin, .. }

@@ -243,16 +243,22 @@ pub(crate) fn status(client: &Client, out: &mut Out) -> Result<(), Stop> {
     // An older supervisor knows no audit log.
     let audit = client.audit_head().ok().flatten();
     let journal = client.journal().ok().flatten();
+    let plugins = client.plugins(None)?;
     match out.form() {
         Form::Json => {
             let mut value = serde_json::to_value(&status)
                 .map_err(|error| Failure::new("internal", format!("cannot write JSON: {error}"), ""))?;
             value["audit"] = json!(audit);
             value["journal"] = json!(journal);
+            value["health"] = plugins
+                .iter()
+                .map(|plugin| json!({ "plugin": plugin.name, "health": plugin.health, "why": plugin.fault }))
+                .collect();
             out.json(&value)
         }
         Form::Human => {
             lines(out, &show::status(&status))?;
+            lines(out, &show::health(&plugins))?;
             lines(out, &show::audit_head(audit.as_ref()))?;
             lines(out, &show::journal(journal.as_ref()))
         }
@@ -263,10 +269,17 @@ pub(crate) fn workers(client: &Client, out: &mut Out) -> Result<(), Stop> {
     let workers = client.workers()?;
     match out.form() {
         Form::Json => out.json(&json!({ "workers": workers })),
-        Form::Human => show::workers(&workers).iter().try_for_each(|line| match show::is_alarming(line) {
-            true => out.alarm(line),
-            false => out.line(line),
-        }),
+        Form::Human => {
+            show::workers(&workers).iter().try_for_each(|line| match show::is_alarming(line) {
+                true => out.alarm(line),
+                false => out.line(line),
+            })?;
+            let unwell = show::unwell(&client.plugins(None)?);
+            if !unwell.is_empty() {
+                out.line("")?;
+            }
+            lines(out, &unwell)
+        }
     }
 }
 

@@ -120,6 +120,22 @@ pub(crate) fn status(status: &StatusInfo) -> Vec<String> {
     ])
 }
 
+/// How each plugin fares.
+pub(crate) fn health(plugins: &[PluginInfo]) -> Vec<String> {
+    let words = |plugin: &PluginInfo| match &plugin.fault {
+        Some(why) => format!("{} is {}: {why}", plugin.name, plugin.health),
+        None => format!("{} is {}", plugin.name, plugin.health),
+    };
+    plugins.iter().flat_map(|plugin| hanging("health        ", &words(plugin))).collect()
+}
+
+/// Those plugins that do not fare well.
+pub(crate) fn unwell(plugins: &[PluginInfo]) -> Vec<String> {
+    let unwell: Vec<PluginInfo> =
+        plugins.iter().filter(|plugin| plugin.health != "healthy").cloned().collect();
+    health(&unwell)
+}
+
 pub(crate) fn journal(journal: Option<&JournalInfo>) -> Vec<String> {
     let Some(journal) = journal else { return Vec::new() };
     let JournalInfo { entries, bytes, disk_bytes, waiting_bytes, trouble, aside, .. } = journal;
@@ -280,6 +296,23 @@ fn what(what: &What) -> String {
         }
         What::BreakerClosed => "the plugin's turns succeed again".to_owned(),
         What::StandbyReady { worker, pid } => format!("standby {worker} is warm (process {pid})"),
+        What::MemoryHigh { worker, percent, rss_kib, limit_kib, .. } => {
+            format!(
+                "worker {worker} uses more than {percent} % of its memory limit ({rss_kib} of {limit_kib} KiB)"
+            )
+        }
+        What::MemoryGrows { worker, grown_kib, rss_kib, .. } => {
+            format!(
+                "worker {worker} uses more memory each minute: {grown_kib} KiB more in ten of them, {rss_kib} KiB now"
+            )
+        }
+        What::Throttled { worker, percent, .. } => {
+            format!("worker {worker} is kept from the CPU for {percent} % of the time (cpu_percent)")
+        }
+        What::Violation { worker, what, .. } => format!("worker {worker} broke its bounds: {what}"),
+        What::SuspendedFor { reason } => {
+            format!("suspended: {reason}; look at it, then `croupier resume` it")
+        }
         What::JournalRecovered { ms } => format!("the journal takes turns again, after {ms} ms"),
         What::SnapshotsDistrusted { reason } => format!("snapshots are not used any more: {reason}"),
         What::SignatureDistrusted { reason } => format!("its signature is not good any more: {reason}"),

@@ -44,6 +44,8 @@ pub(super) fn check(at: &str, options: &PluginOptions) -> Result<(), (String, St
         ("snapshot_turns_min", options.snapshot_turns_min == Some(0)),
         ("turn_wall_ms", options.turn_wall_ms == Some(0)),
         ("load_wall_ms", options.load_wall_ms == Some(0)),
+        ("ping_wall_ms", options.ping_wall_ms == Some(0)),
+        ("violations_window_s", options.violations_window_s == Some(0)),
         ("cpu_percent", options.cpu_percent == Some(0)),
         ("effects_per_s", options.effects_per_s == Some(0)),
         ("link_mib_per_s", options.link_mib_per_s == Some(0)),

@@ -27,6 +27,7 @@ use super::budget::{CpuBudget, TICK, Verdict};
 use super::context::AliveGuard;
 use super::driver::GameDriver;
 use super::slot::Slot;
+use super::watch::{Looks, ToldDenials};
 use crate::jail::cgroup::OutOfMemory;
 use crate::jail::warden::Watch;
 use crate::jail::{AdmitError, Admitted, Warden, admit};
@@ -176,7 +177,11 @@ fn guard(driver: &Arc<GameDriver>, slot: &Arc<Slot>, admitted: Admitted) -> Resu
             pid: slot.pid(),
             binary: plugin.binary.reopen()?,
             denied_calls_max: plugin.jail.denied_calls_max,
-            denials: driver.context.denials.clone(),
+            denials: Arc::new(ToldDenials {
+                others: driver.context.denials.clone(),
+                game: game.clone(),
+                worker,
+            }),
             playing: Box::new(move || game.upgrade()?.playing(worker)),
             faulted: Box::new(move || {
                 if let (Some(game), Some(slot)) = (hears.upgrade(), faulted.upgrade()) {
@@ -269,6 +274,7 @@ impl Life {
         tokio::pin!(killed, left);
         let mut writing = false;
         let mut budget = CpuBudget::new(driver.plugin.jail.cpu_per_turn, driver.plugin.jail.cpu_per_life);
+        let mut looks = Looks::new();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -292,6 +298,7 @@ impl Life {
                 },
                 () = port.wants_write() => writing = true,
                 _ = tick.tick(), if self.killed.is_none() => {
+                    looks.tick(driver, slot, &self.process);
                     match budget.tick(slot.work(), || cpu_time(self.process.pid())) {
                         Verdict::Fine => {}
                         Verdict::Spent => {

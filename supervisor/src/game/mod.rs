@@ -11,6 +11,7 @@
 //! * `pump`: from a worker's frames to events; any thread may pump.
 //! * `attend`: the one task per worker: start, readiness, deadlines, death.
 //! * `budget`: CPU time of one turn.
+//! * `watch`: looks at workers from outside.
 //! * `slot`: one worker as the driver sees it.
 //! * [`rights`]: permissions, and what was revoked since the load.
 //! * `notices`: the core's notices as events for the outside.
@@ -32,6 +33,7 @@ mod pump;
 pub mod rights;
 mod slot;
 pub mod transcripts;
+mod watch;
 
 pub(crate) use attend::hello_frame;
 pub use driver::GameDriver;

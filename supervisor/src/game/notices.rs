@@ -67,6 +67,26 @@ impl GameDriver {
                 cause: cause.to_string(),
                 unanswered: turns + restores,
             },
+            Notice::MemoryHigh { worker, percent, rss_bytes, limit_bytes } => What::MemoryHigh {
+                worker: worker.0,
+                pid: pid(worker),
+                percent: percent as u32,
+                rss_kib: rss_bytes >> 10,
+                limit_kib: limit_bytes >> 10,
+            },
+            Notice::MemoryGrows { worker, bytes, rss_bytes } => What::MemoryGrows {
+                worker: worker.0,
+                pid: pid(worker),
+                grown_kib: bytes >> 10,
+                rss_kib: rss_bytes >> 10,
+            },
+            Notice::Throttled { worker, percent } => {
+                What::Throttled { worker: worker.0, pid: pid(worker), percent: percent as u32 }
+            }
+            Notice::Violation { worker, what } => {
+                What::Violation { worker: worker.0, pid: pid(worker), what: text(what) }
+            }
+            Notice::SuspendedFor { reason } => What::SuspendedFor { reason },
             Notice::SessionOpened { session, commit } => {
                 What::SessionOpened { session: session.0, commit: hex::encode(commit) }
             }
@@ -109,6 +129,7 @@ impl GameDriver {
             Notice::Loaded => return None,
             Notice::Unloaded => Happened::PluginUnloaded { plugin },
             Notice::Down { reason } => Happened::PluginDown { plugin, reason: text(reason) },
+            Notice::SuspendedFor { reason } => Happened::SuspendedFor { plugin, reason: text(reason) },
             Notice::BreakerOpened { failed, turns } => {
                 Happened::BreakerOpened { plugin, failed: *failed, turns: *turns }
             }
@@ -152,7 +173,11 @@ impl GameDriver {
                 count: u64::from(*count),
                 says: SAYS_WORKER.to_owned(),
             },
-            // A verb is on record as such.
+            // Refused system calls and deaths are on record as such, and so is a verb.
+            Notice::Violation { .. }
+            | Notice::MemoryHigh { .. }
+            | Notice::MemoryGrows { .. }
+            | Notice::Throttled { .. } => return None,
             Notice::Released
             | Notice::BreakerClosed
             | Notice::Suspended
@@ -196,6 +221,43 @@ impl GameDriver {
                 let cause = cause.to_string();
                 let cause = one_line(&cause);
                 tracing::warn!(plugin, worker = worker.0, %cause, turns, restores, "worker died");
+            }
+            Notice::MemoryHigh { worker, percent, rss_bytes, limit_bytes } => {
+                let (rss_mib, limit_mib) = (rss_bytes >> 20, limit_bytes >> 20);
+                tracing::warn!(
+                    plugin,
+                    worker = worker.0,
+                    percent,
+                    rss_mib,
+                    limit_mib,
+                    "a worker comes near its memory limit"
+                );
+            }
+            Notice::MemoryGrows { worker, bytes, rss_bytes } => {
+                let (grown_kib, rss_kib) = (bytes >> 10, rss_bytes >> 10);
+                tracing::warn!(
+                    plugin,
+                    worker = worker.0,
+                    grown_kib,
+                    rss_kib,
+                    "a worker's memory grows minute after minute"
+                );
+            }
+            Notice::Throttled { worker, percent } => {
+                tracing::warn!(
+                    plugin,
+                    worker = worker.0,
+                    percent,
+                    "a worker is kept from the CPU by its cgroup (cpu_percent)"
+                );
+            }
+            Notice::Violation { worker, what } => {
+                let what = one_line(what);
+                tracing::warn!(plugin, worker = worker.0, %what, "a worker broke its bounds");
+            }
+            Notice::SuspendedFor { reason } => {
+                let reason = one_line(reason);
+                tracing::error!(plugin, %reason, "the plugin is suspended; look at it, then `croupier resume` it");
             }
             Notice::SessionHeld { session, reason } => {
                 tracing::error!(plugin, session = session.0, reason, "session held");

@@ -128,6 +128,12 @@ impl Plan {
         }
     }
 
+    /// How much memory it may use; 0 when nothing limits that.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        if self.level == Level::Off { 0 } else { self.rlimits.data_bytes }
+    }
+
     /// What its cgroup is to limit; none with isolation off.
     #[must_use]
     pub fn cgroup(&self) -> Option<cgroup::Limits> {

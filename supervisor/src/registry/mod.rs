@@ -166,11 +166,12 @@ impl Plugin {
         let options = options(file.manifest.name.as_str());
         let decided = spec::decided(&file.manifest, &options)?;
         let granted: Vec<Permission> = grants::granted(&decided).cloned().collect();
-        let spec = spec::spec(&file.manifest, file.digest, &granted, &options)?;
+        let mut spec = spec::spec(&file.manifest, file.digest, &granted, &options)?;
         let manifest = file.manifest;
         let limits = spec::link_limits(&manifest);
         let threads = if granted.contains(&Permission::Threads) { Threads::Granted } else { Threads::Denied };
         let jail = Plan::new(&manifest.limits, manifest.isolation, &limits, threads, &options);
+        spec.watch.memory_bytes = jail.memory_bytes();
         Ok(Plugin {
             name: manifest.name.to_string(),
             path: path.to_owned(),

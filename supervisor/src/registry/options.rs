@@ -163,6 +163,14 @@ options! {
     breaker_turns: u32,
     /// The rest in milliseconds.
     breaker_rest_ms: u32,
+    /// A worker that had nothing to do for so many milliseconds is pinged; 0 for never.
+    ping_ms: u32,
+    /// Longest time that it may take to answer, in milliseconds.
+    ping_wall_ms: u32,
+    /// Violations within the window that are borne; with one more the plugin is suspended. 0 for never.
+    violations_max: u32,
+    /// That window in seconds.
+    violations_window_s: u32,
     /// What its sessions survive.
     durability: Durability,
     /// Whoever opens a session may choose what it survives.

@@ -3,8 +3,9 @@
 use croupier_core::Spec;
 use croupier_core::game::STANDBYS_MAX;
 use croupier_core::policy::breaker::BreakerPolicy;
+use croupier_core::policy::conduct::ConductPolicy;
 use croupier_core::policy::restart::RestartPolicy;
-use croupier_core::spec::{Grants, Join, SnapshotPolicy};
+use croupier_core::spec::{Grants, Join, SnapshotPolicy, WatchPolicy};
 use croupier_manifest::manifest::{Join as ManifestJoin, Permission};
 use croupier_manifest::{Digest, Manifest, check_json};
 use croupier_wire::frame::{FRAME_BYTES_CEILING, FRAME_BYTES_DEFAULT};
@@ -60,6 +61,21 @@ fn breaker(options: &PluginOptions, usual: BreakerPolicy) -> BreakerPolicy {
     }
 }
 
+fn watch(options: &PluginOptions, usual: WatchPolicy) -> WatchPolicy {
+    let ms = |ms: Option<u32>, usual: u64| ms.map_or(usual, |ms| u64::from(ms) * NS_PER_MS);
+    let window_ns = options.violations_window_s.map(|s| u64::from(s) * 1000 * NS_PER_MS);
+    WatchPolicy {
+        ping_every_ns: ms(options.ping_ms, usual.ping_every_ns),
+        ping_wall_ns: ms(options.ping_wall_ms, usual.ping_wall_ns),
+        conduct: ConductPolicy {
+            violations_max: options.violations_max.unwrap_or(usual.conduct.violations_max),
+            window_ns: window_ns.unwrap_or(usual.conduct.window_ns),
+            ..usual.conduct
+        },
+        ..usual
+    }
+}
+
 /// What the plugin's game goes by.
 pub(super) fn spec(
     manifest: &Manifest,
@@ -102,6 +118,7 @@ pub(super) fn spec(
         standbys: options.standbys.unwrap_or(defaults.standbys).min(STANDBYS_MAX),
         restart: restart(options, defaults.restart),
         breaker: breaker(options, defaults.breaker),
+        watch: watch(options, defaults.watch),
         durability: options.durability.map_or(defaults.durability, Into::into),
         ..defaults
     })

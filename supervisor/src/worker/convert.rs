@@ -28,6 +28,7 @@ pub fn to_wire(message: &CoreToWorker) -> (ToWorker<'_>, u8) {
         CoreToWorker::Drop { session } => (ToWorker::Drop { session: session.0 }, 0),
         CoreToWorker::Suspend => (ToWorker::Suspend, 0),
         CoreToWorker::Resume => (ToWorker::Resume, 0),
+        CoreToWorker::Ping => (ToWorker::Ping, 0),
         CoreToWorker::CallAnswer(call) => (
             ToWorker::CallAnswer(CallAnswer { asked: call.asked, status: call.status, answer: &call.answer }),
             0,

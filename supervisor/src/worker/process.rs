@@ -59,6 +59,12 @@ impl Process {
         self.handle.out_of_memory()
     }
 
+    /// Microseconds for which its cgroup kept it from the CPU, where one limits that.
+    #[must_use]
+    pub fn throttled_us(&self) -> Option<u64> {
+        self.handle.group().ok()?.throttled_us()
+    }
+
     /// Looks at its CPU clock for [`CPU_SAMPLE_GAP`], or longer where it wants the CPU and does not get it: what is it doing so late?
     pub async fn watch_late(&self) -> Late {
         let before = cpu_time(self.pid()).unwrap_or_default();

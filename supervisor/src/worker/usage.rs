@@ -19,6 +19,19 @@ pub fn cpu_time(pid: u32) -> Option<Duration> {
     Some(Duration::from(now))
 }
 
+/// Memory of a process that is in use, in bytes; none when it has ended.
+pub fn resident_bytes(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let kib: u64 = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?
+        .split_ascii_whitespace()
+        .next()?
+        .parse()
+        .ok()?;
+    Some(kib << 10)
+}
+
 /// Whether a process's main thread, on which plugins run, could go on if it had the CPU. Only for a process that is not reaped yet.
 pub fn scheduling(pid: u32) -> Scheduling {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -99,6 +112,8 @@ mod tests {
     fn this_process_uses_cpu_and_memory() {
         let me = std::process::id();
         assert!(cpu_time(me).is_some_and(|time| time > Duration::ZERO));
+        assert!(resident_bytes(me).is_some_and(|bytes| bytes > 1 << 20));
+        assert_eq!(resident_bytes(u32::MAX), None);
         assert!(Sampler::default().usage(&[me])[&me].rss_kib > 0);
     }
 }

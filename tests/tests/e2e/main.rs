@@ -20,6 +20,7 @@ mod patience;
 mod poison;
 mod standby;
 mod turns;
+mod watch;
 
 use croupier_client::{ClientError, Code, Done, Refusal};
 use serde_json::Value;

@@ -149,6 +149,8 @@ impl Game {
         let Some(slot) = self.workers.get_mut(&worker) else { return };
         slot.phase = WorkerPhase::Serving;
         slot.served = true;
+        self.arm_ping(worker, cx.now.mono_ns);
+        let Some(slot) = self.workers.get_mut(&worker) else { return };
         match slot.role {
             Role::Standby if self.down.is_none() => return self.standby_warm(cx, worker),
             // The others did not come up, and it did.

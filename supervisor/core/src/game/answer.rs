@@ -42,7 +42,7 @@ impl Game {
             (CallKind::Suspend, answer) => self.suspend_answered(cx, answer),
             (CallKind::Resume, _) => {}
             (CallKind::Shutdown, _) => self.kill(cx, worker, KillReason::Retired),
-            (CallKind::Drop, _) => {}
+            (CallKind::Drop, _) | (CallKind::Ping, Answer::Ok) => {}
             (CallKind::Restore(id), Answer::Ok) => self.base_restored(worker, id),
             (CallKind::Restore(id), Answer::Failed { text, .. }) => self.restore_refused(cx, id, &text),
             (CallKind::Replay(id, expect), Answer::Done(done)) => {

@@ -45,6 +45,7 @@ impl Game {
         if slot.role == Role::Standby {
             return self.standby_died(cx, &slot, &cause);
         }
+        self.violated_by_dying(cx, worker, &slot.calls, &cause);
         self.doubt_snapshots(cx, &slot.calls, &cause);
         for id in &slot.sessions {
             self.lose_home(cx, *id, worker);

@@ -9,6 +9,7 @@
 //! * `death`: what a worker's death means for its sessions: suspects, probing, poison, held. `ending`: how a session goes.
 //! * `scene`: what a worker was at when it died. `standby`: spare workers that take the place of dead ones at once.
 //! * `shelf`: what durable sessions write down. `gate`: nothing is let out before the disk has it. `adopt`: back from the disk.
+//! * `watch`: pings, what workers use, and what they may not do.
 //! * `timers`, `workers`: small parts of the state.
 //! * `view`: what can be seen from outside. `holds`: how much there is of everything.
 
@@ -33,6 +34,7 @@ mod standby;
 mod timers;
 mod trust;
 mod view;
+mod watch;
 mod workers;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -43,6 +45,7 @@ use crate::event::Event;
 use crate::ids::{CallId, Now, RequestId, SessionId, WorkerId};
 use crate::lifecycle::State;
 use crate::policy::breaker::Breaker;
+use crate::policy::conduct::Conduct;
 use crate::policy::restart::Restarts;
 use crate::refusal::Refusal;
 use crate::session::{Home, Session};
@@ -86,6 +89,9 @@ pub struct Game {
     restarts: Restarts,
     standbys: Standbys,
     breaker: Breaker,
+    conduct: Conduct,
+    /// Why it suspended the plugin by itself, if it did.
+    suspended_for: Option<String>,
     /// Workers in a row that never came to serve.
     start_failures: u32,
     /// Workers in a row that were killed from outside before they came to serve.
@@ -166,6 +172,8 @@ impl Game {
             counts: Counts::default(),
             restarts: Restarts::default(),
             breaker: Breaker::default(),
+            conduct: Conduct::default(),
+            suspended_for: None,
             start_failures: 0,
             start_kills: 0,
             respawn_at: None,
@@ -205,6 +213,8 @@ impl Game {
                 self.refused_inside(cx, worker, call, (permission, count));
             }
             Event::HostAnswer { key, status, answer } => self.host_answered(cx, key, status, answer),
+            Event::LookedAt { worker, look } => self.looked_at(cx, worker, look),
+            Event::Violated { worker, what } => self.violated(cx, worker, &what),
             Event::WorkerDied { worker, cause } => self.worker_died(cx, worker, cause),
             Event::Durable { at } => {
                 let was_behind = self.gate.is_behind();
@@ -241,7 +251,7 @@ impl Game {
             Alarm::Tick(id) | Alarm::Idle(id) | Alarm::Retry(id) => {
                 sessions.get(id).is_some_and(|session| !session.is_held())
             }
-            Alarm::Worker(worker) => workers.contains_key(worker),
+            Alarm::Worker(worker) | Alarm::Ping(worker) => workers.contains_key(worker),
             Alarm::Respawn | Alarm::Standby => true,
         });
     }
@@ -267,6 +277,7 @@ impl Game {
         while let Some(alarm) = self.timers.pop(cx.now.mono_ns) {
             match alarm {
                 Alarm::Worker(worker) => self.check_deadline(cx, worker),
+                Alarm::Ping(worker) => self.ping(cx, worker),
                 Alarm::Tick(session) => {
                     if let Some(session) = self.sessions.get_mut(&session) {
                         session.tick_armed_ns = None;
@@ -352,6 +363,7 @@ impl Game {
 fn allowance(spec: &Spec, what: CallKind) -> u64 {
     match what {
         CallKind::Turn(..) | CallKind::Replay(..) => spec.turn_wall_ns,
+        CallKind::Ping => spec.watch.ping_wall_ns,
         _ => spec.load_wall_ns,
     }
 }

@@ -31,6 +31,7 @@ impl Game {
             return cx.answer(request, Err(refusal));
         }
         self.state = State::Running;
+        self.forgive_conduct();
         self.resuming.push(request);
         self.resume_workers(cx);
         cx.notice(Notice::Resumed);

@@ -99,6 +99,7 @@ fn view(what: CallKind) -> CallView {
         CallKind::Resume => ("resume", None),
         CallKind::Shutdown => ("shutdown", None),
         CallKind::Drop => ("drop", None),
+        CallKind::Ping => ("ping", None),
         CallKind::Restore(_) => ("restore", None),
         CallKind::Replay(_, Expect::Outcome { seq, .. } | Expect::Tick { seq, .. }) => ("replay", Some(seq)),
         CallKind::Turn(_, seq) => ("turn", Some(seq)),

@@ -12,6 +12,8 @@ use crate::ids::{RequestId, SessionId, WorkerId};
 pub(crate) enum Alarm {
     /// A worker's oldest call may be over its deadline.
     Worker(WorkerId),
+    /// A worker may have had nothing to do for a while.
+    Ping(WorkerId),
     /// A session's next tick.
     Tick(SessionId),
     /// A session may have been idle for too long.

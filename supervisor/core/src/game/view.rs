@@ -46,6 +46,7 @@ impl Game {
     fn health(&self, held: usize) -> (Health, String) {
         health(&Signs {
             down: self.down.as_deref(),
+            suspended_for: self.suspended_for.as_deref(),
             serves: self.workers.values().any(|slot| slot.role == Role::Serve && slot.is_serving()),
             should_serve: matches!(self.state, State::Running | State::Suspended),
             breaker: self.breaker.word(),
@@ -54,6 +55,7 @@ impl Game {
             snapshots_distrusted: self.snapshots.is_distrusted(),
             diverges: self.diverges,
             standby_trouble: self.standbys.trouble.as_deref(),
+            usage: &self.usage_warnings(),
         })
     }
 

@@ -10,6 +10,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::ids::{CallId, SessionId, WorkerId};
+use crate::policy::usage::Usage;
 
 /// One worker.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub(crate) struct Worker {
     pub(crate) retired: bool,
     /// The plugin in it was told that it is suspended.
     pub(crate) told_suspended: bool,
+    /// What was seen of it from outside.
+    pub(crate) usage: Usage,
 }
 
 /// Where a worker is in its life.
@@ -80,6 +83,8 @@ pub(crate) enum CallKind {
     Resume,
     Shutdown,
     Drop,
+    /// Whether it is there.
+    Ping,
     /// Restore from the newest snapshot.
     Restore(SessionId),
     /// Replay of a turn on record.
@@ -116,6 +121,7 @@ impl Worker {
             served: false,
             retired: false,
             told_suspended: false,
+            usage: Usage::default(),
         }
     }
 
@@ -163,9 +169,12 @@ impl CallKind {
             | CallKind::Replay(session, _)
             | CallKind::Turn(session, _)
             | CallKind::Verify(session, _) => Some(*session),
-            CallKind::Init | CallKind::Suspend | CallKind::Resume | CallKind::Shutdown | CallKind::Drop => {
-                None
-            }
+            CallKind::Init
+            | CallKind::Suspend
+            | CallKind::Resume
+            | CallKind::Shutdown
+            | CallKind::Drop
+            | CallKind::Ping => None,
         }
     }
 }

@@ -30,6 +30,8 @@ impl Health {
 pub struct Signs<'a> {
     /// Why it takes no turns.
     pub down: Option<&'a str>,
+    /// Why it was suspended without anybody asking.
+    pub suspended_for: Option<&'a str>,
     /// Whether a worker serves.
     pub serves: bool,
     /// Whether it should.
@@ -46,12 +48,20 @@ pub struct Signs<'a> {
     pub diverges: bool,
     /// Why its last standby did not come up.
     pub standby_trouble: Option<&'a str>,
+    /// What is to be said of what its workers use; empty when nothing is.
+    pub usage: &'a str,
 }
 
 /// The word, and why. The worst sign speaks.
 pub fn health(signs: &Signs<'_>) -> (Health, String) {
     if let Some(reason) = signs.down {
         return (Health::Critical, reason.to_owned());
+    }
+    if let Some(reason) = signs.suspended_for {
+        return (
+            Health::Critical,
+            format!("suspended: {reason}; look at its events, then `croupier resume` it"),
+        );
     }
     if !signs.should_serve {
         return (Health::Unknown, "it is not running".to_owned());
@@ -78,6 +88,9 @@ pub fn health(signs: &Signs<'_>) -> (Health, String) {
     if let Some(trouble) = signs.standby_trouble {
         why.push(format!("its standbys do not come up: {trouble}"));
     }
+    if !signs.usage.is_empty() {
+        why.push(signs.usage.to_owned());
+    }
     if why.is_empty() { (Health::Healthy, String::new()) } else { (Health::Warning, why.join("; ")) }
 }
 
@@ -100,6 +113,10 @@ mod tests {
             health(&Signs { down: Some("quarantined"), ..well }),
             (Health::Critical, "quarantined".to_owned())
         );
+        let (word, why) = health(&Signs { suspended_for: Some("it broke its bounds"), ..well });
+        assert!(word == Health::Critical && why.contains("it broke its bounds"), "{why}");
+        let (word, why) = health(&Signs { usage: "worker 7 uses much", ..well });
+        assert_eq!((word, why.as_str()), (Health::Warning, "worker 7 uses much"));
         assert_eq!(health(&Signs { should_serve: false, ..well }).0, Health::Unknown);
     }
 }

@@ -2,8 +2,12 @@
 //!
 //! * [`restart`]: whether, and when, a dead worker is replaced.
 //! * [`breaker`]: whether a plugin that answers with faults is asked at all.
+//! * [`conduct`]: whether a plugin that breaks its bounds is suspended.
+//! * [`usage`]: what is worth telling of what a worker uses.
 //! * [`health`]: one word for an operator.
 
 pub mod breaker;
+pub mod conduct;
 pub mod health;
 pub mod restart;
+pub mod usage;

@@ -166,7 +166,7 @@ impl FakeWorker {
                 assert!(std::mem::take(&mut self.suspended), "resumed, and was not suspended");
                 Deed::Ok
             }
-            ToWorker::Init { .. } | ToWorker::Shutdown => Deed::Ok,
+            ToWorker::Init { .. } | ToWorker::Ping | ToWorker::Shutdown => Deed::Ok,
             ToWorker::CallAnswer(_) => panic!("nobody asked"),
         }
     }

@@ -18,5 +18,6 @@ mod stateless;
 mod storm;
 mod storms;
 mod times;
+mod watch;
 mod weather;
 mod world;

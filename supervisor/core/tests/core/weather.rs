@@ -24,6 +24,10 @@ pub(crate) enum Op {
     Work(usize, usize),
     Die(usize, Cause),
     Hostile(usize, Hostility),
+    /// A worker is refused a system call.
+    Violate(usize),
+    /// A worker is looked at, and uses so much memory.
+    Look(usize, u64),
     AnswerHost,
     Pass(u64),
     Clock(i64),
@@ -76,6 +80,9 @@ pub(crate) struct Knobs {
     /// Deaths that are borne before the plugin is quarantined.
     pub(crate) deaths_max: u32,
     pub(crate) standbys: u32,
+    pub(crate) ping_ms: u64,
+    /// Violations that are borne; 0 for all.
+    pub(crate) violations_max: u32,
 }
 
 impl Knobs {
@@ -92,6 +99,9 @@ impl Knobs {
         spec.poison_max = 4;
         spec.restart.deaths_max = self.deaths_max;
         spec.standbys = self.standbys;
+        spec.watch.ping_every_ns = self.ping_ms * MS;
+        spec.watch.memory_bytes = 1 << 20;
+        spec.watch.conduct.violations_max = self.violations_max;
         spec.restart.pause_max_ns = 100 * MS;
     }
 }
@@ -103,28 +113,42 @@ pub(crate) fn knobs() -> impl Strategy<Value = Knobs> {
     let queue = prop_oneof![Just(1u32), Just(1024)];
     let wall = prop_oneof![3 => Just(5_000u64), 1 => Just(40)];
     let deaths = prop_oneof![4 => Just(u32::MAX), 1 => Just(3)];
-    (turns, window, flights, queue, 0u64..5, wall, prop::bool::weighted(0.2), (deaths, 0u32..=2)).prop_map(
-        |(
-            snapshot_turns,
-            window_calls,
-            flights_max,
-            queue_max,
-            catch_up,
-            turn_wall_ms,
-            blurts,
-            (deaths_max, standbys),
-        )| Knobs {
-            snapshot_turns,
-            window_calls,
-            flights_max,
-            queue_max,
-            catch_up,
-            turn_wall_ms,
-            blurts,
-            deaths_max,
-            standbys,
-        },
+    let ping = prop_oneof![Just(0u64), Just(20)];
+    let violations = prop_oneof![Just(0u32), Just(2)];
+    (
+        turns,
+        window,
+        flights,
+        queue,
+        0u64..5,
+        wall,
+        prop::bool::weighted(0.2),
+        (deaths, 0u32..=2, ping, violations),
     )
+        .prop_map(
+            |(
+                snapshot_turns,
+                window_calls,
+                flights_max,
+                queue_max,
+                catch_up,
+                turn_wall_ms,
+                blurts,
+                (deaths_max, standbys, ping_ms, violations_max),
+            )| Knobs {
+                snapshot_turns,
+                window_calls,
+                flights_max,
+                queue_max,
+                catch_up,
+                turn_wall_ms,
+                blurts,
+                deaths_max,
+                standbys,
+                ping_ms,
+                violations_max,
+            },
+        )
 }
 
 fn turn_op() -> impl Strategy<Value = TurnOp> {
@@ -174,6 +198,8 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         1 => any::<usize>().prop_map(Op::Cancel),
         14 => (any::<usize>(), 1usize..40).prop_map(|(at, n)| Op::Work(at, n)),
         4 => (any::<usize>(), cause()).prop_map(|(at, cause)| Op::Die(at, cause)),
+        1 => any::<usize>().prop_map(Op::Violate),
+        1 => (any::<usize>(), 0u64..2 << 20).prop_map(|(at, bytes)| Op::Look(at, bytes)),
         3 => Just(Op::AnswerHost),
         5 => (1u64..60).prop_map(Op::Pass),
         1 => (-200i64..200).prop_map(Op::Clock),

@@ -37,8 +37,8 @@ pub(crate) const WORKER_EVENTS: [&str; 11] = [
 /// States of a worker: what it is for, and what it has been asked longest.
 pub(crate) const WORKER_ROLES: [&str; 5] = ["starting", "serving", "standby", "probing", "retiring"];
 /// What it may have been asked.
-pub(crate) const WORKER_CALLS: [&str; 10] =
-    ["-", "init", "turn", "replay", "restore", "try", "suspend", "resume", "drop", "shutdown"];
+pub(crate) const WORKER_CALLS: [&str; 11] =
+    ["-", "init", "turn", "replay", "restore", "try", "suspend", "resume", "drop", "ping", "shutdown"];
 
 /// Events that concern one session.
 pub(crate) const SESSION_EVENTS: [&str; 9] =
@@ -216,6 +216,7 @@ fn call_word(call: Option<Awaited>) -> &'static str {
         Some(Awaited::Suspend) => "suspend",
         Some(Awaited::Resume) => "resume",
         Some(Awaited::Drop) => "drop",
+        Some(Awaited::Ping) => "ping",
         Some(Awaited::Shutdown) => "shutdown",
     }
 }

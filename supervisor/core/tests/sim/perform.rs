@@ -237,6 +237,7 @@ fn awaited(message: &ToWorker) -> Option<Awaited> {
         ToWorker::Restore { session, .. } if session.0 & SCRATCH != 0 => Awaited::Try,
         ToWorker::Restore { session, .. } => Awaited::Restore(*session),
         ToWorker::Drop { .. } => Awaited::Drop,
+        ToWorker::Ping => Awaited::Ping,
         ToWorker::Suspend => Awaited::Suspend,
         ToWorker::Resume => Awaited::Resume,
         ToWorker::Shutdown => Awaited::Shutdown,

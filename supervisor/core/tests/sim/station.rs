@@ -37,6 +37,7 @@ pub(crate) enum Awaited {
     Suspend,
     Resume,
     Drop,
+    Ping,
     Shutdown,
 }
 

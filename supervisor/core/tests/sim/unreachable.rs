@@ -58,11 +58,15 @@ const RULES: &[Rule] = &[
     ("worker serving suspend", &["ok", "failed"], Often),
     ("worker serving resume", &["ok"], Often),
     ("worker serving drop", &["ok"], Often),
+    ("worker serving ping", &["ok", "crash", "killed"], Often),
     ("worker serving *", &["crash", "killed"], Seldom(SHORT)),
     ("worker serving *", SAYS, Seldom(LIE)),
     // Standbys.
     ("worker standby -", &["asked", "no-start"], Never(RETIRES)),
     ("worker standby -", ALL, Often),
+    ("worker standby ping", &["ok", "crash", "killed"], Often),
+    ("worker standby ping", &["asked", "no-start"], Never(RETIRES)),
+    ("worker standby ping", ALL, Seldom(LIE)),
     (
         "worker standby *",
         ALL,
@@ -73,6 +77,7 @@ const RULES: &[Rule] = &[
     ("worker probing shutdown", ALL, Never("a worker that is told to shut down retires")),
     ("worker probing *", &["asked", "no-start"], Never(RETIRES)),
     ("worker probing -", ALL, Seldom("a spare worker is given something at once, or sent home")),
+    ("worker probing ping", ALL, Seldom("a spare worker has something to do all the time")),
     ("worker probing suspend", ALL, Seldom(IDLE)),
     ("worker probing resume", ALL, Seldom(IDLE)),
     ("worker probing try", ALL, Seldom("what is tried again brings no snapshot")),

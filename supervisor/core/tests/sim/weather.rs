@@ -192,6 +192,7 @@ impl Knobs {
         spec.restart =
             RestartPolicy { deaths_max: self.deaths_max, pause_max_ns: 200 * MS, ..RestartPolicy::default() };
         spec.standbys = self.standbys;
+        (spec.watch.ping_every_ns, spec.watch.ping_wall_ns) = (20 * MS, self.turn_wall_ns);
         if !self.breaker {
             spec.breaker.failures_percent = 0;
         }

@@ -153,6 +153,12 @@ impl Group {
         let _ = fs::write(self.dir.join("cgroup.kill"), "1");
     }
 
+    /// Microseconds for which what is in it was kept from the CPU; none where the CPU is not limited here.
+    #[must_use]
+    pub fn throttled_us(&self) -> Option<u64> {
+        throttled_us(&fs::read_to_string(self.dir.join("cpu.stat")).ok()?)
+    }
+
     /// What the kernel's count of ends for want of memory says. To be asked before this is dropped.
     #[must_use]
     pub fn out_of_memory(&self) -> OutOfMemory {
@@ -168,6 +174,11 @@ fn page_bytes() -> u64 {
 
 /// The only limit that a kernel may lack though it has the controller.
 const SWAP: &str = "memory.swap.max";
+
+/// From the text of `cpu.stat`, which has the line only where the controller is on.
+fn throttled_us(stat: &str) -> Option<u64> {
+    stat.lines().find_map(|line| line.strip_prefix("throttled_usec "))?.trim().parse().ok()
+}
 
 /// From the text of `memory.events`: `oom` counts the own limit's being in the way, `oom_kill` the ends, whoever's memory was short.
 fn out_of_memory(events: &str) -> OutOfMemory {
@@ -241,6 +252,14 @@ mod tests {
         assert_eq!(out_of_memory(&events(1, 2)), OutOfMemory::OwnLimit);
         assert_eq!(out_of_memory(&events(0, 1)), OutOfMemory::Elsewhere);
         assert_eq!(out_of_memory(""), OutOfMemory::No);
+    }
+
+    #[test]
+    fn how_long_it_was_kept_from_the_cpu_is_read_where_the_kernel_says() {
+        let stat =
+            "usage_usec 9\nuser_usec 8\nnr_periods 3\nnr_throttled 2\nthrottled_usec 1234\nnr_bursts 0\n";
+        assert_eq!(throttled_us(stat), Some(1234));
+        assert_eq!(throttled_us("usage_usec 9\nuser_usec 8\n"), None, "the controller is off");
     }
 
     #[test]

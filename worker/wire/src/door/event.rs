@@ -186,4 +186,51 @@ pub enum What {
         /// Its process id.
         pid: u32,
     },
+    /// A worker uses more than this share of its memory limit.
+    MemoryHigh {
+        /// Its id.
+        worker: u64,
+        /// Its process id.
+        pid: u32,
+        /// The share.
+        percent: u32,
+        /// What it uses.
+        rss_kib: u64,
+        /// The limit.
+        limit_kib: u64,
+    },
+    /// A worker has used more memory in each of ten minutes than in the one before, and there are no more sessions to explain it.
+    MemoryGrows {
+        /// Its id.
+        worker: u64,
+        /// Its process id.
+        pid: u32,
+        /// By how much in all.
+        grown_kib: u64,
+        /// What it uses.
+        rss_kib: u64,
+    },
+    /// A worker's cgroup keeps it from the CPU.
+    Throttled {
+        /// Its id.
+        worker: u64,
+        /// Its process id.
+        pid: u32,
+        /// For how many percent of the time.
+        percent: u32,
+    },
+    /// A worker broke its bounds. Of many in a short time only the first are told.
+    Violation {
+        /// Its id.
+        worker: u64,
+        /// Its process id.
+        pid: u32,
+        /// How, in a few words; some may be the plugin's.
+        what: String,
+    },
+    /// The plugin broke its bounds too often: its turns wait until an operator resumes it.
+    SuspendedFor {
+        /// Why.
+        reason: String,
+    },
 }

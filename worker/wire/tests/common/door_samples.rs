@@ -122,6 +122,11 @@ pub fn what_name(what: &What) -> &'static str {
         What::BreakerOpened { .. } => "breaker-opened",
         What::BreakerClosed => "breaker-closed",
         What::StandbyReady { .. } => "standby-ready",
+        What::MemoryHigh { .. } => "memory-high",
+        What::MemoryGrows { .. } => "memory-grows",
+        What::Throttled { .. } => "throttled",
+        What::Violation { .. } => "violation",
+        What::SuspendedFor { .. } => "suspended-for",
     }
 }
 
@@ -155,6 +160,11 @@ pub fn whats() -> Vec<What> {
         What::BreakerOpened { failed: 51, turns: 100 },
         What::BreakerClosed,
         What::StandbyReady { worker: 5, pid: 4712 },
+        What::MemoryHigh { worker: 7, pid: 1234, percent: 80, rss_kib: 90_000, limit_kib: 100_000 },
+        What::MemoryGrows { worker: 7, pid: 1234, grown_kib: 2_000, rss_kib: 90_000 },
+        What::Throttled { worker: 7, pid: 1234, percent: 30 },
+        What::Violation { worker: 7, pid: 1234, what: s("refused openat") },
+        What::SuspendedFor { reason: s("too many violations") },
     ]
 }
 
