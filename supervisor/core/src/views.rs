@@ -43,6 +43,43 @@ pub struct Counts {
     pub poison: u64,
 }
 
+/// How much a game holds in memory: counts, and about how many bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Holds {
+    /// Sessions, live and held.
+    pub sessions: usize,
+    /// Turns without a number.
+    pub queued: usize,
+    /// Turns with a number and no outcome.
+    pub flights: usize,
+    /// Turns, and runs of ticks, that would be replayed.
+    pub records: usize,
+    /// Outputs for followers that come back.
+    pub outputs: usize,
+    /// Answers for callers that ask again.
+    pub answers: usize,
+    /// Clients that those are remembered of.
+    pub clients: usize,
+    /// Callers that wait.
+    pub waiting: usize,
+    /// Players at tables.
+    pub seats: usize,
+    /// Sessions that have ended, of which the answers are remembered.
+    pub ended: usize,
+    /// Workers.
+    pub workers: usize,
+    /// Calls that they have not answered.
+    pub calls: usize,
+    /// Alarms.
+    pub alarms: usize,
+    /// Actions that wait for the disk.
+    pub kept_back: usize,
+    /// Sessions on lists of what is to be moved on next.
+    pub listed: usize,
+    /// About how many bytes sessions, and what is remembered of those that have ended, take.
+    pub bytes: usize,
+}
+
 /// A worker at a glance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerView {

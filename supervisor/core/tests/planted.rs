@@ -10,6 +10,8 @@ mod disk;
 mod fake;
 #[path = "core/hostile.rs"]
 mod hostile;
+#[path = "core/on_disk.rs"]
+mod on_disk;
 #[path = "core/storm.rs"]
 mod storm;
 #[path = "core/weather.rs"]

@@ -38,6 +38,16 @@ impl Ended {
         self.keys.get(&session)
     }
 
+    /// Sessions whose answers are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Bytes of the answers, roughly.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn remember(&mut self, session: SessionId, keys: Keys, now_mono_ns: u64) {
         let bytes = keys.bytes();
         self.keys.insert(session, keys);

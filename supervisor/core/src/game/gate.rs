@@ -5,7 +5,8 @@
 //!  Send to a worker, Spawn, Kill ──▶ at once: a worker's state is nothing that cannot be built again
 //! ```
 //!
-//! Within one step everything visible behind an entry is taken to depend on it; what depends on an older entry says so itself.
+//! Within one step everything visible behind an entry is taken to depend on it; what depends on an older entry says so itself. What a session did that is
+//! in memory alone depends on none: held back with the others' it would come out behind what it does next.
 
 use std::collections::VecDeque;
 
@@ -60,14 +61,25 @@ impl Gate {
         self.written - self.durable > BEHIND_MAX
     }
 
+    /// Actions that are held back.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether everything that was written is on the disk.
     pub(super) fn is_settled(&self) -> bool {
         self.durable == self.written
     }
 
     /// Holds back what a step did, from `from` on, as far as it depends on entries that the disk does not have.
-    /// `behind` is an entry that the whole step depends on.
-    pub(super) fn hold_back(&mut self, actions: &mut Vec<Action>, from: usize, behind: Option<u64>) {
+    /// `behind` is an entry that the whole step depends on; `in_memory` says which sessions depend on none.
+    pub(super) fn hold_back(
+        &mut self,
+        actions: &mut Vec<Action>,
+        from: usize,
+        behind: Option<u64>,
+        in_memory: impl Fn(SessionId) -> bool,
+    ) {
         if self.is_settled() || planted::is(Bug::AnswerBeforeJournal) {
             return;
         }
@@ -77,7 +89,7 @@ impl Gate {
             if let Action::Journal(entry) = &action {
                 behind = entry.at;
             }
-            if behind > self.durable && is_visible(&action) {
+            if behind > self.durable && is_visible(&action) && !session_of(&action).is_some_and(&in_memory) {
                 self.waiting.push_back((behind, action));
             } else {
                 actions.push(action);
@@ -146,6 +158,24 @@ fn is_visible(action: &Action) -> bool {
     }
 }
 
+/// Whose doing it is, where one can tell.
+fn session_of(action: &Action) -> Option<SessionId> {
+    match action {
+        Action::Record { session, .. } | Action::TranscriptClose { session, .. } => Some(*session),
+        Action::Output(output) => Some(output.session),
+        Action::HostCall { key, .. } => Some(key.session),
+        Action::Notice(
+            Notice::SessionOpened { session, .. }
+            | Notice::SessionEnded { session, .. }
+            | Notice::TurnDone { session, .. }
+            | Notice::PlayerJoined { session, .. }
+            | Notice::PlayerLeft { session, .. }
+            | Notice::Poison { session, .. },
+        ) => Some(*session),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,18 +202,18 @@ mod tests {
     fn nothing_is_let_out_before_the_disk_has_what_it_depends_on() {
         let mut gate = Gate::new(10);
         let mut actions = vec![answer(0)];
-        gate.hold_back(&mut actions, 0, None);
+        gate.hold_back(&mut actions, 0, None, |_| false);
         assert_eq!(requests(&actions), [0], "there is nothing to wait for");
         let mut actions = vec![answer(1), entry(&mut gate), answer(2)];
-        gate.hold_back(&mut actions, 0, None);
+        gate.hold_back(&mut actions, 0, None, |_| false);
         assert_eq!(requests(&actions), [1], "what came before the entry does not wait");
         let mut actions = vec![entry(&mut gate), answer(3)];
-        gate.hold_back(&mut actions, 0, None);
+        gate.hold_back(&mut actions, 0, None, |_| false);
         let mut actions = vec![answer(4)];
-        gate.hold_back(&mut actions, 0, None);
+        gate.hold_back(&mut actions, 0, None, |_| false);
         assert_eq!(requests(&actions), [4], "it has nothing to do with the entries");
         let mut actions = vec![answer(5)];
-        gate.hold_back(&mut actions, 0, Some(11));
+        gate.hold_back(&mut actions, 0, Some(11), |_| false);
         let mut out = Vec::new();
         gate.open(11, &mut out);
         assert_eq!(requests(&out), [2, 5]);

@@ -11,7 +11,7 @@
 //! * `shelf`: what durable sessions write down. `gate`: nothing is let out before the disk has it. `adopt`: back from the disk.
 //! * `watch`: pings, what workers use, and what they may not do.
 //! * `timers`, `workers`: small parts of the state.
-//! * `view`: what can be seen from outside.
+//! * `view`: what can be seen from outside. `holds`: how much there is of everything.
 
 mod accept;
 mod admin;
@@ -22,6 +22,7 @@ mod dispatch;
 mod ending;
 mod fleet;
 mod gate;
+mod holds;
 mod host_calls;
 mod number;
 mod patience;
@@ -231,7 +232,9 @@ impl Game {
         self.settle_pause(cx);
         self.forget_alarms();
         let behind = cx.behind;
-        self.gate.hold_back(actions, from, behind);
+        let sessions = &self.sessions;
+        let in_memory = |id| sessions.get(&id).is_some_and(|session| session.shelf.is_none());
+        self.gate.hold_back(actions, from, behind, in_memory);
     }
 
     /// Alarms that nobody wants any more are forgotten from time to time, so that they do not pile up until they are due.

@@ -14,7 +14,7 @@ use crate::action::{Action, Notice, Run, ToWorker, TurnMessage, Wanted};
 use crate::event::TurnAnswer;
 use crate::ids::{Payload, PlayerId, SessionId, WorkerId, kind};
 use crate::planted::{self, Bug};
-use crate::session::journal::{Body, chain};
+use crate::session::journal::{Body, Newest, chain};
 use crate::session::{Home, Restoring, Session, Standing};
 
 impl Game {
@@ -125,7 +125,8 @@ impl Game {
         }
     }
 
-    /// The plugin refuses its own snapshot: the one before is tried, and then the whole journal; else the session is held.
+    /// The plugin refuses its own snapshot: the one before is tried, and then the whole journal; else the session is held, with that snapshot: a person
+    /// may know what to do with it, and without it there would be nothing.
     pub(super) fn restore_refused(&mut self, cx: &mut Cx<'_>, id: SessionId, text: &str) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if let Some(worker) = session.worker()
@@ -134,9 +135,10 @@ impl Game {
             slot.sessions.remove(&id);
         }
         session.home = Home::None;
-        let has_another = self.drop_snapshot(cx, id);
+        let has_another = session.journal.has_base(Newest::Worthless);
         self.restore_failed(cx, text);
         if has_another {
+            self.drop_snapshot(cx, id);
             self.make_ready(id);
         } else {
             self.hold(cx, id, format!("the plugin refuses to restore its own snapshot: {text}"));

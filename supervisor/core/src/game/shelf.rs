@@ -159,14 +159,13 @@ impl Game {
         }
     }
 
-    /// Forgets the newest snapshot. Says whether there is anything to restore from.
-    pub(super) fn drop_snapshot(&mut self, cx: &mut Cx<'_>, id: SessionId) -> bool {
-        let Some(session) = self.sessions.get_mut(&id) else { return false };
-        let has_another = session.journal.drop_newest();
+    /// Forgets the newest snapshot.
+    pub(super) fn drop_snapshot(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.journal.drop_newest();
         if self.is_on_disk(id) {
             self.write(cx, id, Change::SnapshotDropped);
         }
-        has_another
     }
 
     /// The session is set aside.

@@ -49,7 +49,6 @@ impl Timers {
         self.heap.push(Reverse((at_mono_ns, alarm)));
     }
 
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.heap.len()
     }

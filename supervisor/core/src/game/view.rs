@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::Game;
 use super::workers::{Role, Worker};
 use crate::action::Output;
-use crate::ids::{PlayerId, SessionId, kind};
+use crate::ids::{PlayerId, SessionId, WorkerId, kind};
 use crate::lifecycle::State;
 use crate::policy::health::{Health, Signs, health};
 use crate::session::journal::{Body, Record, TurnRecord};
@@ -57,6 +57,31 @@ impl Game {
             standby_trouble: self.standbys.trouble.as_deref(),
             usage: &self.usage_warnings(),
         })
+    }
+
+    /// Where it is in its life-cycle.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Why it does not run, if so.
+    pub fn down(&self) -> Option<&str> {
+        self.down.as_deref()
+    }
+
+    /// As in [`WorkerView::state`].
+    pub fn worker_state(&self, id: WorkerId) -> Option<&'static str> {
+        self.workers.get(&id).map(Worker::word)
+    }
+
+    /// As in [`SessionView::state`].
+    pub fn session_state(&self, id: SessionId) -> Option<&'static str> {
+        self.sessions.get(&id).map(session_state)
+    }
+
+    /// Whether the session has ended lately enough for its answers to be remembered.
+    pub fn remembers(&self, id: SessionId) -> bool {
+        self.ended.get(id).is_some()
     }
 
     /// One session at a glance.
@@ -119,17 +144,21 @@ fn worker_view(slot: &Worker) -> WorkerView {
     }
 }
 
+fn session_state(session: &Session) -> &'static str {
+    match (&session.phase, &session.home) {
+        (Phase::Held(_), _) => "held",
+        (Phase::Opening, _) => "opening",
+        (_, Home::Restoring(_) | Home::None) => "restoring",
+        (Phase::Closing(_), _) => "closing",
+        (Phase::Live, Home::At(_)) => "live",
+    }
+}
+
 fn session_view(session: &Session) -> SessionView {
     let newest = session.journal.newest();
     SessionView {
         session: session.id,
-        state: match (&session.phase, &session.home) {
-            (Phase::Held(_), _) => "held",
-            (Phase::Opening, _) => "opening",
-            (_, Home::Restoring(_) | Home::None) => "restoring",
-            (Phase::Closing(_), _) => "closing",
-            (Phase::Live, Home::At(_)) => "live",
-        },
+        state: session_state(session),
         held: match &session.phase {
             Phase::Held(reason) => Some(reason.clone()),
             _ => None,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use croupier_fair::entry::Effect;
 use croupier_fair::seed::{Mix, ServerSeed};
 
-use super::journal::{Body, Journal, RECORD_VERSION, Record, Snapshot, TickRun, TurnRecord};
+use super::journal::{Body, Journal, Newest, RECORD_VERSION, Record, Snapshot, TickRun, TurnRecord};
 use super::keys::{Keys, Outcome};
 use super::outputs::Outputs;
 use super::queue::Queue;
@@ -77,6 +77,9 @@ pub(crate) fn adopt(
         return Ok(Adopted::NeverOpen(Box::new(session)));
     }
     session.settle();
+    if !session.journal.is_empty() && !session.journal.has_base(Newest::Counts) {
+        session.phase = Phase::Held("nothing is left that it could be restored from".to_owned());
+    }
     if parked {
         // It was in memory alone, and is again.
         session.shelf = None;

@@ -154,6 +154,15 @@ impl Record {
     }
 }
 
+/// What the newest snapshot is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Newest {
+    /// As much as any.
+    Counts,
+    /// Nothing.
+    Worthless,
+}
+
 impl Journal {
     /// Whether nothing was ever recorded.
     pub fn is_empty(&self) -> bool {
@@ -228,11 +237,19 @@ impl Journal {
         }
     }
 
-    /// Forgets the newest snapshot, and goes back to the one before. Says whether there is anything to restore from.
-    pub fn drop_newest(&mut self) -> bool {
+    /// Forgets the newest snapshot, and goes back to the one before.
+    pub fn drop_newest(&mut self) {
         self.newest = self.previous.take();
         self.count();
-        self.newest.is_some() || self.records.front().is_some_and(|record| record.first_seq() == 1)
+    }
+
+    /// Whether there is anything to restore from.
+    pub fn has_base(&self, newest: Newest) -> bool {
+        let snapshot = match newest {
+            Newest::Counts => &self.newest,
+            Newest::Worthless => &self.previous,
+        };
+        snapshot.is_some() || self.records.front().is_some_and(|record| record.first_seq() == 1)
     }
 
     /// One that was taken apart before.
@@ -379,9 +396,11 @@ mod tests {
         journal.push_snapshot(snapshot(8));
         journal.prune();
         assert_eq!(journal.records().front().unwrap().first_seq(), 5);
-        assert!(journal.drop_newest());
+        assert!(journal.has_base(Newest::Worthless));
+        journal.drop_newest();
         assert_eq!((journal.replay_from(), journal.turns_since()), (0, 4));
-        assert!(!journal.drop_newest(), "turn 1 is gone, so nothing is left to restore from");
+        assert!(journal.has_base(Newest::Counts));
+        assert!(!journal.has_base(Newest::Worthless), "turn 1 is gone, so nothing is left to restore from");
     }
 
     #[test]
@@ -393,7 +412,8 @@ mod tests {
         }
         let before = (journal.turns_since(), journal.bytes_since());
         journal.push_snapshot(snapshot(51));
-        assert!(journal.drop_newest());
+        assert!(journal.has_base(Newest::Worthless));
+        journal.drop_newest();
         assert_eq!((journal.turns_since(), journal.bytes_since()), before);
     }
 }

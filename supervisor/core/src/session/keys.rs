@@ -161,6 +161,11 @@ impl Keys {
         self.waiting.contains_key(&request)
     }
 
+    /// Callers that wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Each client and the newest number that it used.
     pub fn clients(&self) -> impl Iterator<Item = (ClientId, u64)> + '_ {
         self.clients.iter().map(|(id, client)| (*id, client.newest_used()))

@@ -46,6 +46,15 @@ impl Outputs {
         self.kept.iter()
     }
 
+    /// Bytes of those that are kept.
+    pub(crate) fn bytes(&self) -> usize {
+        let bytes = |output: &Output| match &output.effect {
+            Effect::Send { message, .. } => message.len(),
+            Effect::Emit { topic, event } => topic.len() + event.len(),
+        };
+        self.kept.iter().map(|output| size_of::<Output>() + bytes(output)).sum()
+    }
+
     /// The newest number; 0 before the first.
     pub fn last(&self) -> u64 {
         self.last

@@ -189,3 +189,29 @@ fn a_process_session_beside_it_waits_for_no_disk_and_is_gone() {
     world.settle_now_with(|_, _| true);
     assert_eq!(seq_of(&world, request), 2);
 }
+
+#[test]
+fn what_a_process_session_beside_it_leaves_out_comes_before_its_next_turn() {
+    use croupier_core::event::Options;
+    let mut world = World::new(|spec| {
+        on_disk(spec);
+        // One call at a time, and late ticks are left out.
+        (spec.window_calls, spec.catch_up_ticks) = (1, 0);
+    });
+    let (slow, _) = world.open();
+    let options =
+        Options { tick_ns: Some(10 * MS), durability: Some(Durability::Process), ..Options::default() };
+    let (quick, _) = world.open_with(COUNT, options);
+    world.settle_now();
+    // The worker has a turn of the one when ticks of the other are due: they are left out in the step that writes that turn.
+    world.act(slow, COUNT);
+    world.pass(100);
+    world.act(quick, COUNT);
+    // The made-up world sees that nothing is missing before it.
+    world.settle_now_with(|_, _| true);
+    let records = &world.records[&quick];
+    let skipped = records.iter().position(|entry| matches!(entry.verdict, Verdict::Skipped { .. }));
+    let played = records.iter().position(|entry| entry.kind == kind::ACTION);
+    assert!(skipped.is_some() && skipped < played, "{records:?}");
+    assert!(!world.disk.waiting.is_empty(), "the disk has written nothing yet");
+}

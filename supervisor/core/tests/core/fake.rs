@@ -24,13 +24,15 @@ pub(crate) const SEND: &[u8] = b"send";
 pub(crate) const ASK: &[u8] = b"ask";
 /// Makes one host call, and kills the worker when it has its answer.
 pub(crate) const ASK_KILL: &[u8] = b"ask-kill";
+/// Fails by the plugin's own fault.
+pub(crate) const ERR: &[u8] = b"err";
 /// Makes a host call that is not granted.
 pub(crate) const DENIED: &[u8] = b"denied";
 
 pub(crate) type State = u64;
 
 /// Ids with this bit are copies on which snapshots are tried.
-const SCRATCH: u64 = 1 << 63;
+pub(crate) const SCRATCH: u64 = 1 << 63;
 
 /// What the plugin in a worker does wrong, for a while.
 #[derive(Default, Clone)]
@@ -219,6 +221,7 @@ impl FakeWorker {
         let next = after(state, &Given::of(turn));
         let status = match word(&turn.payload) {
             word if word == FAIL => -1,
+            word if word == ERR => -4,
             _ if faults.internal && turn.kind != kind::CLOSE => -4,
             _ => 0,
         };

@@ -195,6 +195,10 @@ fn a_refused_snapshot_falls_back_to_the_one_before() {
     world.die(worker, Cause::External { signal: 9 });
     world.settle();
     assert_eq!(world.game.view().held, 1);
+    // And with the last snapshot, for a person who knows what is wrong with it.
+    let export = world.game.export(session).expect("it is held");
+    let (seq, _) = export.snapshot.expect("a snapshot");
+    assert_eq!(export.records.first().map(|record| record.seq), Some(seq + 1), "nothing is missing");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod game;
 mod grants;
 mod host_calls;
 mod hostile;
+mod on_disk;
 mod parking;
 mod patience;
 mod snapshots;
