@@ -238,8 +238,10 @@ impl Life {
             }
             tokio::task::yield_now().await;
         }
-        // Collecting it takes three processes a while, and callers wait; mostly the kernel says at once how it ended.
-        let status = match self.process.seen_status() {
+        // Collecting it takes three processes a while, and callers wait; mostly the kernel says at once how it ended. After an end that we wished for they do not
+        // wait, and nothing may be left of it.
+        let unasked = self.killed.is_none() && !slot.is_leaving();
+        let status = match unasked.then(|| self.process.seen_status()).flatten() {
             Some(status) => status,
             None => match self.process.reap().await {
                 Ok(status) => status,
