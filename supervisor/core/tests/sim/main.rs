@@ -35,11 +35,10 @@ const EVENTS_EACH: u64 = 500_000;
 /// Events of a short run, which every plain `cargo test` makes.
 const EVENTS_SHORT: u64 = 100_000;
 
-use run::number;
-
 #[cfg(not(feature = "planted"))]
 #[test]
 fn nothing_is_lost_whatever_dies() {
+    use run::number;
     let events = number("CROUPIER_SIM_EVENTS").unwrap_or(EVENTS_SHORT);
     let each = if number("CROUPIER_SIM_SEED").is_some() { events } else { EVENTS_EACH };
     let first = number("CROUPIER_SIM_SEED").or(number("CROUPIER_SIM_FIRST")).unwrap_or(1);
