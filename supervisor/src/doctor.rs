@@ -190,12 +190,16 @@ fn cgroups(choice: &Choice) -> Item {
 
 /// Whoever may map subordinate ids can be the user that a worker runs as.
 fn worker_users(range: UidRange) -> Item {
+    let name = "worker users";
+    let Some(range) = range.here() else {
+        let advice = "workers can have no users of their own: give this container's user namespace more ids, or `worker_uids` in the config a range that it has";
+        return item(name, Verdict::Partial, format!("{range} is not in this user namespace"), advice);
+    };
     let given = |file: &str| {
         let lines = range.given_away(&read(file).unwrap_or_default());
         lines.into_iter().map(|line| format!("{file} gives some away: {line}")).collect::<Vec<_>>()
     };
     let clashes = [given("/etc/subuid"), given("/etc/subgid")].concat();
-    let name = "worker users";
     if clashes.is_empty() {
         return item(name, Verdict::Ok, format!("{range}, nobody else's in /etc/subuid, /etc/subgid"), "");
     }

@@ -81,7 +81,7 @@ pub fn from_core(core: &Core, plugin: &str, session: u64) -> Refusal {
         Core::TableFull { .. } => (Code::TableFull, 0, 0),
         Core::KindNotAllowed { .. } => (Code::Unsupported, 0, 0),
         Core::ClientSeedTooLong { .. } => (Code::TooBig, 0, 0),
-        Core::Busy { .. } => (Code::Busy, 0, 0),
+        Core::Busy { .. } | Core::NoRoom => (Code::Busy, 0, 0),
         Core::Deadline { seq } => (Code::Deadline, seq.unwrap_or(0), 0),
         Core::KeyReused { .. } => (Code::KeyReused, 0, 0),
         Core::KeyExpired { .. } => (Code::KeyExpired, 0, 0),

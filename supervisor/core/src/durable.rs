@@ -17,6 +17,8 @@ use crate::ids::{Payload, SessionId};
 /// How much of the machine a session survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Durability {
+    /// Nothing: its plugin keeps no state. After a worker's death it begins again from its opening, with what was not answered; no turn is on record.
+    None,
     /// Any death of a worker.
     #[default]
     Process,

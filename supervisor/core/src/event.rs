@@ -193,6 +193,8 @@ pub struct Turn {
     pub input: Input,
     /// What to do when the queue is full.
     pub when_full: WhenFull,
+    /// There is no room to write it down: only one that was accepted before is answered.
+    pub no_room: bool,
     /// Give up waiting at this time of the monotonic clock.
     pub deadline_mono_ns: Option<u64>,
 }

@@ -111,6 +111,9 @@ pub enum Refusal {
         /// The limit.
         max: usize,
     },
+    /// What it would come to could not be written down.
+    #[error("there is no room to write the turn down; it was not played; repeat it with the same key")]
+    NoRoom,
     /// Queue full.
     #[error("session {session} has its maximum of {max} turns waiting; try again, or ask to wait")]
     Busy {

@@ -110,6 +110,8 @@ impl Grants {
 pub struct SnapshotPolicy {
     /// Turns.
     pub turns: u64,
+    /// Turns, when there is as much journal since the last snapshot as that one has bytes: then it costs no more than what it makes superfluous.
+    pub turns_min: u64,
     /// Bytes of journal.
     pub bytes: usize,
     /// Time.
@@ -135,7 +137,7 @@ impl Spec {
             flights_max: 64,
             turn_wall_ns: 5_000 * MS,
             load_wall_ns: 10_000 * MS,
-            snapshots: SnapshotPolicy { turns: 128, bytes: 256 << 10, age_ns: 30_000 * MS },
+            snapshots: SnapshotPolicy { turns: 128, turns_min: 16, bytes: 256 << 10, age_ns: 30_000 * MS },
             outputs_kept: 1024,
             clients_max: 256,
             sessions_max: 100_000,

@@ -32,7 +32,7 @@ pub(crate) struct Call {
     /// The new session's config
     #[arg(long, value_name = "JSON", default_value = "{}", conflicts_with_all = ["player", "join", "leave", "close"])]
     config: String,
-    /// How the new session is run: tick_ms, idle_timeout_ms, queue_max, reveal_public
+    /// How the new session is run: tick_ms, idle_timeout_ms, queue_max, reveal_public, durability
     #[arg(long, value_name = "JSON", conflicts_with_all = ["player", "join", "leave", "close"])]
     options: Option<String>,
     /// This player joins

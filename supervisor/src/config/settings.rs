@@ -41,10 +41,12 @@ pub(super) fn check(at: &str, options: &PluginOptions) -> Result<(), (String, St
         ("sessions_max", *sessions_max == Some(0)),
         ("clients_max", *clients_max == Some(0)),
         ("snapshot_turns", *snapshot_turns == Some(0)),
+        ("snapshot_turns_min", options.snapshot_turns_min == Some(0)),
         ("turn_wall_ms", options.turn_wall_ms == Some(0)),
         ("load_wall_ms", options.load_wall_ms == Some(0)),
         ("cpu_percent", options.cpu_percent == Some(0)),
         ("effects_per_s", options.effects_per_s == Some(0)),
+        ("link_mib_per_s", options.link_mib_per_s == Some(0)),
     ];
     if let Some(standbys) = options.standbys.filter(|standbys| *standbys > STANDBYS_MAX) {
         return Err((format!("{at}.standbys"), format!("{standbys} is more than {STANDBYS_MAX}")));

@@ -68,18 +68,28 @@ enum StartError {
 
 /// A worker's life from beginning to end.
 pub(super) async fn attend(driver: Arc<GameDriver>, slot: Arc<Slot>, alive: AliveGuard) {
-    let cause = match start(&driver, &slot).await {
+    let (cause, logs) = match start(&driver, &slot).await {
         Ok(mut life) => {
             let ended = life.live(&driver, &slot).await;
-            // The logs first: they say why.
             drop(life.dead.take());
-            let _ = (&mut life.logs).await;
-            ended
+            (ended, Some(life.logs))
         }
-        Err(StartError::Killed(status, memory)) => cause(status, memory, None, None),
-        Err(error) => Cause::Start(error.to_string()),
+        Err(StartError::Killed(status, memory)) => (cause(status, memory, None, None), None),
+        Err(error) => (Cause::Start(error.to_string()), None),
     };
-    driver.worker_ended(slot.id, cause);
+    let mut logs = std::pin::pin!(async {
+        if let Some(logs) = logs {
+            let _ = logs.await;
+        }
+    });
+    // They say why, and so come first; but of a kill from outside they know nothing, and callers wait.
+    if !matches!(cause, Cause::External { .. }) {
+        logs.as_mut().await;
+        driver.worker_ended(slot.id, cause);
+    } else {
+        driver.worker_ended(slot.id, cause);
+        logs.await;
+    }
     drop(alive);
 }
 
@@ -131,7 +141,8 @@ async fn start(driver: &Arc<GameDriver>, slot: &Arc<Slot>) -> Result<Life, Start
     let again = link.poll_fd().try_clone_to_owned().map_err(StartError::Link)?;
     let readiness = watch(again, Interest::READABLE | Interest::WRITABLE).map_err(StartError::Link)?;
     // Before the warden: it may have to shut it.
-    slot.port.get_or_init(|| Port::new(Box::new(link), driver.plugin.limits));
+    slot.port
+        .get_or_init(|| Port::new(Box::new(link), driver.plugin.limits, driver.plugin.jail.link_bytes_per_s));
     let guarded = guard(driver, slot, admitted)?;
     let process = Process::adopt(handle).map_err(StartError::Link)?;
     say_hello(driver, slot, &hello, guarded)?;
@@ -222,12 +233,16 @@ impl Life {
             }
             tokio::task::yield_now().await;
         }
-        let status = match self.process.reap().await {
-            Ok(status) => status,
-            Err(error) => {
-                tracing::error!(plugin = driver.plugin.name, worker = slot.id.0, %error, "nobody is left who can say how a worker ended");
-                return Cause::External { signal: 0 };
-            }
+        // Collecting it takes three processes a while, and callers wait; mostly the kernel says at once how it ended.
+        let status = match self.process.seen_status() {
+            Some(status) => status,
+            None => match self.process.reap().await {
+                Ok(status) => status,
+                Err(error) => {
+                    tracing::error!(plugin = driver.plugin.name, worker = slot.id.0, %error, "nobody is left who can say how a worker ended");
+                    return Cause::External { signal: 0 };
+                }
+            },
         };
         if slot.is_leaving() && status.success() {
             return Cause::Asked;

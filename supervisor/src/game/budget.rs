@@ -1,4 +1,4 @@
-//! What a worker may use up over time: CPU, and effects (sends, emits, host calls).
+//! What CPU time a worker may use up. (Effects and bytes per second have a [`Rate`](crate::worker::rate::Rate).)
 //!
 //! CPU time of one turn is watched from outside: the worker's CPU clock is compared with the turns that it has answered, every [`TICK`].
 //!
@@ -6,9 +6,6 @@
 //! watching task is late; never less. CPU time of the worker's whole life is watched by the same look,
 //! and ends it only where it has just come on with its work: what does not come on has the other limits, which say whose fault that is. (RLIMIT_CPU knows whole seconds, cannot
 //! tell these apart, and pid 1 of a namespace does not hear its warning.)
-//!
-//! Effects are part of a turn's outcome, so that none can be dropped as log lines are: a worker that gives out more than its rate for long is ended. Those of replays do not
-//! count; nobody is given them.
 //!
 //! Pure: clock and counts are arguments.
 
@@ -80,65 +77,9 @@ impl CpuBudget {
     }
 }
 
-/// For how long a worker may give out as much as it saved up, in seconds.
-pub(super) const EFFECTS_BURST_S: u32 = 10;
-
-/// One worker's effects: so many per second, saved up for [`EFFECTS_BURST_S`].
-#[derive(Debug)]
-pub(super) struct EffectBudget {
-    per_s: u32,
-    /// Most that can be saved; at least what one turn may give out, so that no turn is too much alone.
-    most: f64,
-    left: f64,
-    /// When that was left.
-    at: Duration,
-}
-
-impl EffectBudget {
-    pub(super) fn new(per_s: u32, per_turn: u32) -> EffectBudget {
-        let most = f64::from(per_s.saturating_mul(EFFECTS_BURST_S).max(per_turn));
-        EffectBudget { per_s, most, left: most, at: Duration::ZERO }
-    }
-
-    /// Effects come, at this time of any clock that does not go back.
-    pub(super) fn spend(&mut self, effects: u32, now: Duration) -> Verdict {
-        let earned = now.saturating_sub(self.at).as_secs_f64() * f64::from(self.per_s);
-        self.left = (self.left + earned).min(self.most) - f64::from(effects);
-        self.at = now;
-        if self.left < 0.0 { Verdict::Spent } else { Verdict::Fine }
-    }
-
-    pub(super) fn per_s(&self) -> u32 {
-        self.per_s
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_burst_is_saved_up_for_and_a_rate_is_not_exceeded_for_long() {
-        let s = Duration::from_secs_f64;
-        let mut budget = EffectBudget::new(100, 256);
-        assert_eq!(budget.spend(1000, s(0.0)), Verdict::Fine, "all that is saved up at the start");
-        assert_eq!(budget.spend(0, s(0.0)), Verdict::Fine);
-        assert_eq!(budget.spend(50, s(0.5)), Verdict::Fine, "what half a second gives");
-        assert_eq!(budget.spend(51, s(1.0)), Verdict::Spent);
-        let mut budget = EffectBudget::new(100, 256);
-        for second in 0..1000 {
-            assert_eq!(budget.spend(100, s(f64::from(second))), Verdict::Fine, "for ever");
-        }
-        assert_eq!(budget.spend(1000, s(1e6)), Verdict::Fine);
-        assert_eq!(budget.spend(1, s(1e6)), Verdict::Spent, "no more than ten seconds' worth is saved");
-    }
-
-    #[test]
-    fn one_turn_alone_is_never_too_much() {
-        let mut budget = EffectBudget::new(1, 4096);
-        assert_eq!(budget.spend(4096, Duration::ZERO), Verdict::Fine);
-        assert_eq!(budget.spend(1, Duration::ZERO), Verdict::Spent);
-    }
 
     #[test]
     fn a_whole_life_ends_even_without_a_turn() {

@@ -222,9 +222,9 @@ impl GameDriver {
         (live.len() - on_disk, on_disk)
     }
 
-    /// Whether a worker has anything to do.
+    /// Whether a worker has anything to do for a session. One that is on its way out has not.
     pub fn is_playing(&self) -> bool {
-        self.view().0.workers.iter().any(|worker| worker.in_flight > 0)
+        self.view().0.workers.iter().any(|worker| worker.in_flight > 0 && worker.sessions > 0)
     }
 
     /// Writes down the sessions that are in memory alone. Answered when the disk has them. Needs a journal.
@@ -232,7 +232,9 @@ impl GameDriver {
         if let Some(journal) = &self.journal {
             let inner = crate::lock(&self.inner);
             let live = inner.game.session_views(usize::MAX);
-            for view in live.iter().filter(|view| !inner.durable.contains(&view.session)) {
+            let in_memory =
+                |view: &&SessionView| !view.is_stateless && !inner.durable.contains(&view.session);
+            for view in live.iter().filter(in_memory) {
                 journal.parking(view.session, inner.reveal_public.contains(&view.session));
             }
         }

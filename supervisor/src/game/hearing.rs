@@ -5,7 +5,6 @@ use croupier_core::event::Event;
 use croupier_core::ids::{CallId, WorkerId};
 use croupier_wire::link::Limits;
 
-use super::budget::EffectBudget;
 use super::pump::hear;
 use super::slot::{Call, Slot};
 use crate::clock::Clock;
@@ -13,9 +12,12 @@ use crate::worker::convert;
 use crate::worker::link::Link;
 use crate::worker::logs::PluginLog;
 use crate::worker::port::{Port, Received};
+use crate::worker::rate::Rate;
 
 /// Log lines per second that are shown.
 const LOG_LINES_PER_S: u32 = 10;
+/// Bytes per second that are borne.
+const LINK_BYTES_PER_S: u64 = 512 << 20;
 /// Effects per second that are borne.
 const EFFECTS_PER_S: u32 = 1000;
 
@@ -31,8 +33,8 @@ impl Hearing {
     #[must_use]
     pub fn new(worker: WorkerId, link: Box<dyn Link>, limits: Limits) -> Hearing {
         let log = PluginLog::new("heard", worker.0, LOG_LINES_PER_S, Clock::start());
-        let effects = EffectBudget::new(EFFECTS_PER_S, limits.effects_per_turn);
-        Hearing { slot: Slot::new(worker, log, effects), port: Port::new(link, limits) }
+        let effects = Rate::new(EFFECTS_PER_S.into(), limits.effects_per_turn.into());
+        Hearing { slot: Slot::new(worker, log, effects), port: Port::new(link, limits, LINK_BYTES_PER_S) }
     }
 
     /// Sends it a message.

@@ -11,13 +11,13 @@ use croupier_fair::entry::Effect;
 use croupier_wire::door;
 
 use super::attend::attend;
-use super::budget::EffectBudget;
 use super::driver::{Answerer, GameDriver, Inner};
 use super::host_calls::{HostCall, UNSUPPORTED, ask};
 use super::slot::{Call, Slot};
 use super::transcripts::{Opening, Reveal, WhenDropped};
 use crate::worker::convert;
 use crate::worker::logs::PluginLog;
+use crate::worker::rate::Rate;
 
 /// What is done when the lock is released.
 #[derive(Default)]
@@ -103,7 +103,7 @@ impl GameDriver {
     fn add_slot(&self, inner: &mut Inner, worker: WorkerId) -> Arc<Slot> {
         let plugin = &self.plugin;
         let log = PluginLog::new(&plugin.name, worker.0, plugin.log_lines_per_s, self.context.clock);
-        let effects = EffectBudget::new(plugin.jail.effects_per_s, plugin.limits.effects_per_turn);
+        let effects = Rate::new(plugin.jail.effects_per_s.into(), plugin.limits.effects_per_turn.into());
         let slot = Arc::new(Slot::new(worker, log, effects));
         inner.slots.insert(worker, slot.clone());
         slot

@@ -9,12 +9,13 @@ use croupier_core::ids::WorkerId;
 use croupier_wire::frame::HEADER_BYTES;
 use tokio::sync::watch;
 
-use super::budget::{EFFECTS_BURST_S, EffectBudget, Verdict, Work};
+use super::budget::Work;
 use crate::crash::writer::Sample;
 use crate::jail::{Isolation, Warden};
 use crate::worker::cause::LastWords;
 use crate::worker::logs::PluginLog;
 use crate::worker::port::Port;
+use crate::worker::rate::{BURST_S, Rate, Spent};
 
 /// Kinds of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,12 +61,12 @@ pub(super) struct Slot {
     /// Bytes of log lines since it last answered something.
     chatter: AtomicU64,
     /// What it has given out.
-    effects: Mutex<EffectBudget>,
+    effects: Mutex<Rate>,
     since: Instant,
 }
 
 impl Slot {
-    pub(super) fn new(id: WorkerId, log: PluginLog, effects: EffectBudget) -> Slot {
+    pub(super) fn new(id: WorkerId, log: PluginLog, effects: Rate) -> Slot {
         Slot {
             id,
             port: OnceLock::new(),
@@ -180,13 +181,13 @@ impl Slot {
         if effects == 0 {
             return Ok(());
         }
-        let mut budget = crate::lock(&self.effects);
-        let count = u32::try_from(effects).unwrap_or(u32::MAX);
-        match budget.spend(count, self.since.elapsed()) {
-            Verdict::Fine => Ok(()),
-            Verdict::Spent | Verdict::Old => Err(format!(
-                "it gave out more than its {} sends, emits and host calls a second (effects_per_s), for {EFFECTS_BURST_S} s or all at once",
-                budget.per_s()
+        // Effects are part of a turn's outcome, so that none can be dropped as log lines are. Those of replays do not come here; nobody is given them.
+        let mut rate = crate::lock(&self.effects);
+        match rate.spend(effects as u64, self.since.elapsed()) {
+            Spent::Within => Ok(()),
+            Spent::Over => Err(format!(
+                "it gave out more than its {} sends, emits and host calls a second (effects_per_s), for {BURST_S} s or all at once",
+                rate.per_s()
             )),
         }
     }

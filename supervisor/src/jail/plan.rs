@@ -78,6 +78,8 @@ pub struct Plan {
     pub cpu_percent: u64,
     /// Sends, emits and host calls per second.
     pub effects_per_s: u32,
+    /// Bytes per second that a worker may send on its link.
+    pub link_bytes_per_s: u64,
     /// Refused system calls after which it is ended; 0 for never.
     pub denied_calls_max: u32,
     /// Layers of [`layer`] that are left out: for tests that show what the others hold.
@@ -120,6 +122,7 @@ impl Plan {
             cpu_per_life: cpu_per_life(manifest, options),
             cpu_percent: cpu_percent(manifest, options, most_threads),
             effects_per_s: less(manifest.effects_per_s, options.effects_per_s) as u32,
+            link_bytes_per_s: less(manifest.link_mib_per_s, options.link_mib_per_s) * MIB,
             denied_calls_max: options.denied_calls_max.unwrap_or(DENIED_CALLS_MAX),
             without: options.without_layers,
         }

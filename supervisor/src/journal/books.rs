@@ -7,11 +7,19 @@ use croupier_core::ids::SessionId;
 
 use super::format::GameRecord;
 
-/// Ended sessions of one game whose answers stay on the disk.
-pub const ENDED_KEPT: usize = 4096;
+/// How much stays on the disk of one game's sessions that have ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Keep {
+    sessions: usize,
+    bytes: u64,
+}
 
-/// And bytes of them.
-pub const ENDED_BYTES_KEPT: u64 = 16 << 20;
+impl Keep {
+    /// Ordinarily.
+    pub(super) const USUAL: Keep = Keep { sessions: 4096, bytes: 8 << 20 };
+    /// When there is hardly any room.
+    pub(super) const LITTLE: Keep = Keep { sessions: 64, bytes: 256 << 10 };
+}
 
 /// What the journal holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,8 +58,8 @@ impl Ended {
     }
 
     /// The oldest one, if there is no more room for it.
-    pub(super) fn pop(&mut self) -> Option<SessionId> {
-        let full = self.order.len() > ENDED_KEPT || (self.bytes > ENDED_BYTES_KEPT && self.order.len() > 1);
+    pub(super) fn pop(&mut self, keep: Keep) -> Option<SessionId> {
+        let full = self.order.len() > keep.sessions || (self.bytes > keep.bytes && self.order.len() > 1);
         let (oldest, bytes) = if full { self.order.pop_front()? } else { return None };
         self.bytes -= bytes;
         Some(oldest)
@@ -65,16 +73,18 @@ mod tests {
     #[test]
     fn ended_sessions_stay_up_to_a_count_and_up_to_bytes_and_count_once() {
         let mut ended = Ended::default();
-        for id in 0..ENDED_KEPT as u64 {
+        for id in 0..Keep::USUAL.sessions as u64 {
             ended.add(SessionId(id), 10);
             ended.add(SessionId(id), 10);
-            assert_eq!(ended.pop(), None);
+            assert_eq!(ended.pop(Keep::USUAL), None);
         }
         ended.add(SessionId(9000), 10);
-        assert_eq!((ended.pop(), ended.pop()), (Some(SessionId(0)), None));
-        ended.add(SessionId(9001), ENDED_BYTES_KEPT + 1);
-        let gone = std::iter::from_fn(|| ended.pop()).count();
+        assert_eq!((ended.pop(Keep::USUAL), ended.pop(Keep::USUAL)), (Some(SessionId(0)), None));
+        let fewer = std::iter::from_fn(|| ended.pop(Keep::LITTLE)).count();
+        assert_eq!((fewer, ended.order.len()), (4096 - 64, 64));
+        ended.add(SessionId(9001), Keep::USUAL.bytes + 1);
+        let gone = std::iter::from_fn(|| ended.pop(Keep::USUAL)).count();
         // The newest stays however big it is.
-        assert_eq!((gone, ended.order.len(), ended.bytes), (ENDED_KEPT, 1, ENDED_BYTES_KEPT + 1));
+        assert_eq!((gone, ended.order.len(), ended.bytes), (64, 1, Keep::USUAL.bytes + 1));
     }
 }

@@ -14,7 +14,7 @@ use super::books::Totals;
 use super::contents::Contents;
 use super::format::{OpenRecord, weight};
 use super::medium::{FileMedium, Medium};
-use super::store::{Job, Spare, Store, StoreError};
+use super::store::{Job, LOW_BYTES, Spare, Store, StoreError};
 use super::writer;
 
 /// How long a plugin's loading waits for the disk to forget its parked sessions.
@@ -27,13 +27,20 @@ pub struct JournalOptions {
     pub max_bytes: u64,
     /// Bytes of entries that wait for the disk; beyond, new turns are refused.
     pub waiting_bytes_max: u64,
+    /// Room that the disk must have left; with less, new turns are refused: what is on its way, and what makes room, needs some.
+    pub headroom_bytes: u64,
     /// Pause before a failed write is tried again.
     pub retry: Duration,
 }
 
 impl Default for JournalOptions {
     fn default() -> JournalOptions {
-        JournalOptions { max_bytes: 4 << 30, waiting_bytes_max: 64 << 20, retry: Duration::from_secs(1) }
+        JournalOptions {
+            max_bytes: 4 << 30,
+            waiting_bytes_max: 64 << 20,
+            headroom_bytes: LOW_BYTES,
+            retry: Duration::from_secs(1),
+        }
     }
 }
 
@@ -64,6 +71,14 @@ pub enum NoRoom {
         /// The limit.
         max: u64,
     },
+    /// The disk is almost full.
+    #[error(
+        "the journal's disk is almost full: there is room for {left} bytes; nothing is lost; make room on that disk, or close sessions"
+    )]
+    Low {
+        /// About how many bytes there is room for.
+        left: u64,
+    },
     /// It has ended.
     #[error("the journal is closed")]
     Closed,
@@ -90,6 +105,11 @@ pub enum Told {
         bytes: u64,
         /// The limit.
         max: u64,
+    },
+    /// The disk is almost full.
+    Low {
+        /// About how many bytes there is room for.
+        left: u64,
     },
     /// There is room again.
     Room,
@@ -133,6 +153,8 @@ pub(super) struct Shared {
     pub(super) waiting_bytes: AtomicU64,
     /// Of entries on the disk.
     pub(super) stored: AtomicU64,
+    /// About how many bytes more there is room for.
+    pub(super) headroom: AtomicU64,
     pub(super) board: RwLock<Board>,
     /// Per game the newest entry that was put.
     tips: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
@@ -211,6 +233,7 @@ impl Journal {
             wake: Condvar::new(),
             waiting_bytes: AtomicU64::new(0),
             stored: AtomicU64::new(store.totals().bytes),
+            headroom: AtomicU64::new(store.headroom()),
             board: RwLock::new(board),
             tips: Mutex::new(tips),
         });
@@ -233,10 +256,17 @@ impl Journal {
         self.room_to_close()?;
         let shared = &self.0.shared;
         let (bytes, max) = (shared.stored.load(Ordering::Relaxed), shared.options.max_bytes);
-        if bytes >= max { Err(NoRoom::Full { bytes, max }) } else { Ok(()) }
+        let left = shared.headroom.load(Ordering::Relaxed);
+        if bytes >= max {
+            Err(NoRoom::Full { bytes, max })
+        } else if left < shared.options.headroom_bytes {
+            Err(NoRoom::Low { left })
+        } else {
+            Ok(())
+        }
     }
 
-    /// As [`Journal::room`], for a turn that makes room: one that closes a session goes on when the configured limit is reached.
+    /// As [`Journal::room`], for a turn that makes room: one that closes a session goes on when the configured limit is reached or the disk almost full.
     ///
     /// # Errors
     /// Why not.

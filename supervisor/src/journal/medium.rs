@@ -26,6 +26,8 @@ pub trait Medium: Send {
     fn open(&self) -> Result<Database, DatabaseError>;
     /// Bytes that it takes of the disk.
     fn disk_bytes(&self) -> u64;
+    /// Bytes that it could take beside those.
+    fn available(&self) -> u64;
     /// What it is, for messages.
     fn name(&self) -> String;
 }
@@ -68,6 +70,11 @@ impl Medium for FileMedium {
 
     fn disk_bytes(&self) -> u64 {
         disk_bytes(&self.path)
+    }
+
+    fn available(&self) -> u64 {
+        // Where even that cannot be read, a write will tell.
+        rustix::fs::statvfs(&self.path).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     fn name(&self) -> String {

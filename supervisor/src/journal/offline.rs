@@ -71,6 +71,10 @@ impl Medium for Layered {
         disk_bytes(&self.0)
     }
 
+    fn available(&self) -> u64 {
+        u64::MAX
+    }
+
     fn name(&self) -> String {
         self.0.display().to_string()
     }

@@ -12,7 +12,7 @@ use croupier_core::ids::kind;
 use redb::{Database, ReadableTable as _, Table};
 use thiserror::Error;
 
-use super::books::{Books, Totals};
+use super::books::{Books, Keep, Totals};
 use super::contents::Contents;
 use super::format::{
     ENTRIES, EntryKey, FORMAT, GAMES, GameRecord, META, OPENS, OpenDone, OpenRecord, ValueFlaw, is_opened,
@@ -21,6 +21,9 @@ use super::format::{
 use super::inside::Inside;
 use super::medium::Medium;
 use super::read::read_all;
+
+/// With less room than this little is kept of sessions that have ended.
+pub(super) const LOW_BYTES: u64 = 8 << 20;
 
 /// A file of less is not worth the work of shrinking it.
 const SHRINK_BYTES_MIN: u64 = 8 << 20;
@@ -162,9 +165,16 @@ impl Store {
         self.medium.disk_bytes()
     }
 
+    /// About how many bytes more there is room for, on the disk and in the file. Pages are never quite full.
+    pub(super) fn headroom(&self) -> u64 {
+        let used = self.books.totals.bytes.saturating_mul(5) / 4;
+        self.medium.available().saturating_add(self.disk_bytes().saturating_sub(used))
+    }
+
     /// Puts a batch on the disk. When it fails, nothing of it is there, or all of it: it may be tried again as it is.
     pub(super) fn commit(&mut self, batch: &[Job]) -> Result<(), StoreError> {
         let mut books = self.books.clone();
+        let keep = if self.headroom() < LOW_BYTES { Keep::LITTLE } else { Keep::USUAL };
         let mut flaw = None;
         let result = self.with(|database| {
             let mut write = database.begin_write()?;
@@ -182,6 +192,7 @@ impl Store {
                     opens: write.open_table(OPENS)?,
                     touched: BTreeSet::new(),
                     books: &mut books,
+                    keep,
                 };
                 for job in batch {
                     if let Err(error) = tables.apply(job) {
@@ -254,6 +265,8 @@ struct Tables<'t, 'b> {
     /// Games whose record is to be written.
     touched: BTreeSet<String>,
     books: &'b mut Books,
+    /// Of ended sessions.
+    keep: Keep,
 }
 
 impl Tables<'_, '_> {
@@ -337,7 +350,9 @@ impl Tables<'_, '_> {
     }
 
     fn forget_oldest_ended(&mut self, id: u32) -> Result<(), ApplyError> {
-        while let Some(old) = self.books.ended.get_mut(&id).and_then(|ended| Arc::make_mut(ended).pop()) {
+        while let Some(old) =
+            self.books.ended.get_mut(&id).and_then(|ended| Arc::make_mut(ended).pop(self.keep))
+        {
             self.delete((id, old.0, 0), (id, old.0, u64::MAX), Spare::Nothing)?;
         }
         Ok(())

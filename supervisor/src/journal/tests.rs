@@ -18,8 +18,12 @@ use super::store::Store;
 use disk::{Dice, Disk};
 use model::{Game, opened, played, snapshot};
 
-const QUICK: JournalOptions =
-    JournalOptions { max_bytes: 1 << 30, waiting_bytes_max: 1 << 30, retry: Duration::from_millis(5) };
+const QUICK: JournalOptions = JournalOptions {
+    max_bytes: 1 << 30,
+    waiting_bytes_max: 1 << 30,
+    headroom_bytes: 0,
+    retry: Duration::from_millis(5),
+};
 
 type Heard = Arc<Mutex<Vec<Told>>>;
 
@@ -34,6 +38,29 @@ fn start(disk: &Disk, options: JournalOptions) -> (Journal, Heard) {
 
 fn read(disk: &Disk) -> super::Contents {
     Store::open(Box::new(disk.clone())).expect("it opens").1
+}
+
+#[test]
+fn an_almost_full_disk_takes_nothing_new_before_it_is_full_and_says_when_there_is_room() {
+    let disk = Disk::new(1);
+    let (journal, heard) = start(&disk, JournalOptions { headroom_bytes: 8 << 20, ..QUICK });
+    let mut dice = Dice(1);
+    let mut game = Game::new(&journal, "dice");
+    game.play(&mut dice, 40);
+    until("written", || journal.status().waiting_bytes == 0);
+    assert_eq!(journal.room(), Ok(()));
+    disk.fill_up();
+    game.play(&mut dice, 40);
+    until("refusing", || matches!(journal.room(), Err(NoRoom::Low { .. })));
+    assert_eq!(journal.room_to_close(), Ok(()), "closing makes room");
+    disk.make_room();
+    // Nothing is put meanwhile: it looks by itself.
+    until("taking", || journal.room() == Ok(()));
+    journal.close();
+    let heard = heard.lock().unwrap();
+    let lows = heard.iter().filter(|told| matches!(told, Told::Low { .. })).count();
+    assert_eq!((lows, heard.last()), (1, Some(&Told::Room)), "{heard:?}");
+    game.check(&read(&disk));
 }
 
 /// Waits for something that other threads do.

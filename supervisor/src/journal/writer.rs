@@ -47,7 +47,7 @@ struct Writer {
     shared: Arc<Shared>,
     operator: TellOperator,
     tell: Sender<Vec<Durable>>,
-    /// It was said that the limit is reached.
+    /// It was said that the limit is reached, or the disk almost full.
     full: bool,
 }
 
@@ -56,6 +56,10 @@ impl Writer {
         // However this thread ends: nobody is to hope for it any more.
         let _closed = Closed(self.shared.clone());
         while let Some(batch) = self.next_batch() {
+            if batch.is_empty() {
+                self.look_for_room();
+                continue;
+            }
             let (jobs, games): (Vec<Job>, Vec<Listener>) =
                 batch.into_iter().map(|Waiting { job, game, weight }| (job, (game, weight))).unzip();
             if !self.commit(&jobs) {
@@ -68,7 +72,7 @@ impl Writer {
         }
     }
 
-    /// What waits; nothing when that was all.
+    /// What waits; nothing when that was all. Nothing in it when there was no room and it is time to look again: nobody puts anything then.
     fn next_batch(&self) -> Option<Vec<Waiting>> {
         let mut queue = crate::lock(&self.shared.queue);
         loop {
@@ -80,7 +84,16 @@ impl Writer {
             if queue.closing {
                 return None;
             }
-            queue = self.shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            if self.full {
+                let waited = self.shared.wake.wait_timeout(queue, self.shared.options.retry);
+                let (again, late) = waited.unwrap_or_else(PoisonError::into_inner);
+                if late.timed_out() && again.jobs.is_empty() && !again.closing {
+                    return Some(Vec::new());
+                }
+                queue = again;
+            } else {
+                queue = self.shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
         }
     }
 
@@ -106,11 +119,24 @@ impl Writer {
                         (self.operator)(Told::Trouble { error: error.clone() });
                     }
                     last = error;
+                    self.make_room(jobs);
                     if self.pause() {
                         return false;
                     }
                 }
             }
+        }
+    }
+
+    /// What is to be forgotten needs less room than what it gives back, and all that it relies on is on the disk already: so it may go first.
+    fn make_room(&mut self, jobs: &[Job]) {
+        let gives_back = |job: &&Job| matches!(job, Job::Forget { .. } | Job::NotOpened { .. });
+        let forget: Vec<Job> = jobs.iter().filter(gives_back).cloned().collect();
+        if !forget.is_empty() && self.store.commit(&forget).is_ok() {
+            tracing::info!(
+                jobs = forget.len(),
+                "the journal's disk is in trouble; what is not needed any more was deleted first"
+            );
         }
     }
 
@@ -131,11 +157,21 @@ impl Writer {
         }
         self.shared.stored.store(totals.bytes, Ordering::Relaxed);
         self.shared.waiting_bytes.fetch_sub(weight, Ordering::Relaxed);
-        let max = self.shared.options.max_bytes;
-        let full = totals.bytes >= max;
-        if full != self.full {
-            self.full = full;
-            (self.operator)(if full { Told::Full { bytes: totals.bytes, max } } else { Told::Room });
+        self.look_for_room();
+    }
+
+    fn look_for_room(&mut self) {
+        let totals = self.store.totals();
+        let (max, left) = (self.shared.options.max_bytes, self.store.headroom());
+        self.shared.headroom.store(left, Ordering::Relaxed);
+        let (full, low) = (totals.bytes >= max, left < self.shared.options.headroom_bytes);
+        if (full || low) != self.full {
+            self.full = full || low;
+            (self.operator)(match (full, low) {
+                (true, _) => Told::Full { bytes: totals.bytes, max },
+                (false, true) => Told::Low { left },
+                (false, false) => Told::Room,
+            });
         }
     }
 }

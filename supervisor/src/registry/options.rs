@@ -7,6 +7,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
+    /// Nothing: the plugin keeps no state, and a session begins again from its opening when its worker dies.
+    None,
     /// Any death of a worker.
     Process,
     /// The supervisor's death and the loss of power as well.
@@ -16,6 +18,7 @@ pub enum Durability {
 impl From<Durability> for croupier_core::durable::Durability {
     fn from(durability: Durability) -> Self {
         match durability {
+            Durability::None => croupier_core::durable::Durability::None,
             Durability::Process => croupier_core::durable::Durability::Process,
             Durability::Disk => croupier_core::durable::Durability::Disk,
         }
@@ -96,6 +99,8 @@ options! {
     outputs_kept: usize,
     /// A snapshot is taken after this many turns, from 1.
     snapshot_turns: u64,
+    /// A snapshot is taken after this many turns already, from 1, when the journal since the last one has as many bytes as that.
+    snapshot_turns_min: u64,
     /// A snapshot is taken after this many bytes of journal.
     snapshot_journal_bytes: usize,
     /// A snapshot is taken after this many milliseconds.
@@ -134,6 +139,8 @@ options! {
     cpu_percent: u32,
     /// Sends, emits and host calls per second; likewise.
     effects_per_s: u32,
+    /// MiB per second that a worker may send on its link; likewise.
+    link_mib_per_s: u32,
     /// Idle time-out in milliseconds; 0 for never.
     idle_timeout_ms: u64,
     /// Spare workers, initialised, that take the place of a dead one at once.

@@ -88,6 +88,7 @@ pub(super) fn spec(
         load_wall_ns: less(manifest.limits.load_wall_ms, options.load_wall_ms) * NS_PER_MS,
         snapshots: SnapshotPolicy {
             turns: options.snapshot_turns.unwrap_or(defaults.snapshots.turns).max(1),
+            turns_min: options.snapshot_turns_min.unwrap_or(defaults.snapshots.turns_min).max(1),
             bytes: options.snapshot_journal_bytes.unwrap_or(defaults.snapshots.bytes),
             age_ns: options.snapshot_age_ms.map_or(defaults.snapshots.age_ns, ms_to_ns),
         },

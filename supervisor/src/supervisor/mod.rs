@@ -395,6 +395,14 @@ impl Operator {
                 let reason = format!("{bytes} bytes are used, {max} are allowed");
                 (Happened::JournalTrouble { reason: reason.clone() }, What::JournalTrouble { reason })
             }
+            Told::Low { left } => {
+                tracing::error!(
+                    left,
+                    "the journal's disk is almost full: new turns of durable sessions are refused"
+                );
+                let reason = format!("the disk is almost full: there is room for {left} bytes");
+                (Happened::JournalTrouble { reason: reason.clone() }, What::JournalTrouble { reason })
+            }
             Told::Recovered { error, lasted } => {
                 let ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
                 tracing::warn!(error, ms, "the journal can be written again; nothing was lost");

@@ -19,7 +19,7 @@ use super::{Shared, past};
 use crate::clock::ms_to_ns;
 use crate::game::driver::Publicity;
 use crate::journal::format::OpenRecord;
-use crate::refusals::{about, from_core, hint, internal, refusal};
+use crate::refusals::{about, from_core, hint, internal, refusal, shutting_down};
 use crate::registry::Plugin;
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -87,7 +87,7 @@ impl Shared {
         })?;
         let durability = durability(open.options.durability, game.plugin())?;
         let journal = match (durability, &self.context.journal) {
-            (Durability::Process, _) => None,
+            (Durability::None | Durability::Process, _) => None,
             (Durability::Disk, None) => return Err(no_journal()),
             (Durability::Disk, Some(journal)) => {
                 journal.room().map_err(no_room)?;
@@ -142,6 +142,12 @@ impl Shared {
         };
         let reply = match result {
             Ok(answered) => opened(answered),
+            // It was let in just before the supervisor began to end, and the game was suspended or gone before it came there.
+            Err(Refusal { code: Code::WrongState | Code::UnknownPlugin, .. })
+                if self.check_serving().is_err() =>
+            {
+                Reply::Refused(shutting_down())
+            }
             Err(refusal) => Reply::Refused(refusal),
         };
         for to in waiting {
@@ -155,6 +161,7 @@ fn durability(asked: Option<door::Durability>, plugin: &Plugin) -> Result<Durabi
     let usual = plugin.spec.durability;
     let asked = match asked {
         None => return Ok(usual),
+        Some(door::Durability::None) => Durability::None,
         Some(door::Durability::Process) => Durability::Process,
         Some(door::Durability::Disk) => Durability::Disk,
     };
@@ -217,6 +224,7 @@ fn body_hash(open: &Open) -> u64 {
         None => {}
         Some(door::Durability::Process) => hash.update(&[1]),
         Some(door::Durability::Disk) => hash.update(&[2]),
+        Some(door::Durability::None) => hash.update(&[3]),
     }
     hash.digest()
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use croupier_core::Refusal as CoreRefusal;
 use croupier_core::action::Answered;
 use croupier_core::event;
 use croupier_core::ids::{ClientId, Payload, PlayerId, SessionId, kind};
@@ -25,15 +26,16 @@ const REASON_BYTES_MAX: usize = 256;
 impl Shared {
     pub(super) fn turn(&self, client: ClientId, turn: Turn, to: Replier) -> Option<Ticket> {
         let Some((game, kept)) = self.routes.get_kept(turn.session) else {
-            to.refuse(self.no_session(turn.session));
+            // At the very end games are gone, and their sessions with them.
+            to.refuse(self.check_serving().err().unwrap_or_else(|| self.no_session(turn.session)));
             return None;
         };
         let (plugin, session) = (game.plugin(), turn.session);
+        let is_close = matches!(turn.input, Input::Close);
         let checked = self.check_serving().and_then(|()| {
             if turn.client_seq == 0 {
                 return Err(no_key());
             }
-            self.check_room(kept, matches!(turn.input, Input::Close))?;
             input(turn.input, plugin.payload(), self.config.payload_bytes_max)
         });
         let input = match checked {
@@ -43,6 +45,8 @@ impl Shared {
                 return None;
             }
         };
+        // Only a game knows whether it has played this turn already; that answer needs no room.
+        let no_room = self.check_room(kept, is_close).err();
         let request = self.context.request();
         let event = event::Turn {
             request,
@@ -54,11 +58,20 @@ impl Shared {
                 WhenFull::Wait => event::WhenFull::Wait,
                 WhenFull::Refuse => event::WhenFull::Refuse,
             },
+            no_room: no_room.is_some(),
             deadline_mono_ns: (turn.deadline_ms > 0)
                 .then(|| self.context.clock.mono_ns() + u64::from(turn.deadline_ms) * NS_PER_MS),
         };
         let about_plugin = plugin.clone();
-        let answerer = move |result| to.answer(done(result, &about_plugin.name, session));
+        let answerer = move |result| {
+            let reply = match (result, no_room) {
+                (Err(CoreRefusal::NoRoom), Some(why)) => {
+                    Reply::Refused(about(why, &about_plugin.name, session))
+                }
+                (result, _) => done(result, &about_plugin.name, session),
+            };
+            to.answer(reply);
+        };
         game.turn(event, Box::new(answerer));
         Some(Ticket { game: Arc::downgrade(&game), request, session: SessionId(session) })
     }
@@ -83,7 +96,7 @@ pub(super) fn no_room(error: NoRoom) -> Refusal {
     hint(what, "the turn was not played: repeat it with the same key; `croupier status` shows the journal")
 }
 
-fn done(result: Result<Answered, croupier_core::Refusal>, plugin: &str, session: u64) -> Reply {
+fn done(result: Result<Answered, CoreRefusal>, plugin: &str, session: u64) -> Reply {
     match result {
         Ok(Answered::Done(done)) => Reply::Done(door_done(done)),
         Ok(Answered::Ok | Answered::Opened { .. }) => {

@@ -11,6 +11,7 @@
 //! * [`convert`]: between the wire's messages and the core's.
 //! * [`process`]: one process from its start to its reaping, and why it died.
 //! * [`logs`]: what plugins say, limited.
+//! * [`rate`]: so much per second.
 //! * [`readiness`]: descriptors and the runtime.
 //! * [`users`]: user ids of workers.
 //! * [`usage`]: CPU time, memory and confinement, as the kernel tells it.
@@ -25,6 +26,7 @@ pub mod logs;
 mod nursery;
 pub mod port;
 pub mod process;
+pub mod rate;
 pub mod readiness;
 pub mod usage;
 pub mod users;

@@ -68,7 +68,7 @@ impl Nursery {
         tree: Result<Tree, String>,
         uids: UidRange,
     ) -> Nursery {
-        let users = may_change_users().then(|| Users::take(uids));
+        let users = may_change_users().then(|| Users::take(uids)).flatten();
         Nursery { binary, jobs, zygote: None, zygotes: 0, tree, users, late: Vec::new() }
     }
 

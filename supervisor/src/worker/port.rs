@@ -17,9 +17,12 @@ use croupier_wire::link::{FromWorker, LINK_VERSION, Limits, ToWorker, decode_fro
 use tokio::sync::Notify;
 
 use super::link::Link;
+use super::rate::{BURST_S, Rate, Spent};
 
 /// Longest time from the first byte of a frame to its last. Longer, and the worker is dripping.
 pub const PARTIAL_FRAME_MAX: Duration = Duration::from_secs(5);
+/// What a frame counts for beside its bytes: the smallest ones cost us as much as some that are longer.
+const FRAME_COST_BYTES: u64 = 240;
 /// Reads from a link in one [`Port::receive`], so that one worker's flood does not keep a thread for ever.
 const READS_PER_RECEIVE: usize = 16;
 /// Bytes at the front of the outgoing buffer that are out already and may stay there; beyond, what is left moves up.
@@ -55,6 +58,9 @@ impl Out {
 
 struct Input {
     reader: FrameReader,
+    /// Bytes that may come.
+    rate: Rate,
+    since: Instant,
     partial_since: Option<Instant>,
     broken: bool,
     /// The worker said that it faulted: what it sent until then was taken, and nothing that comes later is.
@@ -92,10 +98,14 @@ impl std::fmt::Debug for Port {
 }
 
 impl Port {
-    /// Over this link, within these limits.
-    pub fn new(link: Box<dyn Link>, limits: Limits) -> Port {
+    /// Over this link, within these limits, and with so many bytes a second from the worker. (What a replay answers is a few bytes a turn; everything else has been asked for, or is
+    /// a log line.)
+    pub fn new(link: Box<dyn Link>, limits: Limits, bytes_per_s: u64) -> Port {
         let reader = FrameReader::new(LINK_VERSION, limits.frame_bytes);
-        let input = Mutex::new(Input { reader, partial_since: None, broken: false, faulted: false });
+        let rate = Rate::new(bytes_per_s, limits.frame_bytes.into());
+        let since = Instant::now();
+        let input =
+            Mutex::new(Input { reader, rate, since, partial_since: None, broken: false, faulted: false });
         Port { link, limits, out: Mutex::default(), input, want_write: Notify::new() }
     }
 
@@ -215,11 +225,15 @@ impl Input {
         link: &dyn Link,
         mut take: impl FnMut(u64, FromWorker<'_>) -> Result<(), String>,
     ) -> Received {
+        let mut spent;
         match link.try_recv(self.reader.space()) {
             Ok(0) => return Received::Ended,
             // It lies in the reader's space, and is never looked at.
             Ok(_) if self.faulted => return Received::AfterFault,
-            Ok(read) => self.reader.filled(read),
+            Ok(read) => {
+                self.reader.filled(read);
+                spent = read as u64;
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Received::More,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received::Drained,
             Err(_) => return Received::Ended,
@@ -232,6 +246,7 @@ impl Input {
                 Err(error) => return Received::Broken(error.to_string()),
             };
             whole = true;
+            spent += FRAME_COST_BYTES;
             let taken = match decode_from_worker(&header, body) {
                 Ok(message) => take(header.call_id, message),
                 Err(error) => Err(error.to_string()),
@@ -239,6 +254,12 @@ impl Input {
             if let Err(why) = taken {
                 return Received::Broken(why);
             }
+        }
+        if self.rate.spend(spent, self.since.elapsed()) == Spent::Over {
+            return Received::Broken(format!(
+                "it sent more than its {} MiB a second (link_mib_per_s), for {BURST_S} s or all at once",
+                self.rate.per_s() >> 20
+            ));
         }
         if !self.reader.is_partial() {
             self.partial_since = None;
@@ -264,9 +285,12 @@ mod tests {
         effect_bytes: 1 << 10,
     };
 
+    /// Bytes that a worker may send in a second.
+    const PER_S: u64 = 1 << 20;
+
     fn pair() -> (Port, UnixStream) {
         let (ours, theirs) = UnixStream::pair().expect("a socket pair");
-        (Port::new(Box::new(SocketLink::new(ours).expect("non-blocking")), LIMITS), theirs)
+        (Port::new(Box::new(SocketLink::new(ours).expect("non-blocking")), LIMITS, PER_S), theirs)
     }
 
     fn receive(port: &Port) -> (Received, Vec<u64>) {
@@ -308,6 +332,43 @@ mod tests {
         let (received, _) = receive(&port);
         assert!(matches!(received, Received::Broken(_)), "{received:?}");
         assert_eq!(receive(&port).0, Received::Ended);
+    }
+
+    #[test]
+    fn who_sends_more_than_its_bytes_a_second_is_heard_no_more() {
+        use std::io::Write as _;
+        let (port, mut worker) = pair();
+        let line = "x".repeat(100_000);
+        let mut frame = Vec::new();
+        FromWorker::Log { level: 1, text: &line }.put(&mut frame, 0, LIMITS.frame_bytes).expect("fits");
+        let mut sent = 0;
+        let why = loop {
+            worker.write_all(&frame).expect("room");
+            sent += frame.len() as u64;
+            match receive(&port).0 {
+                Received::Broken(why) => break why,
+                other => assert_eq!(other, Received::Drained, "after {sent} bytes"),
+            }
+        };
+        assert!(sent > PER_S * BURST_S, "what is saved up for {BURST_S} s: {sent}");
+        assert!(why.contains("more than its 1 MiB a second (link_mib_per_s)"), "{why}");
+        assert_eq!(receive(&port).0, Received::Ended);
+    }
+
+    #[test]
+    fn small_frames_count_for_more_than_their_bytes() {
+        use std::io::Write as _;
+        let (port, mut worker) = pair();
+        let mut frame = Vec::new();
+        FromWorker::Ok.put(&mut frame, 7, LIMITS.frame_bytes).expect("fits");
+        let many = frame.repeat(1000);
+        let mut sent = 0;
+        while let Received::Drained = receive(&port).0 {
+            worker.write_all(&many).expect("room");
+            sent += 1000;
+        }
+        let at_once = PER_S * BURST_S / (FRAME_COST_BYTES + frame.len() as u64);
+        assert!(sent > at_once && sent * (frame.len() as u64) < PER_S * BURST_S, "{sent} frames");
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //! Signals go through the pidfd, so they can never hit a stranger who got the same number. Not why it died: see [`super::cause`].
 
 use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
 use tokio::io::Interest;
@@ -70,6 +72,19 @@ impl Process {
         Late::Waiting
     }
 
+    /// How it ended, as the kernel shows it of a process that has not been collected, after [`Process::ended`]: without asking the process that
+    /// would collect it. None where the kernel does not say so, or says what it says to those who may not know.
+    #[must_use]
+    pub fn seen_status(&self) -> Option<ExitStatus> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).ok()?;
+        let raw = exit_code(&stat).filter(|raw| *raw != 0)?;
+        // It has its number still, so it was this one that was read.
+        let own =
+            std::fs::read_to_string(format!("/proc/self/fdinfo/{}", self.handle.pidfd().as_raw_fd())).ok()?;
+        let pid = own.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim();
+        (pid == self.pid().to_string()).then(|| ExitStatus::from_raw(raw))
+    }
+
     /// Takes its exit status, after [`Process::ended`]. Ends it, if it has not ended.
     ///
     /// # Errors
@@ -78,5 +93,38 @@ impl Process {
         let (done, status) = oneshot::channel();
         self.handle.reap(move |status| done.send(status).unwrap_or_default());
         status.await.map_err(io::Error::other)
+    }
+}
+
+/// Field 52 of proc_pid_stat(5), of a process that has ended: its status as wait(2) packs it, or 0.
+fn exit_code(stat: &str) -> Option<i32> {
+    // The name may hold anything, but no later field holds a parenthesis. The state is field 3.
+    let mut fields = stat.rsplit_once(") ")?.1.split_ascii_whitespace();
+    if fields.next()? != "Z" {
+        return None;
+    }
+    fields.nth(48)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_of_a_process_that_nobody_has_collected_is_read_from_outside() {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().expect("sleep");
+        let stat = || std::fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("it is our child");
+        assert_eq!(exit_code(&stat()), None, "it runs");
+        let path = format!("/proc/{}/stat", child.id());
+        child.kill().expect("our child");
+        let seen = loop {
+            if let Some(code) = exit_code(&std::fs::read_to_string(&path).expect("not collected")) {
+                break code;
+            }
+            std::thread::yield_now();
+        };
+        assert_eq!(seen, 9);
+        assert_eq!(child.wait().expect("our child"), ExitStatus::from_raw(seen));
+        assert_eq!(exit_code("1 (a) Z) Z"), None);
     }
 }

@@ -82,6 +82,36 @@ impl UidRange {
         subids.lines().filter(overlaps).map(str::to_owned).collect()
     }
 
+    /// This range, where this process's user namespace has all of it; the default gives way to the highest ids that there are. None where there are none.
+    pub fn here(&self) -> Option<UidRange> {
+        let read = |file: &str| std::fs::read_to_string(format!("/proc/self/{file}")).unwrap_or_default();
+        self.among(&read("uid_map"), &read("gid_map"))
+    }
+
+    /// The same, with these maps (user_namespaces(7)).
+    fn among(&self, uids: &str, gids: &str) -> Option<UidRange> {
+        let (uids, gids) = (mapped(uids), mapped(gids));
+        // A group of the same number goes with each user.
+        let both = uids.iter().flat_map(|uid| gids.iter().filter_map(|gid| uid.common(*gid)));
+        let both: Vec<UidRange> = both.collect();
+        if both.iter().any(|there| there.first <= self.first && self.last <= there.last) {
+            return Some(*self);
+        }
+        if *self != UidRange::default() {
+            return None;
+        }
+        let highest = both.into_iter().max_by_key(|there| there.last)?;
+        let ids = self.last - self.first;
+        let first = highest.first.max(FIRST_MIN).max(highest.last.saturating_sub(ids));
+        let is_enough = highest.last.checked_sub(first).is_some_and(|more| more >= IDS_MIN - 1);
+        is_enough.then_some(UidRange { first, last: highest.last })
+    }
+
+    fn common(self, other: UidRange) -> Option<UidRange> {
+        let common = UidRange { first: self.first.max(other.first), last: self.last.min(other.last) };
+        (common.first <= common.last).then_some(common)
+    }
+
     /// Its part of each block, the largest first.
     fn pieces(&self) -> Vec<UidRange> {
         let blocks = self.first / BLOCK_IDS..=self.last / BLOCK_IDS;
@@ -95,6 +125,17 @@ impl UidRange {
     }
 }
 
+/// The ids of a map that can be a worker's, or less.
+fn mapped(map: &str) -> Vec<UidRange> {
+    let extent = |line: &str| {
+        let mut fields = line.split_whitespace().map(|field| field.parse::<u64>().ok());
+        let (first, count) = (fields.next()??, fields.nth(1)??);
+        let last = first.checked_add(count)?.checked_sub(1)?.min(LAST_MAX.into());
+        Some(UidRange { first: u32::try_from(first).ok()?, last: u32::try_from(last).ok()? })
+    };
+    map.lines().filter_map(extent).filter(|extent| extent.first <= extent.last).collect()
+}
+
 /// The ids of one supervisor. They are its own for as long as this lives.
 #[derive(Debug)]
 pub(super) struct Users {
@@ -105,9 +146,16 @@ pub(super) struct Users {
 }
 
 impl Users {
-    /// Takes a block of the range. When it cannot be had for this supervisor alone it is taken all the same, and said: shared ids are better than root's.
-    pub(super) fn take(range: UidRange) -> Users {
-        Users::take_in(Path::new(LOCKS), range)
+    /// Takes a block of the range; none where this user namespace has no such ids. When it cannot be had for this supervisor alone it is taken all the same, and said: shared ids are better than root's.
+    pub(super) fn take(range: UidRange) -> Option<Users> {
+        let here = range.here();
+        if here.is_none() {
+            tracing::warn!(
+                %range,
+                "workers get no users of their own: this user namespace has none of the range to give (`worker_uids` in the config, and the map of this container)"
+            );
+        }
+        here.map(|here| Users::take_in(Path::new(LOCKS), here))
     }
 
     fn take_in(locks: &Path, range: UidRange) -> Users {
@@ -208,6 +256,27 @@ mod tests {
         for text in ["1000-2000", "65535-70000", "100255-100000", "100000-100254", "70000-4294967294"] {
             assert_eq!(read(text), Err(RangeError::Bounds), "{text}");
         }
+    }
+
+    #[test]
+    fn a_container_has_what_it_has() {
+        let among = |range: &str, uids: &str, gids: &str| {
+            let range: UidRange = range.parse().unwrap();
+            range.among(uids, gids).map(|range| range.to_string())
+        };
+        let default = UidRange::default().to_string();
+        let all = "         0          0 4294967295\n";
+        assert_eq!(among(&default, all, all), Some(default.clone()));
+        assert_eq!(among("100000-100999", all, all), Some("100000-100999".to_owned()));
+        // What there is: above the usual ones, and the highest.
+        assert_eq!(among(&default, "0 0 200000", "0 0 200000"), Some("65536-199999".to_owned()));
+        assert_eq!(among(&default, "0 500000 10000000", all), Some("8951424-9999999".to_owned()));
+        assert_eq!(among(&default, "0 0 200000", "0 0 100000"), Some("65536-99999".to_owned()));
+        for (uids, gids) in [("0 0 1", "0 0 1"), ("0 100000 65536", all), (all, ""), ("", ""), ("x y z", all)]
+        {
+            assert_eq!(among(&default, uids, gids), None, "{uids}; {gids}");
+        }
+        assert_eq!(among("300000-300999", "0 0 200000", all), None, "what was named is not replaced");
     }
 
     #[test]

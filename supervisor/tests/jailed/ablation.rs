@@ -206,3 +206,51 @@ pub(crate) fn without_any_other_layer_the_filter_holds() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Descriptors that a plain child of this process has and a worker must not: from here on.
+const HEIRLOOMS_FROM: i32 = 100;
+
+/// Nothing stands behind clean descriptors and an empty environment, and nothing need: what is not there takes no other layer to be kept from. So it is there without any of them.
+pub(crate) fn without_any_other_layer_nothing_is_inherited() {
+    // Kept open over exec, as by a careless library in the supervisor.
+    let null = std::fs::File::open("/dev/null").expect("opens");
+    let heirloom = rustix::io::fcntl_dupfd_cloexec(&null, HEIRLOOMS_FROM).expect("room");
+    rustix::io::fcntl_setfd(&heirloom, rustix::io::FdFlags::empty()).expect("ours");
+    let number = std::os::fd::AsRawFd::as_raw_fd(&heirloom);
+    let child = std::process::Command::new("sh")
+        .args(["-c", &format!("test -e /proc/self/fd/{number} && test -n \"$CROUPIER_TEST_INSIDE\"")])
+        .status()
+        .expect("there is a shell");
+    assert!(child.success(), "a plain child has both");
+    for off in [FILTER, FILTER | LANDLOCK | PRIVILEGES | RLIMITS | NAMESPACES] {
+        let arena = without(off);
+        assert_eq!(arena.attack("odd_descriptors"), Outcome::Result(0));
+        assert_eq!(arena.attack("variables"), Outcome::Result(0));
+        arena.end();
+    }
+}
+
+/// The empty root cannot be tried from inside without the filter, since the plugin could not be loaded. So somebody else goes in: root, with all capabilities, no filter and no
+/// Landlock, into the worker's mounts and root. There is nothing there, not even a program to be started.
+pub(crate) fn who_gets_past_everything_else_finds_nothing_in_the_empty_root() {
+    if !nix::unistd::geteuid().is_root() {
+        // Only root may go into a worker; as root the same test does.
+        return;
+    }
+    let goes_in = |arena: &Arena, program: &str| {
+        let (pid, _) = arena.isolation();
+        let entered = std::process::Command::new("nsenter")
+            .args(["--target", &pid.to_string(), "--mount", "--root", "--wd", "--", program])
+            .output();
+        entered.expect("nsenter of util-linux can be started")
+    };
+    let empty = Arena::usual(PluginOptions::default());
+    let found = goes_in(&empty, "/bin/true");
+    let said = String::from_utf8_lossy(&found.stderr).into_owned();
+    assert!(!found.status.success() && said.contains("No such file or directory"), "{said}");
+    empty.end();
+    let full = without(FILTER);
+    let found = goes_in(&full, "/bin/true");
+    assert!(found.status.success(), "it was the empty root that held: {found:?}");
+    full.end();
+}

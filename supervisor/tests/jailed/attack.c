@@ -130,11 +130,24 @@ static long thread_bomb(void)
 {
     pthread_t t;
     long n = 0;
-    while (n < 10000) {
+    while (n < 1000) {
         int r = pthread_create(&t, 0, for_ever, 0);
         if (r != 0) return n < 200 ? -r : n;
         n++;
     }
+    return n;
+}
+/* What came from the supervisor: descriptors beyond the worker's own six and its plugin, which came over the link where there is no filter; and variables of the environment. */
+static long odd_descriptors(void)
+{
+    long n = 0;
+    for (int fd = 7; fd < 4096; fd++) n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+static long variables(void)
+{
+    long n = 0;
+    for (char **one = environ; one && *one; one++) n++;
     return n;
 }
 static long kill_all(void) { return result(kill(-1, 0)); }
@@ -314,7 +327,7 @@ static const struct { const char *name; long (*attack)(void); } ATTACKS[] = {
     A(unlink_file), A(make_directory), A(change_root), A(change_directory), A(mount_something), A(open_tree), A(handle_at), A(inotify),
     A(read_secrets), A(connect_loopback), A(send_datagram), A(tcp_socket), A(unix_socket), A(netlink_socket), A(packet_socket), A(socket_pair), A(connect_link), A(send_link), A(receive_link),
     A(send_descriptors), A(send_hand_over), A(link_onto_hand_over), A(dup_link), A(fcntl_dup), A(make_pipe), A(make_eventfd), A(make_epoll),
-    A(poll_link), A(execute), A(fork_once), A(raw_fork), A(vfork_once), A(clone3_thread), A(one_thread), A(thread_bomb), A(kill_all), A(kill_parent),
+    A(poll_link), A(execute), A(fork_once), A(raw_fork), A(vfork_once), A(clone3_thread), A(one_thread), A(thread_bomb), A(odd_descriptors), A(variables), A(kill_all), A(kill_parent),
     A(tgkill_other), A(tkill_self), A(queue_signal), A(trace_parent), A(trace_me), A(read_other), A(write_other), A(open_pidfd), A(pidfd_get),
     A(compare), A(exit_call), A(exit_group_call), A(session_of_others), A(become_root), A(drop_groups), A(renice), A(raise_limit), A(prlimit_other),
     A(leave_namespace), A(new_namespace), A(set_capabilities), A(dumpable), A(forget_parent), A(own_filter), A(own_listener), A(handle_sys),

@@ -77,3 +77,15 @@ pub(crate) fn a_denial_says_who_when_and_where() {
     }
     arena.end();
 }
+
+/// Within every other limit, but more bytes a second than it may send: its worker is ended, and it alone. With the usual rate the same is borne.
+pub(crate) fn a_worker_that_sends_more_than_its_bytes_is_ended() {
+    let arena = Arena::usual(PluginOptions { link_mib_per_s: Some(1), ..PluginOptions::default() });
+    assert!(matches!(arena.attack("log_a_lot"), Outcome::Refused(text) if text.contains("Poison")));
+    let causes = arena.causes();
+    assert!(causes.iter().all(|cause| cause.contains("1 MiB a second (link_mib_per_s)")), "{causes:?}");
+    arena.end();
+    let arena = Arena::usual(PluginOptions::default());
+    assert_eq!(arena.attack("log_a_lot"), Outcome::Result(0));
+    arena.end();
+}

@@ -38,6 +38,14 @@ const TESTS: &[(&str, fn())] = &[
         "ablation::without_any_other_layer_the_filter_holds",
         ablation::without_any_other_layer_the_filter_holds,
     ),
+    (
+        "ablation::without_any_other_layer_nothing_is_inherited",
+        ablation::without_any_other_layer_nothing_is_inherited,
+    ),
+    (
+        "ablation::who_gets_past_everything_else_finds_nothing_in_the_empty_root",
+        ablation::who_gets_past_everything_else_finds_nothing_in_the_empty_root,
+    ),
     ("threads::threads_are_a_permission_with_a_limit", threads::threads_are_a_permission_with_a_limit),
     (
         "threads::a_thread_that_writes_to_the_link_during_a_turn_ends_its_worker",
@@ -48,6 +56,10 @@ const TESTS: &[(&str, fn())] = &[
         threads::revoked_threads_are_gone_when_it_is_answered_and_come_back_when_they_are_granted,
     ),
     ("cases::constructors_get_no_further", cases::constructors_get_no_further),
+    (
+        "cases::a_worker_that_sends_more_than_its_bytes_is_ended",
+        cases::a_worker_that_sends_more_than_its_bytes_is_ended,
+    ),
     ("cases::a_dripping_worker_is_ended", cases::a_dripping_worker_is_ended),
     ("cases::a_denial_says_who_when_and_where", cases::a_denial_says_who_when_and_where),
     (

@@ -220,6 +220,26 @@ static long log_frames_for_ever(void)
         if (frame(CONTROL, 0, body, sizeof body) < 0) return -errno;
 }
 
+/* Honest log lines, but 24 MB of them in one turn. */
+static long log_a_lot(void)
+{
+    static uint8_t f[16 + 5 + 60000];
+    uint32_t len = sizeof f;
+    const uint8_t head[5] = { 6, 1, 251, 0x60, 0xea };
+    memcpy(f, &len, 4);
+    f[4] = CONTROL;
+    f[6] = 1;
+    memcpy(f + 16, head, 5);
+    memset(f + 21, 'x', 60000);
+    for (int i = 0; i < 400; i++)
+        for (size_t sent = 0; sent < sizeof f;) {
+            ssize_t n = write(3, f + sent, sizeof f - sent);
+            if (n < 0) return -errno;
+            sent += n;
+        }
+    return 0;
+}
+
 /* From threads. */
 static void *babble_later(void *x) { usleep(1000); babble(); return x; }
 static long babble_from_a_thread(void)
@@ -257,4 +277,4 @@ static long leave_a_thread(void)
     A(rewrite_code), A(unmap_everything), A(move_code), A(stack_clash), A(bad_signal_stack), A(blocked_fault), A(unaligned_jump), A(kernel_read), \
     A(vsyscall_page), A(privileged), A(port_write), A(forge_answer), A(replay_old_call), A(wrong_kind), A(forged_done), A(welcome_twice), \
     A(speak_as_supervisor), A(call_of_nobody), A(refusal_of_nobody), A(forged_last_words), A(confine_again), A(length_bomb), A(short_frame), \
-    A(claim_bomb), A(other_version), A(link_as_output), A(log_frames_for_ever)
+    A(claim_bomb), A(other_version), A(link_as_output), A(log_frames_for_ever), A(log_a_lot)

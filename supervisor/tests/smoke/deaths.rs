@@ -15,9 +15,21 @@ use crate::bench::{Bench, faulty, start};
 /// Longest wait for an event.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A deadline that is passed soon by a turn which never ends.
+const IMPATIENT_MS: u32 = 300;
+/// One that is not passed because others use the machine too.
+const PATIENT_MS: u32 = 20_000;
+
 fn bench() -> Bench {
-    let options =
-        PluginOptions { turn_wall_ms: Some(300), load_wall_ms: Some(5000), ..PluginOptions::default() };
+    bench_with(PATIENT_MS)
+}
+
+fn bench_with(turn_wall_ms: u32) -> Bench {
+    let options = PluginOptions {
+        turn_wall_ms: Some(turn_wall_ms),
+        load_wall_ms: Some(PATIENT_MS),
+        ..PluginOptions::default()
+    };
     let echo = Arc::new(|call: croupier::game::host_calls::HostCall| match &*call.args {
         b"\"no\"" => Err(-1),
         args => Ok(args.to_vec()),
@@ -86,7 +98,7 @@ fn deeds_that_kill_are_poison_and_their_cause_is_named() {
 
 #[test]
 fn a_turn_that_waits_for_ever_is_never_called_poison() {
-    let bench = bench();
+    let bench = bench_with(IMPATIENT_MS);
     let mut events = bench.client.events().expect("events");
     let (table, bystander) = (open(&bench), open(&bench));
     let held = act(&table, r#"{"do":"sleep","ms":600000}"#).expect_err("never ends");

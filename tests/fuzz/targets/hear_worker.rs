@@ -85,7 +85,7 @@ fn spec() -> Spec {
         flights_max: 4,
         turn_wall_ns: 1_000_000_000,
         load_wall_ns: 1_000_000_000,
-        snapshots: SnapshotPolicy { turns: 2, bytes: 4096, age_ns: 1_000_000_000 },
+        snapshots: SnapshotPolicy { turns: 2, turns_min: 2, bytes: 4096, age_ns: 1_000_000_000 },
         outputs_kept: 8,
         clients_max: 4,
         sessions_max: 8,
@@ -152,6 +152,7 @@ impl Rig {
                 client_seq: 1 + turn / SESSIONS,
                 input,
                 when_full: WhenFull::Wait,
+                no_room: false,
                 deadline_mono_ns: None,
             }));
         }

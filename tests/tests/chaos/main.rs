@@ -28,7 +28,7 @@ use players::{Ledger, Table};
 use weather::Weather;
 
 /// MiB of the journal's file system: enough for what is live, little enough to be filled in a moment.
-const DISK_MIB: u64 = 48;
+const DISK_MIB: u64 = 64;
 
 /// Deaths by deadline are expected here, one for each worker that is stopped for long.
 const CONFIG: &str = r#"

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use croupier_client::blocking::{Client, Session};
 use croupier_client::{ClientError, ClientId, Code, ConnectOptions, OpenOptions, Player, Reconnect};
@@ -33,6 +33,8 @@ const BULKY_BYTES: usize = 100_000;
 const BANKROLL: i64 = 1_000_000;
 /// When the disk is full turns are refused; whoever is refused comes back.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
+/// The disk is never full for that long.
+const NO_ROOM_MAX: Duration = Duration::from_secs(120);
 
 const COUNT: &str = r#"{"do":"count"}"#;
 
@@ -237,7 +239,11 @@ impl Table {
                 Some(())
             }
             // Verbs are not repeated by themselves.
-            Err(ClientError::Refused(refusal)) if refusal.code != Code::Busy => panic!("{refusal}"),
+            Err(ClientError::Refused(refusal))
+                if !matches!(refusal.code, Code::Busy | Code::ShuttingDown) =>
+            {
+                panic!("{refusal}")
+            }
             Err(_) => None,
         });
     }
@@ -287,11 +293,16 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// Again and again while it is refused for want of room; anything else is final.
+    ///
+    /// # Panics
+    /// When there is no room for so long that there never will be.
     fn patiently<T>(&self, mut ask: impl FnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
+        let begin = Instant::now();
         loop {
             match ask() {
                 Err(error) if error.code() == Some(Code::Busy) => {
                     self.busy.fetch_add(1, Ordering::Relaxed);
+                    assert!(begin.elapsed() < NO_ROOM_MAX, "still refused: {error}");
                     std::thread::sleep(BUSY_PAUSE);
                 }
                 other => return other,

@@ -1,5 +1,6 @@
 //! Planned stops, sessions that are lost, plugins that are gone.
 
+use croupier_client::blocking::Session;
 use croupier_client::{ClientId, Code, Durability, OpenOptions, Player};
 use croupier_tests::{Plugin, Setup};
 use serde_json::json;
@@ -58,6 +59,37 @@ fn whoever_had_a_session_in_memory_alone_is_told_that_it_is_lost() {
     assert_eq!(refusal.seq, 2, "{refusal}");
     let never = client.session(croupier_client::SessionId(1 << 40));
     assert_eq!(never.act(Player(1), COUNT).expect_err("none").code(), Some(Code::UnknownSession));
+}
+
+#[test]
+fn a_session_without_state_begins_again_from_its_opening_and_its_callers_go_on() {
+    let setup = Setup::new().plugin(Plugin::Faulty);
+    let config = "[plugins.faulty]\ndurability = \"none\"\nchoose_durability = true\nsnapshot_turns = 2";
+    let mut daemon = setup.config(config).start();
+    let client = daemon.patient_player(ClientId(5));
+    let stateless = client.open("faulty", "{}", OpenOptions::default()).expect("a session");
+    let in_memory = OpenOptions { durability: Some(Durability::Process), ..OpenOptions::default() };
+    let stateful = client.open("faulty", "{}", in_memory).expect("a session");
+    let count = |session: &Session, wanted: u64| {
+        let done = session.act(Player(1), COUNT).expect("a turn");
+        assert_eq!(reply(&done)["count"], json!(wanted));
+        done.seq
+    };
+    for n in 1..=10 {
+        assert_eq!(count(&stateless, n), count(&stateful, n));
+    }
+    daemon.kill_worker_of(Plugin::Faulty);
+    // This plugin has a state after all: that it is gone shows that nothing was kept.
+    assert_eq!((count(&stateless, 1), count(&stateful, 11)), (12, 12));
+    let stopped = daemon.stop();
+    assert!(stopped.status.success(), "{:?}", stopped.status);
+    daemon = stopped.start_again();
+    let client = daemon.patient_player(ClientId(5));
+    let (stateless, stateful) =
+        (client.session_from(stateless.id(), 20), client.session_from(stateful.id(), 20));
+    assert_eq!(count(&stateful, 12), 13);
+    let error = stateless.act(Player(1), COUNT).expect_err("nothing of it survives a supervisor");
+    assert_eq!(error.code(), Some(Code::SessionLost), "{error}");
 }
 
 #[test]

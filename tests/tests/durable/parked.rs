@@ -1,5 +1,8 @@
 //! Sessions that are in memory alone, over a planned stop.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use croupier_client::blocking::Client;
 use croupier_client::{ClientId, Code, OpenOptions, Player};
 use croupier_tests::{Daemon, Plugin, Ran, Setup, wait_for};
 use serde_json::json;
@@ -93,4 +96,36 @@ fn what_is_parked_waits_for_its_plugin() {
     let daemon = stopped.start_again();
     let again = daemon.player().session_from(id, 2);
     assert_eq!(reply(&again.act(Player(1), COUNT).expect("a turn"))["count"], json!(2));
+}
+
+/// Who opens sessions while the supervisor is stopped, and how often it is.
+const OPENERS: u64 = 6;
+const STOPS: u32 = 30;
+
+#[test]
+fn whoever_opens_a_session_just_when_the_supervisor_stops_gets_it_from_the_next_one() {
+    let mut daemon = in_memory(&[Plugin::Faulty]);
+    // With a session there, a stop suspends its game.
+    let _there = daemon.open(Plugin::Faulty, "{}");
+    let clients: Vec<_> = (1..=OPENERS).map(|id| daemon.patient_player(ClientId(id))).collect();
+    let enough = AtomicBool::new(false);
+    let open = |client: &Client| {
+        let mut opened = 0;
+        while !enough.load(Ordering::Relaxed) {
+            let session = client.open("faulty", "{}", OpenOptions::default()).expect("here or there");
+            session.act(Player(1), COUNT).expect("a turn");
+            session.close().expect("it closes");
+            opened += 1;
+        }
+        opened
+    };
+    let opened: u64 = std::thread::scope(|scope| {
+        let openers: Vec<_> = clients.iter().map(|client| scope.spawn(|| open(client))).collect();
+        for _ in 0..STOPS {
+            daemon.stop_and_rise();
+        }
+        enough.store(true, Ordering::Relaxed);
+        openers.into_iter().map(|opener| opener.join().expect("it opens")).sum()
+    });
+    assert!(opened > OPENERS, "{opened}");
 }

@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::timers::Alarm;
 use super::{Cx, Game};
 use crate::action::{Action, Answered, EndReason};
+use crate::durable::Durability;
 use crate::event::{Input, Open, Turn, WhenFull};
 use crate::ids::{Payload, PlayerId, RequestId, SessionId, kind};
 use crate::lifecycle::{State, Step};
@@ -58,6 +59,10 @@ impl Game {
         let mix = Mix::start(&commit);
         let opened_ns = cx.now.wall_ns;
         let seed = croupier_fair::seed::turn_seed(&open.seed, open.session.0, &mix, 1);
+        let journal = match open.options.durability.unwrap_or(self.spec.durability) {
+            Durability::None => Journal::of_opening(),
+            Durability::Process | Durability::Disk => Journal::default(),
+        };
         let first = Flight::of_house(kind::OPEN, 1, opened_ns, (seed, mix), open.config);
         Session {
             id: open.session,
@@ -76,7 +81,7 @@ impl Game {
             skips: VecDeque::new(),
             last_seq: 1,
             last_now_ns: opened_ns,
-            journal: Journal::default(),
+            journal,
             recorded: Recorded::new(opened_ns, mix),
             shelf: self.shelf(open.options.durability),
             keys: Keys::default(),
@@ -164,6 +169,9 @@ impl Game {
     fn may_queue(&self, id: SessionId, turn: &Turn) -> Result<(), Refusal> {
         if let Some(reason) = &self.down {
             return Err(Refusal::Down { reason: reason.clone() });
+        }
+        if turn.no_room {
+            return Err(Refusal::NoRoom);
         }
         let session = self.sessions.get(&id).ok_or(Refusal::UnknownSession(id))?;
         if matches!(session.phase, Phase::Closing(_)) || self.state == State::Unloading {

@@ -30,6 +30,7 @@ impl Game {
             return self.kill(cx, worker, KillReason::Protocol(why));
         }
         let Some(head) = slot.calls.pop_front() else { return };
+        slot.restores -= usize::from(head.what.restores());
         slot.head_since_mono_ns = cx.now.mono_ns;
         slot.asides = 0;
         self.watch(worker);
@@ -67,6 +68,7 @@ impl Game {
     /// The answer was no answer: the call counts as unanswered.
     fn unanswer(&mut self, worker: WorkerId, head: Call) {
         if let Some(slot) = self.workers.get_mut(&worker) {
+            slot.restores += usize::from(head.what.restores());
             slot.calls.push_front(head);
         }
     }

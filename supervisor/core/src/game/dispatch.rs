@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 
 use super::number::Numbered;
-use super::workers::{CallKind, Role};
+use super::workers::{CallKind, Role, Worker};
 use super::{Cx, Game};
 use crate::action::{Run, ToWorker, TurnMessage, Wanted};
 use crate::ids::{SessionId, WorkerId};
@@ -20,6 +20,8 @@ use crate::session::{Home, Standing};
 
 /// Most calls that one session sends before the next session has its turn.
 const BURST_MAX: usize = 16;
+/// Calls in flight on a worker for sessions on their way into it, at which no further one is begun.
+const RESTORES_MAX: usize = 64;
 /// Most calls in flight on a worker while sessions are restored that nobody waits for.
 const BACKGROUND_CALLS_MAX: usize = 32;
 
@@ -60,19 +62,24 @@ impl Game {
         if !self.suspects.is_empty() {
             return progress;
         }
+        // A few at a time, so that the first ones are there soon instead of all of them late.
+        for _ in 0..self.placing.len() {
+            if !self.any_room(self.spec.window_calls, RESTORES_MAX) {
+                break;
+            }
+            let Some(id) = self.placing.pop_front() else { break };
+            progress = self.run_ready_one(cx, id, progress);
+        }
         for _ in 0..self.ready.len() {
-            if !self.any_room(self.spec.window_calls) {
+            if !self.any_room(self.spec.window_calls, usize::MAX) {
                 return progress;
             }
             let Some(id) = self.ready.pop_front() else { break };
-            if let Some(session) = self.sessions.get_mut(&id) {
-                session.is_ready = false;
-            }
-            progress = self.run_listed(cx, id, progress);
+            progress = self.run_ready_one(cx, id, progress);
         }
         // What nobody waits for is restored beside, a few at a time.
         for _ in 0..self.waiting.len() {
-            if !self.any_room(BACKGROUND_CALLS_MAX.min(self.spec.window_calls)) {
+            if !self.any_room(BACKGROUND_CALLS_MAX.min(self.spec.window_calls), usize::MAX) {
                 return progress;
             }
             let Some(id) = self.waiting.pop_front() else { break };
@@ -84,6 +91,13 @@ impl Game {
         progress
     }
 
+    fn run_ready_one(&mut self, cx: &mut Cx<'_>, id: SessionId, so_far: Progress) -> Progress {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.is_ready = false;
+        }
+        self.run_listed(cx, id, so_far)
+    }
+
     /// Moves a session on that came from a list, and puts it back when there may be more. Says what came of the round so far.
     fn run_listed(&mut self, cx: &mut Cx<'_>, id: SessionId, so_far: Progress) -> Progress {
         let progress = self.run_session(cx, id);
@@ -93,11 +107,10 @@ impl Game {
         if progress == Progress::Moved { Progress::Moved } else { so_far }
     }
 
-    /// Whether some serving worker has fewer than `calls` calls in flight.
-    fn any_room(&self, calls: usize) -> bool {
-        self.workers
-            .values()
-            .any(|slot| slot.takes_turns() && slot.role == Role::Serve && slot.calls.len() < calls)
+    /// Whether some serving worker has fewer than `calls` calls in flight, and fewer than `restores` that bring sessions back.
+    fn any_room(&self, calls: usize, restores: usize) -> bool {
+        let has_room = |slot: &Worker| slot.calls.len() < calls && slot.restores < restores;
+        self.workers.values().any(|slot| slot.takes_turns() && slot.role == Role::Serve && has_room(slot))
     }
 
     fn run_session(&mut self, cx: &mut Cx<'_>, id: SessionId) -> Progress {

@@ -45,7 +45,7 @@ use crate::lifecycle::State;
 use crate::policy::breaker::Breaker;
 use crate::policy::restart::Restarts;
 use crate::refusal::Refusal;
-use crate::session::Session;
+use crate::session::{Home, Session};
 use crate::spec::{Grants, Spec};
 use crate::views::Counts;
 use ending::Ended;
@@ -72,6 +72,8 @@ pub struct Game {
     ended: Ended,
     /// Sessions that have something to send.
     ready: VecDeque<SessionId>,
+    /// Sessions that are in no worker, and that somebody waits for.
+    placing: VecDeque<SessionId>,
     /// Sessions that are in no worker, and that nobody waits for.
     waiting: VecDeque<SessionId>,
     /// Sessions that are tried one at a time in a serving worker, the first one now.
@@ -156,6 +158,7 @@ impl Game {
             sessions: BTreeMap::new(),
             ended: Ended::default(),
             ready: VecDeque::new(),
+            placing: VecDeque::new(),
             waiting: VecDeque::new(),
             suspects: VecDeque::new(),
             outcasts: VecDeque::new(),
@@ -286,7 +289,8 @@ impl Game {
         }
         if session.is_urgent() && !session.is_ready {
             session.is_ready = true;
-            self.ready.push_back(id);
+            let is_nowhere = matches!(session.home, Home::None);
+            if is_nowhere { self.placing.push_back(id) } else { self.ready.push_back(id) }
         } else if !session.is_urgent() && !session.is_waiting {
             session.is_waiting = true;
             self.waiting.push_back(id);
@@ -302,6 +306,7 @@ impl Game {
             slot.head_since_mono_ns = cx.now.mono_ns;
         }
         slot.calls.push_back(Call { id, what });
+        slot.restores += usize::from(what.restores());
         cx.act(Action::Send { worker, call: id, message });
         self.watch(worker);
     }

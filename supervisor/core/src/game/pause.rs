@@ -88,7 +88,7 @@ impl Game {
 
     /// Whether nothing is in flight, and nothing has a number or waits for its place in a worker.
     fn is_quiet(&self) -> bool {
-        let lists = [&self.ready, &self.waiting, &self.suspects, &self.outcasts];
+        let lists = [&self.ready, &self.placing, &self.waiting, &self.suspects, &self.outcasts];
         lists.iter().all(|list| list.is_empty())
             && self.workers.values().filter(plays).all(|slot| match slot.phase {
                 WorkerPhase::Serving => slot.told_suspended || slot.calls.is_empty(),

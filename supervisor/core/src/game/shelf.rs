@@ -25,7 +25,7 @@ impl Game {
     /// Where a new session is written down, if anywhere.
     pub(super) fn shelf(&self, asked: Option<Durability>) -> Option<Shelf> {
         match asked.unwrap_or(self.spec.durability) {
-            Durability::Process => None,
+            Durability::None | Durability::Process => None,
             Durability::Disk => Some(Shelf::default()),
         }
     }
@@ -185,7 +185,9 @@ impl Game {
 
     /// Writes down sessions that are in memory alone: the supervisor is about to end. Answered when the disk has them.
     pub(super) fn park(&mut self, cx: &mut Cx<'_>, request: RequestId) {
-        let in_memory = |session: &&Session| session.shelf.is_none() && session.phase != Phase::Opening;
+        let in_memory = |session: &&Session| {
+            session.shelf.is_none() && !session.journal.is_of_opening() && session.phase != Phase::Opening
+        };
         let ids: Vec<SessionId> =
             self.sessions.values().filter(in_memory).map(|session| session.id).collect();
         for id in ids {

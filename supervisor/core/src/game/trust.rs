@@ -71,7 +71,7 @@ impl Game {
         // A turn that is sent again must not die of its snapshot again, and be called poison for it.
         let again =
             session.flights.iter().find(|flight| !flight.sent).is_some_and(|flight| flight.retries > 0);
-        if session.snapshot_asked.is_some() || closing || again {
+        if session.snapshot_asked.is_some() || closing || again || session.journal.is_of_opening() {
             return Wanted::No;
         }
         let policy = self.spec.snapshots;
@@ -83,8 +83,11 @@ impl Game {
         let spread = if session.journal.newest().is_none() { id.0 % (policy.turns / 2).max(1) } else { 0 };
         let age = cx.now.mono_ns.saturating_sub(session.snapshot_mono_ns);
         let old = age >= policy.age_ns.saturating_mul(patience) && turns > 1;
+        // What is replayed after a death is what somebody waits for, so snapshots that are small are taken often.
+        let pays = session.journal.newest().is_some_and(|newest| bytes >= newest.bytes.len());
         let due = (self.diverges && !self.snapshots.distrusted)
             || turns >= policy.turns.saturating_sub(spread).max(1).saturating_mul(patience)
+            || (pays && turns >= policy.turns_min.max(1).saturating_mul(patience))
             || bytes >= policy.bytes.saturating_mul(patience as usize)
             || old;
         if due { Wanted::Yes } else { Wanted::No }

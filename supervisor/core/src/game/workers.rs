@@ -19,6 +19,8 @@ pub(crate) struct Worker {
     pub(crate) role: Role,
     pub(crate) calls: VecDeque<Call>,
     pub(crate) last_call: u64,
+    /// How many of `calls` bring sessions back.
+    pub(crate) restores: usize,
     /// What it has said of its oldest call that nothing depends on.
     pub(crate) asides: u32,
     pub(crate) sessions: BTreeSet<SessionId>,
@@ -105,6 +107,7 @@ impl Worker {
             role,
             calls: VecDeque::new(),
             last_call: 0,
+            restores: 0,
             asides: 0,
             sessions: BTreeSet::new(),
             head_since_mono_ns: now_mono_ns,
@@ -146,6 +149,11 @@ impl CallKind {
     /// The session at whose door a death is laid. A try of a snapshot is the snapshot's own affair.
     pub(crate) fn suspect(&self) -> Option<SessionId> {
         if matches!(self, CallKind::Verify(..)) { None } else { self.session() }
+    }
+
+    /// Whether it is part of a session's way into the worker.
+    pub(crate) fn restores(&self) -> bool {
+        matches!(self, CallKind::Restore(_) | CallKind::Replay(..))
     }
 
     /// The session that it is about.

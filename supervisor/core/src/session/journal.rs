@@ -117,6 +117,8 @@ pub struct Journal {
     bytes: usize,
     /// A tick must not join the run before it: a snapshot lies between.
     sealed: bool,
+    /// Nothing but the opening is kept: the plugin has no state.
+    of_opening: bool,
 }
 
 impl Record {
@@ -167,8 +169,26 @@ impl Journal {
         self.newest.is_none() && self.records.is_empty()
     }
 
+    /// One that keeps nothing but its first record, the opening: of a session whose plugin keeps no state.
+    pub fn of_opening() -> Journal {
+        Journal { of_opening: true, ..Journal::default() }
+    }
+
+    /// Whether it is such a one.
+    pub fn is_of_opening(&self) -> bool {
+        self.of_opening
+    }
+
+    /// Whether it keeps no more than it has.
+    fn is_complete(&self) -> bool {
+        self.of_opening && !self.records.is_empty()
+    }
+
     /// Appends a record.
     pub fn push(&mut self, record: Record) {
+        if self.is_complete() {
+            return;
+        }
         self.turns += 1;
         self.bytes += record.bytes();
         self.records.push_back(record);
@@ -177,6 +197,9 @@ impl Journal {
 
     /// Appends one tick, joining the run before it where it fits.
     pub fn push_tick(&mut self, digest: &Arc<[u8; 32]>, epoch: u64, tick: TickRun) {
+        if self.is_complete() {
+            return;
+        }
         self.turns += 1;
         if !self.sealed
             && let Some(Record { digest: known, body: Body::Ticks(run), .. }) = self.records.back_mut()
@@ -336,6 +359,16 @@ mod tests {
         assert_eq!((last.first_seq(), last.last_seq()), (2, 101));
         journal.push_tick(&digest(), 1, tick(102, 5_000));
         assert_eq!(journal.records().len(), 3, "a gap in time ends the run");
+    }
+
+    #[test]
+    fn without_state_the_opening_is_all_that_is_kept() {
+        let mut journal = Journal::of_opening();
+        assert!(journal.is_empty());
+        (1..=4).for_each(|seq| journal.push(turn(seq)));
+        journal.push_tick(&digest(), 1, tick(5, 0));
+        assert_eq!(journal.records().iter().map(Record::first_seq).collect::<Vec<_>>(), [1]);
+        assert_eq!((journal.turns_since(), journal.replay_from()), (1, 0));
     }
 
     #[test]

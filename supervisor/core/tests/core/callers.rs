@@ -252,6 +252,31 @@ fn who_is_told_to_try_again_can() {
 }
 
 #[test]
+fn without_room_to_write_only_what_was_accepted_before_is_answered() {
+    let mut world = World::new(|_| {});
+    let (session, _) = world.open();
+    world.settle();
+    let send = |world: &mut World, seq: u64, no_room: bool| {
+        let turn = turn(session, seq, (kind::ACTION, 0, COUNT));
+        world.submit(Turn { no_room, ..turn })
+    };
+    let played = send(&mut world, 1, false);
+    world.settle();
+    let waiting = send(&mut world, 2, false);
+    // In turn: played, being played, fresh.
+    let sent: Vec<_> = (1..=3).map(|seq| send(&mut world, seq, true)).collect();
+    assert_eq!(world.answers[&sent[2]], Err(Refusal::NoRoom));
+    world.settle();
+    assert!(ok(&world, played) && ok(&world, waiting));
+    assert_eq!(world.answers[&sent[0]], world.answers[&played]);
+    assert_eq!(world.answers[&sent[1]], world.answers[&waiting]);
+    let fresh = send(&mut world, 3, false);
+    world.settle();
+    assert!(ok(&world, fresh), "who was refused may come again with the same key");
+    assert_eq!(world.records[&session].len(), 4);
+}
+
+#[test]
 fn a_lobby_that_loses_its_patience_is_quickly_forgotten() {
     let mut world = World::new(|spec| spec.turn_wall_ns = 60_000 * MS);
     let (session, _) = world.open();

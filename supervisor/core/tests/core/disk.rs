@@ -68,6 +68,11 @@ impl World {
         self.step(Event::Durable { at: self.disk.at });
     }
 
+    /// Sessions of which the disk has something.
+    pub(crate) fn on_disk(&self) -> Vec<SessionId> {
+        self.disk.written.keys().copied().collect()
+    }
+
     /// The supervisor dies, with all its workers. Of what was not written, `lucky` entries came to the disk without anybody being told. Returns the
     /// requests that will never be answered.
     pub(crate) fn crash(&mut self, lucky: usize, change: impl FnOnce(&mut Spec)) -> Vec<RequestId> {

@@ -51,6 +51,8 @@ pub(crate) struct Faults {
     pub(crate) lies: u32,
     /// A retried turn asks something else.
     pub(crate) fickle: bool,
+    /// Its snapshots are longer by so many bytes.
+    pub(crate) snapshot_padding: usize,
     /// Every turn but a close fails by the plugin's own fault.
     pub(crate) internal: bool,
 }
@@ -179,7 +181,7 @@ impl FakeWorker {
             faults.refuse_restores -= 1;
             return Deed::Failed;
         }
-        let state = u64::from_le_bytes(snapshot.try_into().expect("a snapshot of ours"));
+        let state = u64::from_le_bytes(snapshot[..8].try_into().expect("a snapshot of ours"));
         assert!(self.sessions.insert(session, state).is_none(), "{session} restored twice");
         Deed::Ok
     }
@@ -241,7 +243,11 @@ impl FakeWorker {
             claimed: outcome,
             seen: outcome,
             snapshot: match (wanted, rubbish) {
-                (true, _) => Some(Payload::from(next.to_le_bytes())),
+                (true, _) => {
+                    let mut bytes = next.to_le_bytes().to_vec();
+                    bytes.resize(bytes.len() + faults.snapshot_padding, 0);
+                    Some(Payload::from(bytes))
+                }
                 (_, true) => Some(Payload::from(*b"rubbish")),
                 _ => None,
             },

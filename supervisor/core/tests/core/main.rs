@@ -14,6 +14,7 @@ mod parking;
 mod patience;
 mod snapshots;
 mod standby;
+mod stateless;
 mod storm;
 mod storms;
 mod times;

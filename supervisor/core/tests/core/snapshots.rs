@@ -158,3 +158,24 @@ fn falling_back_into_a_run_of_ticks_replays_it_right() {
         world.check_states();
     }
 }
+
+#[test]
+fn snapshots_that_are_no_larger_than_what_they_make_superfluous_are_taken_often() {
+    let most_replayed = |padding| {
+        let mut world = World::new(|spec| (spec.snapshots.turns, spec.snapshots.turns_min) = (60, 4));
+        world.faults.snapshot_padding = padding;
+        let (session, _) = world.open();
+        play(&mut world, session, 70);
+        let replayed = (0..70).map(|_| {
+            play(&mut world, session, 1);
+            let view = world.game.session_view(session).expect("alive");
+            view.seq - view.snapshot_seq
+        });
+        replayed.max().expect("turns")
+    };
+    // A turn counts for some 160 bytes of journal.
+    assert_eq!(most_replayed(0), 3, "they pay after the least number of turns");
+    let some = most_replayed(3_000);
+    assert!((15..30).contains(&some), "they pay after twenty turns or so, not {some}");
+    assert_eq!(most_replayed(1 << 20), 59, "they never do");
+}

@@ -300,6 +300,38 @@ fn sessions_come_back_hottest_first() {
 }
 
 #[test]
+fn sessions_are_brought_back_a_few_at_a_time_when_all_are_waited_for() {
+    let mut world = world(1, |spec| spec.snapshots.turns = 1_000);
+    let sessions: Vec<_> = (0..300).map(|_| world.open().0).collect();
+    for session in &sessions {
+        for _ in 0..30 {
+            world.act(*session, COUNT);
+        }
+    }
+    world.settle();
+    let (dead, next) = (serving(&world), in_state(&world, "standby")[0]);
+    let waiting: Vec<_> = sessions.iter().map(|session| world.act(*session, COUNT)).collect();
+    world.die(dead, KILLED);
+    let (mut most, mut works) = (0, 0);
+    let mut half = None;
+    while world.work(next) {
+        works += 1;
+        let views = world.game.session_views(usize::MAX);
+        let live = views.iter().filter(|view| view.state == "live").count();
+        let placed = world.game.view().workers.iter().map(|worker| worker.sessions).sum::<usize>();
+        most = most.max(placed - live);
+        if live >= 150 {
+            half.get_or_insert(works);
+        }
+    }
+    assert!(waiting.iter().all(|request| ok(&world, *request)));
+    assert!(most < 150, "{most} of 300 are under way at a time");
+    let half = half.expect("half of them");
+    assert!(half * 3 < works * 2, "half of them were there after {half} of {works} calls");
+    world.check_states();
+}
+
+#[test]
 fn a_turn_waits_behind_a_bounded_number_of_restores_that_nobody_waits_for() {
     let mut world = world(1, |spec| spec.snapshots.turns = 1);
     let sessions: Vec<_> = (0..500).map(|_| world.open().0).collect();

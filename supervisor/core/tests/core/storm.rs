@@ -208,6 +208,7 @@ impl Storm {
         let turn = Turn {
             client: ClientId(op.client),
             when_full: op.when_full,
+            no_room: false,
             deadline_mono_ns: op.deadline_ms.map(|ms| self.world.now.mono_ns + ms * MS),
             ..turn(session, *seq, (op.kind, op.player, &payload))
         };

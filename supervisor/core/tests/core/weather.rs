@@ -66,7 +66,7 @@ pub(crate) enum Fault {
 /// How the game is set up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Knobs {
-    pub(crate) snapshot_turns: u64,
+    pub(crate) snapshot_turns: (u64, u64),
     pub(crate) window_calls: usize,
     pub(crate) flights_max: usize,
     pub(crate) queue_max: u32,
@@ -80,7 +80,7 @@ pub(crate) struct Knobs {
 
 impl Knobs {
     pub(crate) fn apply(self, spec: &mut Spec) {
-        spec.snapshots.turns = self.snapshot_turns;
+        (spec.snapshots.turns, spec.snapshots.turns_min) = self.snapshot_turns;
         spec.window_calls = self.window_calls;
         spec.flights_max = self.flights_max;
         spec.queue_max = self.queue_max;
@@ -97,7 +97,7 @@ impl Knobs {
 }
 
 pub(crate) fn knobs() -> impl Strategy<Value = Knobs> {
-    let turns = prop_oneof![Just(1u64), Just(3), Just(8), Just(1000)];
+    let turns = prop_oneof![Just((1, 1)), Just((3, 16)), Just((8, 8)), Just((1000, 5)), Just((1000, 1000))];
     let window = prop_oneof![Just(1usize), Just(4), Just(256)];
     let flights = prop_oneof![Just(1usize), Just(3), Just(64)];
     let queue = prop_oneof![Just(1u32), Just(1024)];

@@ -97,7 +97,7 @@ impl World {
 
     pub(crate) fn spec() -> Spec {
         let mut spec = Spec::new("fake", [1; 32]);
-        spec.snapshots.turns = 8;
+        (spec.snapshots.turns, spec.snapshots.turns_min) = (8, u64::MAX);
         spec.grants.send = true;
         spec.grants.emit.insert("table".to_owned());
         spec.grants.call.insert("bank".to_owned());
@@ -414,6 +414,7 @@ pub(crate) fn turn(session: SessionId, client_seq: u64, (kind, player, payload):
             client_seed: Payload::from([]),
         },
         when_full: WhenFull::Wait,
+        no_room: false,
         deadline_mono_ns: None,
     }
 }

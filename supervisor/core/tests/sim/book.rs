@@ -43,6 +43,8 @@ pub(crate) struct Book {
     /// The last turn on record, and the state after it.
     pub(crate) seq: u64,
     pub(crate) state: State,
+    /// The state after its opening, to which a session that keeps no state returns.
+    opened_state: State,
     last_now_ns: u64,
     last_tick_ns: u64,
     /// Outcomes of the last turns on record.
@@ -89,6 +91,7 @@ impl Book {
             is_refused: false,
             seq: 0,
             state: 0,
+            opened_state: 0,
             last_now_ns: 0,
             last_tick_ns: 0,
             outcomes: BTreeMap::new(),
@@ -182,6 +185,9 @@ impl Book {
             }
             Verdict::Skipped { ticks } => assert!(*ticks > 0, "no ticks were left out"),
         }
+        if entry.kind == kind::OPEN {
+            self.opened_state = self.state;
+        }
         self.outcomes.insert(entry.seq, outcome(&entry.verdict));
         if self.outcomes.len() as u64 > OUTCOMES_KEPT {
             self.outcomes.pop_first();
@@ -257,6 +263,10 @@ impl Book {
             turn.seq,
             self.id
         );
+        if turn.run == Run::Replay && self.durability == Durability::None {
+            assert_eq!(turn.kind, kind::OPEN, "nothing else of session {} is kept", self.id);
+            self.state = self.opened_state;
+        }
         if turn.run == Run::First {
             assert!(turn.seq > self.seq, "turn {} of {} is on record and played anew", turn.seq, self.id);
             let kills = self.kills.get(&turn.seq).copied().unwrap_or_default();

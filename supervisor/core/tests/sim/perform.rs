@@ -191,6 +191,8 @@ impl Sim {
                 if let Some(sent) = book.clients[client].sent.get_mut(&client_seq) {
                     sent.waiting.remove(&request);
                     sent.refused = result.as_ref().err().cloned();
+                    // Which it may repeat.
+                    sent.unheard |= matches!(result, Err(Refusal::NoRoom));
                 }
             }
             Asked::Open(session) => self.open_answered(game, session, result),

@@ -72,6 +72,8 @@ limits! {
     effects_per_turn: 256, 0..=4096;
     /// Most sends, emits and host calls per second, over ten seconds; beyond, the worker is killed.
     effects_per_s: 1_000_000, 1..=10_000_000;
+    /// MiB per second that a worker may send to the supervisor, over ten seconds: answers, snapshots, log lines; beyond, it is killed.
+    link_mib_per_s: 512, 1..=16_384;
     /// Longest single send, emit, or host-call argument or answer, in bytes.
     effect_bytes: 65_536, 1..=1_048_576;
     /// Log lines per second; more are counted and dropped.

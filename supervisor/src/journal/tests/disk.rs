@@ -228,6 +228,10 @@ impl Medium for Disk {
         self.change(|state| state.now.len() as u64)
     }
 
+    fn available(&self) -> u64 {
+        self.change(|state| state.room.saturating_sub(state.used))
+    }
+
     fn name(&self) -> String {
         "the disk".to_owned()
     }

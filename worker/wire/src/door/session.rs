@@ -50,6 +50,8 @@ pub enum Durability {
     Process,
     /// The supervisor's death and the loss of power as well.
     Disk,
+    /// Nothing: the plugin keeps no state, and the session begins again from its opening when its worker dies.
+    None,
 }
 
 /// One turn of a session.

@@ -301,7 +301,8 @@ pub fn requests() -> Vec<(String, Request)> {
         Request::Turn(turn) => Request::Turn(Turn { when_full: WhenFull::Wait, ..turn }),
         other => other,
     };
-    all.push((s("open-durable"), Request::OpenDurable(open, Durability::Disk)));
+    all.push((s("open-durable"), Request::OpenDurable(open.clone(), Durability::Disk)));
+    all.push((s("open-durable-none"), Request::OpenDurable(open, Durability::None)));
     let mut seen = Vec::new();
     for verb in verbs() {
         let name = verb_name(&verb);
