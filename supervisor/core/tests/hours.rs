@@ -22,6 +22,8 @@ mod disk;
 mod fake;
 #[path = "sim/labour.rs"]
 mod labour;
+#[path = "sim/lies.rs"]
+mod lies;
 #[path = "core/on_disk.rs"]
 mod on_disk;
 #[path = "sim/people.rs"]
@@ -36,6 +38,8 @@ mod run;
 mod sim;
 #[path = "sim/station.rs"]
 mod station;
+#[path = "sim/story.rs"]
+mod story;
 #[path = "sim/supervisor.rs"]
 mod supervisor;
 #[path = "sim/unreachable.rs"]

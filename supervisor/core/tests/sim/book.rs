@@ -38,6 +38,8 @@ pub(crate) struct Book {
     pub(crate) cut_short: bool,
     /// The disk says that it has ended, and so will the core.
     pub(crate) may_close_again: bool,
+    /// It is being parked: once that is answered, it must come back.
+    pub(crate) is_promised: bool,
     /// Whoever opened it was told no.
     pub(crate) is_refused: bool,
     /// The last turn on record, and the state after it.
@@ -74,6 +76,8 @@ pub(crate) struct Book {
     pub(crate) owner: Option<(WorkerId, u32)>,
     /// Things that happened to it that may be a reason to set it aside.
     pub(crate) trouble: u32,
+    /// Workers that died while they were at it, for whatever reason.
+    pub(crate) losses: u32,
     pub(crate) held: bool,
 }
 
@@ -88,6 +92,7 @@ impl Book {
             ended: None,
             cut_short: false,
             may_close_again: false,
+            is_promised: false,
             is_refused: false,
             seq: 0,
             state: 0,
@@ -111,6 +116,7 @@ impl Book {
             durable_epoch: 0,
             owner: None,
             trouble: 0,
+            losses: 0,
             held: false,
         }
     }

@@ -16,6 +16,7 @@ mod disk;
 #[path = "../core/fake.rs"]
 mod fake;
 mod labour;
+mod lies;
 #[path = "../core/on_disk.rs"]
 mod on_disk;
 mod people;
@@ -26,6 +27,7 @@ mod quiet;
 mod run;
 mod sim;
 mod station;
+mod story;
 mod supervisor;
 mod unreachable;
 mod weather;
