@@ -35,7 +35,7 @@ mod weather;
 /// Events of each seed, unless the environment says otherwise.
 const EVENTS_EACH: u64 = 500_000;
 /// Events of a short run, which every plain `cargo test` makes.
-const EVENTS_SHORT: u64 = 100_000;
+const EVENTS_SHORT: u64 = 60_000;
 
 #[cfg(not(feature = "planted"))]
 #[test]
