@@ -351,6 +351,14 @@ impl Book {
             Ok(Answered::Done(done)) => Some((done.seq, digest((0u8, &done.reply)))),
             Err(Refusal::Plugin { seq, .. }) => Some((*seq, 1)),
             Err(Refusal::Poison { seq }) => Some((*seq, 2)),
+            Err(Refusal::NoRoom) => {
+                let sent = self.clients[client].sent.get(&client_seq);
+                assert!(
+                    sent.is_none_or(|sent| sent.seq.is_none()),
+                    "turn {client_seq} of a client of {id} is on record, and it was told that it was not played"
+                );
+                None
+            }
             Err(_) => None,
             Ok(other) => panic!("{other:?} is no answer to a turn"),
         };
