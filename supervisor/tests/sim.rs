@@ -18,6 +18,8 @@ mod disk;
 mod fake;
 #[path = "../core/tests/sim/labour.rs"]
 mod labour;
+#[path = "../core/tests/sim/lies.rs"]
+mod lies;
 #[path = "../core/tests/core/on_disk.rs"]
 mod on_disk;
 #[path = "../core/tests/sim/people.rs"]
@@ -32,6 +34,8 @@ mod run;
 mod sim;
 #[path = "../core/tests/sim/station.rs"]
 mod station;
+#[path = "../core/tests/sim/story.rs"]
+mod story;
 #[path = "../core/tests/sim/supervisor.rs"]
 mod supervisor;
 #[path = "../core/tests/sim/unreachable.rs"]

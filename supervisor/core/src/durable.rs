@@ -64,7 +64,8 @@ pub enum Change {
     /// The session is gone. What is left are its answers, so that a repeated last turn gets the same one after the supervisor's death too, and
     /// its secret, so that its transcript can be closed.
     Ended(Box<Ended>),
-    /// A session that was in memory alone, whole: the supervisor is about to end as planned. Follows [`Change::Opened`].
+    /// A session that was in memory alone, whole: the supervisor is about to end as planned. Follows [`Change::Opened`] and what
+    /// the session asks the platform.
     Parked(Box<Parked>),
 }
 

@@ -22,6 +22,8 @@ mod disk;
 mod fake;
 #[path = "sim/labour.rs"]
 mod labour;
+#[path = "sim/lies.rs"]
+mod lies;
 #[path = "core/on_disk.rs"]
 mod on_disk;
 #[path = "sim/people.rs"]
@@ -36,6 +38,8 @@ mod run;
 mod sim;
 #[path = "sim/station.rs"]
 mod station;
+#[path = "sim/story.rs"]
+mod story;
 #[path = "sim/supervisor.rs"]
 mod supervisor;
 #[path = "sim/unreachable.rs"]
@@ -54,17 +58,17 @@ use weather::{Knobs, Weather};
 
 const GAMES: usize = 50;
 /// Simulated hours, unless the environment says otherwise.
-const HOURS: u64 = 2;
+const HOURS: u64 = 1;
 /// An hour.
 const HOUR_NS: u64 = 3_600 * S;
 /// A look at everything: so many in an hour, of which the worst is told.
 const LOOKS: u64 = 12;
 /// From so many hours on the last ones are compared with the first ones.
-const HOURS_COMPARED: u64 = 8;
+const HOURS_COMPARED: u64 = 24;
 /// What the last quarter may hold of anything, in percent of what the first quarter held, beside [`GROWTH`].
 const GROWTH_PERCENT: usize = 150;
-/// What it may hold more of anything.
-const GROWTH: usize = 256;
+/// What it may hold more of anything: callers wait while a game is suspended, and how many depends on when an operator comes.
+const GROWTH: usize = 4_096;
 /// Kilobytes that the process may take more in the last quarter than in the first.
 const GROWTH_KB: usize = 8_192;
 

@@ -15,7 +15,11 @@ impl Game {
             calls: self.workers.values().map(|slot| slot.calls.len()).sum(),
             alarms: self.timers.len(),
             kept_back: self.gate.len(),
-            listed: self.ready.len() + self.waiting.len() + self.suspects.len() + self.outcasts.len(),
+            listed: self.ready.len()
+                + self.placing.len()
+                + self.waiting.len()
+                + self.suspects.len()
+                + self.outcasts.len(),
             ended: self.ended.len(),
             bytes: self.ended.bytes(),
             ..Holds::default()

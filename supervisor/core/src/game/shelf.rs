@@ -3,7 +3,7 @@
 //! ```text
 //!  open answered ─▶ Opened, Played        turn answered, skipped, poison ─▶ Played        asks the platform ─▶ Asking
 //!  snapshot given ─▶ Snapshot ─▶ Pruned (when trusted) │ SnapshotDropped        held ─▶ Held        over ─▶ Ended
-//!  in memory alone, and the supervisor ends ─▶ Opened, Parked
+//!  in memory alone, and the supervisor ends ─▶ Opened, Asking (for each that asked), Parked
 //! ```
 
 use croupier_fair::entry::Effect;
@@ -210,8 +210,9 @@ impl Game {
         let asking = session.flights.iter().filter(|flight| held.is_some() || flight.has_asked);
         let asking: Vec<u64> = asking.map(|flight| flight.seq).collect();
         self.write_opened(cx, id);
-        self.write(cx, id, Change::Parked(Box::new(parked)));
+        // Before the rest: should the power go in between, it must not come back without knowing what it asked.
         asking.into_iter().for_each(|seq| self.write_asking(cx, id, seq));
+        self.write(cx, id, Change::Parked(Box::new(parked)));
         if let Some(reason) = held {
             self.write(cx, id, Change::Held { reason });
         }

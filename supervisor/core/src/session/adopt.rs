@@ -73,7 +73,9 @@ pub(crate) fn adopt(
         }
         fold(&mut session, at, change, bounds)?;
     }
-    if session.journal.is_empty() && session.flights.is_empty() {
+    // Nothing, or what was written ahead of a session that was to be parked.
+    let begins = session.flights.front().is_some_and(|flight| flight.seq == 1);
+    if session.journal.is_empty() && !begins {
         return Ok(Adopted::NeverOpen(Box::new(session)));
     }
     session.settle();
@@ -165,7 +167,12 @@ fn fold(session: &mut Session, at: u64, change: Change, bounds: Bounds) -> Resul
             }
             session.journal = super::parked::back(parked.snapshots, parked.records);
             session.phase = Phase::Live;
+            let key = |flight: &Flight| flight.key.and_then(|key| Some((key, session.keys.body(key)?)));
+            let running: Vec<_> = session.flights.iter().filter_map(key).collect();
             take_side(session, parked.side, bounds);
+            for (key, body) in running {
+                session.keys.resume(key, body, bounds.now.mono_ns);
+            }
         }
     }
     Ok(())

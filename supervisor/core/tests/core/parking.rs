@@ -1,8 +1,8 @@
 //! Planned stops: what was in memory alone goes on in the next supervisor.
 
 use croupier_core::action::{Answered, Notice};
-use croupier_core::durable::Durability;
-use croupier_core::event::{Cause, Options};
+use croupier_core::durable::{Change, Durability};
+use croupier_core::event::{Cause, Event, Options};
 use croupier_core::ids::kind;
 use croupier_core::{Refusal, Spec};
 
@@ -73,6 +73,29 @@ fn what_has_no_outcome_when_it_is_parked_never_was() {
     settle(&mut world);
     assert_eq!(world.game.session_views(9)[0].players.len(), 0, "the seat was not given either");
     let again = world.turn_as(session, 2, kind::ACTION, 0, COUNT);
+    settle(&mut world);
+    assert!(matches!(&world.answers[&again], Ok(Answered::Done(done)) if done.seq == 2));
+    world.check_states();
+}
+
+#[test]
+fn what_asked_the_platform_is_written_before_the_rest() {
+    let mut world = World::new(in_memory);
+    let (session, _) = world.open();
+    world.settle_now();
+    let asks = world.act(session, ASK);
+    world.settle_now_with(|_, _| true);
+    assert_eq!(world.questions.len(), 1, "it is being performed");
+    let request = world.request();
+    world.step(Event::Park { request });
+    let words: Vec<_> =
+        world.disk.waiting.iter().map(|entry| matches!(entry.change, Change::Parked(_))).collect();
+    assert_eq!(words, [false, false, true], "opened, asking, and then the rest");
+    // And it keeps its number and its key.
+    world.sync(usize::MAX);
+    let lost = world.crash(0, in_memory);
+    assert!(lost.contains(&asks));
+    let again = world.turn_as(session, 1, kind::ACTION, 0, ASK);
     settle(&mut world);
     assert!(matches!(&world.answers[&again], Ok(Answered::Done(done)) if done.seq == 2));
     world.check_states();

@@ -38,11 +38,15 @@ pub(crate) struct Book {
     pub(crate) cut_short: bool,
     /// The disk says that it has ended, and so will the core.
     pub(crate) may_close_again: bool,
+    /// It is being parked: once that is answered, it must come back.
+    pub(crate) is_promised: bool,
     /// Whoever opened it was told no.
     pub(crate) is_refused: bool,
     /// The last turn on record, and the state after it.
     pub(crate) seq: u64,
     pub(crate) state: State,
+    /// The state after its opening, to which a session that keeps no state returns.
+    opened_state: State,
     last_now_ns: u64,
     last_tick_ns: u64,
     /// Outcomes of the last turns on record.
@@ -72,6 +76,8 @@ pub(crate) struct Book {
     pub(crate) owner: Option<(WorkerId, u32)>,
     /// Things that happened to it that may be a reason to set it aside.
     pub(crate) trouble: u32,
+    /// Workers that died while they were at it, for whatever reason.
+    pub(crate) losses: u32,
     pub(crate) held: bool,
 }
 
@@ -86,9 +92,11 @@ impl Book {
             ended: None,
             cut_short: false,
             may_close_again: false,
+            is_promised: false,
             is_refused: false,
             seq: 0,
             state: 0,
+            opened_state: 0,
             last_now_ns: 0,
             last_tick_ns: 0,
             outcomes: BTreeMap::new(),
@@ -108,6 +116,7 @@ impl Book {
             durable_epoch: 0,
             owner: None,
             trouble: 0,
+            losses: 0,
             held: false,
         }
     }
@@ -181,6 +190,9 @@ impl Book {
                 self.poison.insert(entry.seq);
             }
             Verdict::Skipped { ticks } => assert!(*ticks > 0, "no ticks were left out"),
+        }
+        if entry.kind == kind::OPEN {
+            self.opened_state = self.state;
         }
         self.outcomes.insert(entry.seq, outcome(&entry.verdict));
         if self.outcomes.len() as u64 > OUTCOMES_KEPT {
@@ -257,6 +269,10 @@ impl Book {
             turn.seq,
             self.id
         );
+        if turn.run == Run::Replay && self.durability == Durability::None {
+            assert_eq!(turn.kind, kind::OPEN, "nothing else of session {} is kept", self.id);
+            self.state = self.opened_state;
+        }
         if turn.run == Run::First {
             assert!(turn.seq > self.seq, "turn {} of {} is on record and played anew", turn.seq, self.id);
             let kills = self.kills.get(&turn.seq).copied().unwrap_or_default();

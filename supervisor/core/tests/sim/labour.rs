@@ -1,9 +1,8 @@
 //! What workers do: the next message, an answer, a death in the middle of it; and what the supervisor hears of that.
 
 use croupier_core::action::ToWorker;
-use croupier_core::event::{Answer, Cause, Event, HostKey, TurnAnswer};
+use croupier_core::event::{Answer, Cause, Event, HostKey};
 use croupier_core::ids::{CallId, Payload, WorkerId};
-use croupier_fair::entry::Effect;
 
 use crate::clock::{GameAt, MS, S, US, What};
 use crate::fake::{Deed, digest};
@@ -17,34 +16,8 @@ const REAP_NS: u64 = 100 * US;
 /// So many times more often something goes wrong with what is not a turn.
 const SELDOM: u64 = 30;
 
-/// What a worker does that it must not do.
-#[derive(Debug, Clone, Copy)]
-enum Lie {
-    AnswersNoCall,
-    WrongKind,
-    SucceedsTwice,
-    GivesOutWhatItMayNot,
-    HelloAgain,
-    AsksForNoCall,
-    AsksOutOfOrder,
-    TellsOfNoCall,
-    TellsTooMuch,
-}
-
-const LIES: [Lie; 9] = [
-    Lie::AnswersNoCall,
-    Lie::WrongKind,
-    Lie::SucceedsTwice,
-    Lie::GivesOutWhatItMayNot,
-    Lie::HelloAgain,
-    Lie::AsksForNoCall,
-    Lie::AsksOutOfOrder,
-    Lie::TellsOfNoCall,
-    Lie::TellsTooMuch,
-];
-
 impl Sim {
-    fn station(&mut self, game: GameAt, worker: WorkerId) -> Option<&mut Station> {
+    pub(crate) fn station(&mut self, game: GameAt, worker: WorkerId) -> Option<&mut Station> {
         self.tables[game].stations.get_mut(&worker)
     }
 
@@ -152,37 +125,11 @@ impl Sim {
         if self.dice.once_in(self.weather.hostile_in / share) {
             if share > 1 {
                 self.babble(game, worker);
-            } else if let Some(lie) = self.dice.pick(&LIES) {
-                self.lie(game, worker, (call, message), lie);
+            } else {
+                self.lie(game, worker, (call, message));
             }
         }
         false
-    }
-
-    /// A worker breaks the protocol. It goes on as if nothing had been.
-    fn lie(&mut self, game: GameAt, worker: WorkerId, (call, message): (CallId, &ToWorker), lie: Lie) {
-        let is_turn =
-            matches!(message, ToWorker::Turn(turn) if turn.run == croupier_core::action::Run::First);
-        let nowhere = CallId(u64::MAX);
-        let ask = |call, index| Word::Ask { call, index, name: "bank", args: Payload::from([]), asked: 1 };
-        let secret = Effect::Emit { topic: "secret".to_owned(), event: Payload::from([]) };
-        let words = match lie {
-            Lie::WrongKind => vec![Word::Answer(call, Answer::Snapshot(Payload::from([])))],
-            Lie::SucceedsTwice if is_turn => vec![Word::Answer(call, done(7, vec![]))],
-            Lie::GivesOutWhatItMayNot if is_turn => vec![Word::Answer(call, done(0, vec![secret]))],
-            Lie::HelloAgain => vec![Word::Loaded],
-            Lie::AsksForNoCall => vec![ask(nowhere, 0)],
-            Lie::AsksOutOfOrder if is_turn => vec![ask(call, 77)],
-            Lie::TellsOfNoCall => vec![Word::Refused { call: nowhere, count: u32::MAX }],
-            Lie::TellsTooMuch => (0..20).map(|count| Word::Refused { call, count }).collect(),
-            _ => vec![Word::Answer(nowhere, Answer::Ok)],
-        };
-        let now_ns = self.now_ns;
-        for word in words {
-            let Some(station) = self.station(game, worker) else { return };
-            let at = station.say(now_ns, 0, word);
-            self.agenda.at(at, What::Hear(game, worker));
-        }
     }
 
     /// A signal that the supervisor sent arrives.
@@ -263,6 +210,7 @@ impl Sim {
                 continue;
             };
             book.trouble += u32::from(blames);
+            book.losses += 1;
             if let (Awaited::Turn(_, seq), true, true) = (awaited, alone, cause.counts()) {
                 *book.kills.entry(*seq).or_default() += 1;
             }
@@ -367,30 +315,6 @@ impl Sim {
         }
     }
 
-    /// A worker says something out of place, whatever it is at.
-    fn babble(&mut self, game: GameAt, worker: WorkerId) {
-        let call = self.tables[game].stations.get(&worker).and_then(|station| station.awaited.front());
-        let call = call.map_or(CallId(1), |(call, _)| *call);
-        let args = Payload::from([]);
-        let word = match self.dice.below(7) {
-            0 => Word::Loaded,
-            1 => Word::Answer(CallId(u64::MAX), Answer::Ok),
-            2 => Word::Answer(CallId(u64::MAX), Answer::Failed { status: -9, text: String::new() }),
-            3 => Word::Answer(CallId(u64::MAX), done(0, vec![])),
-            4 => Word::Answer(CallId(u64::MAX), Answer::Snapshot(args)),
-            5 => Word::Ask { call, index: 99, name: "bank", args, asked: 1 },
-            _ => Word::Refused { call: CallId(u64::MAX), count: 1 },
-        };
-        let now_ns = self.now_ns;
-        // Before it has said hello nobody listens.
-        if let Some(station) =
-            self.station(game, worker).filter(|station| !station.is_dead && station.fake.loaded)
-        {
-            let at = station.say(now_ns, 0, word);
-            self.agenda.at(at, What::Hear(game, worker));
-        }
-    }
-
     /// The plugin of a game does something wrong, once or for a while.
     fn plugin_errs(&mut self, game: GameAt, kind: u64) {
         let crashes = self.weather.dies_in > 0;
@@ -412,17 +336,4 @@ impl Sim {
             self.tables[game].errs = internal;
         }
     }
-}
-
-fn done(status: i32, effects: Vec<Effect>) -> Answer {
-    Answer::Done(Box::new(TurnAnswer {
-        status,
-        reply: Payload::from(*b"lie"),
-        error: String::new(),
-        effects,
-        claimed: u64::MAX,
-        seen: u64::MAX,
-        snapshot: Some(Payload::from(*b"rubbish")),
-        diverged: true,
-    }))
 }

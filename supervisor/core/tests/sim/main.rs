@@ -16,6 +16,7 @@ mod disk;
 #[path = "../core/fake.rs"]
 mod fake;
 mod labour;
+mod lies;
 #[path = "../core/on_disk.rs"]
 mod on_disk;
 mod people;
@@ -26,6 +27,7 @@ mod quiet;
 mod run;
 mod sim;
 mod station;
+mod story;
 mod supervisor;
 mod unreachable;
 mod weather;
@@ -33,13 +35,12 @@ mod weather;
 /// Events of each seed, unless the environment says otherwise.
 const EVENTS_EACH: u64 = 500_000;
 /// Events of a short run, which every plain `cargo test` makes.
-const EVENTS_SHORT: u64 = 100_000;
-
-use run::number;
+const EVENTS_SHORT: u64 = 60_000;
 
 #[cfg(not(feature = "planted"))]
 #[test]
 fn nothing_is_lost_whatever_dies() {
+    use run::number;
     let events = number("CROUPIER_SIM_EVENTS").unwrap_or(EVENTS_SHORT);
     let each = if number("CROUPIER_SIM_SEED").is_some() { events } else { EVENTS_EACH };
     let first = number("CROUPIER_SIM_SEED").or(number("CROUPIER_SIM_FIRST")).unwrap_or(1);

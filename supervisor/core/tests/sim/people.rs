@@ -97,9 +97,8 @@ impl Sim {
         session: SessionId,
         (client, client_seq): (usize, u64),
     ) -> Option<RequestId> {
-        let is_durable = self.book(game, session).is_durable();
         // As the doors do it: while the disk is in trouble, nothing new that needs it is let in.
-        let no_room = is_durable && self.disk.in_trouble && !self.is_calm && !self.dice.once_in(8);
+        let no_room = self.disk.in_trouble && !self.is_calm && self.book(game, session).is_durable();
         let when_full = if self.dice.once_in(4) { WhenFull::Refuse } else { WhenFull::Wait };
         let is_hasty = !self.is_calm && self.dice.once_in(8);
         let deadline_mono_ns = is_hasty.then(|| self.now_ns + self.dice.around(40 * MS));
@@ -108,7 +107,7 @@ impl Sim {
         let id = ClientId(book.clients[client].id);
         let sent = book.clients[client].sent.get_mut(&client_seq)?;
         sent.times += 1;
-        sent.unheard = no_room;
+        sent.unheard = false;
         let input = sent.input.clone();
         sent.waiting.insert(request);
         book.waiting.insert(request, (client, client_seq));
@@ -245,7 +244,11 @@ impl Sim {
             tick_ns: ticks,
             idle_ns: self.dice.once_in(6).then_some(self.weather.client_ns * 200),
             queue_max: self.dice.once_in(6).then_some(3),
-            durability: if self.dice.once_in(4) { Some(Durability::Process) } else { None },
+            durability: self.dice.weighted(&[
+                (9, None),
+                (2, Some(Durability::Process)),
+                (1, Some(Durability::None)),
+            ]),
         };
         let durability = options.durability.unwrap_or(self.tables[game].knobs.durability());
         self.tables[game].books.insert(session, Book::new(session, durability));
@@ -339,6 +342,10 @@ impl Sim {
     }
 
     pub(crate) fn verb(&mut self, game: GameAt, verb: Verb) {
+        if verb == Verb::Start && self.tables[game].game.state() == State::Unloaded {
+            // Only a driver starts what is unloaded, when it has heard that it has stopped.
+            return;
+        }
         let request = self.request(game, if verb == Verb::Suspend { Asked::Suspend } else { Asked::Verb });
         let (word, event) = match verb {
             Verb::Suspend => ("suspend", Event::Suspend { request }),

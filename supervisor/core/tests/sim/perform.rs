@@ -139,8 +139,10 @@ impl Sim {
             Notice::SessionHeld { session, reason } => {
                 self.tally.held += 1;
                 let book = self.book(game, session);
+                // What was lost too often may only be tried alone, and then it is lost when that cannot be.
+                let is_untried = book.losses > 0 && reason.starts_with("it must be tried in a spare worker");
                 assert!(
-                    book.trouble > 0,
+                    book.trouble > 0 || is_untried,
                     "session {session} is held, and nothing had happened to it: {reason}"
                 );
                 book.held = true;
@@ -191,6 +193,8 @@ impl Sim {
                 if let Some(sent) = book.clients[client].sent.get_mut(&client_seq) {
                     sent.waiting.remove(&request);
                     sent.refused = result.as_ref().err().cloned();
+                    // Which it may repeat.
+                    sent.unheard |= matches!(result, Err(Refusal::NoRoom));
                 }
             }
             Asked::Open(session) => self.open_answered(game, session, result),

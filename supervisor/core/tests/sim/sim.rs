@@ -9,9 +9,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use croupier_core::action::{Action, Answered, ToWorker};
-use croupier_core::durable::Change;
-use croupier_core::event::{Answer, Event};
+use croupier_core::action::{Action, Answered};
+use croupier_core::event::Event;
 use croupier_core::ids::{Now, RequestId, SessionId, WorkerId};
 use croupier_core::{Game, Refusal};
 
@@ -21,6 +20,7 @@ use crate::coverage::Coverage;
 use crate::disk::{Codec, Disk};
 use crate::fake::Faults;
 use crate::station::Station;
+use crate::story::{brief, brief_action};
 use crate::weather::{Knobs, Weather};
 
 /// Bytes of a line of what is told when something is wrong.
@@ -87,6 +87,8 @@ pub(crate) struct Sim {
     pub(crate) disk: Disk,
     pub(crate) supervisor: Supervisor,
     pub(crate) coverage: Coverage,
+    /// All games were parked before the supervisor went.
+    pub(crate) is_parked: bool,
     /// Nothing goes wrong, and nobody asks for anything new.
     pub(crate) is_calm: bool,
     pub(crate) last_request: u64,
@@ -170,6 +172,7 @@ impl Sim {
             disk,
             supervisor: Supervisor::Up,
             coverage: Coverage::new(),
+            is_parked: false,
             is_calm: false,
             last_request: 0,
             last_session: 0,
@@ -358,52 +361,6 @@ impl Table {
         self.armed = None;
         self.is_stopped = false;
         self.parked = false;
-    }
-}
-
-/// An event on one line.
-fn brief(event: &Event) -> String {
-    match event {
-        Event::Open(open) => format!("Open {} {:?}", open.session, open.options),
-        Event::Turn(turn) => {
-            let payload = String::from_utf8_lossy(&turn.input.payload).into_owned();
-            format!("Turn {} of {} kind {} {payload}", turn.request, turn.session, turn.input.kind)
-        }
-        Event::Adopt { session, changes } => format!("Adopt {session} with {} changes", changes.len()),
-        Event::Answer { worker, call, answer: Answer::Done(done) } => {
-            format!("Answer {worker} to call {call}: Done {} {}", done.status, done.error)
-        }
-        other => format!("{other:?}"),
-    }
-}
-
-/// An action on one line.
-fn brief_action(action: &Action) -> String {
-    match action {
-        Action::Send { worker, call, message: ToWorker::Turn(turn) } => {
-            let (session, seq, kind, run) = (turn.session, turn.seq, turn.kind, turn.run);
-            format!("Send {worker} call {call}: turn {seq} of {session}, kind {kind}, {run:?}")
-        }
-        Action::Record { session, entry } => {
-            let payload = String::from_utf8_lossy(&entry.payload);
-            format!("Record {} of {session}, kind {}, {payload}: {:?}", entry.seq, entry.kind, entry.verdict)
-        }
-        Action::Journal(entry) => {
-            format!("Journal {} of {}: {}", entry.at, entry.session, brief_change(&entry.change))
-        }
-        other => format!("{other:?}"),
-    }
-}
-
-fn brief_change(change: &Change) -> String {
-    match change {
-        Change::Played(played) => format!("Played {} {:?}", played.turn.seq, played.verdict),
-        Change::Asking(asking) => format!("Asking {}", asking.turn.seq),
-        Change::Snapshot(kept) => format!("Snapshot {} as of {}", kept.seq, kept.side.last_seq),
-        Change::Parked(parked) => format!("Parked as of {}", parked.side.last_seq),
-        Change::Opened(_) => "Opened".to_owned(),
-        Change::Ended(ended) => format!("Ended {:?}", ended.reason),
-        other => format!("{other:?}"),
     }
 }
 

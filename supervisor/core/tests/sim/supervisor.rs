@@ -140,6 +140,10 @@ impl Sim {
         }
         self.supervisor = Supervisor::Parking;
         for game in 0..self.tables.len() {
+            for book in self.tables[game].books.values_mut() {
+                book.is_promised =
+                    book.durability == Durability::Process && book.seq > 0 && book.ended.is_none();
+            }
             let request = self.request(game, Asked::Park);
             self.coverage_of(game, "park");
             self.feed(game, Event::Park { request });
@@ -150,6 +154,7 @@ impl Sim {
     pub(crate) fn game_is_parked(&mut self, game: GameAt) {
         self.tables[game].parked = true;
         if self.supervisor == Supervisor::Parking && self.tables.iter().all(|table| table.parked) {
+            self.is_parked = true;
             self.agenda.at(self.now_ns, What::SupervisorDies);
         }
     }
@@ -157,6 +162,11 @@ impl Sim {
     /// The next supervisor takes up what the disk has.
     pub(crate) fn supervisor_rises(&mut self) {
         self.supervisor = Supervisor::Up;
+        for book in self.tables.iter_mut().flat_map(|table| table.books.values_mut()) {
+            // A supervisor that died over it has lost what was in memory alone.
+            book.is_promised &= self.is_parked;
+        }
+        self.is_parked = false;
         for game in 0..self.tables.len() {
             if self.weather.quiet_every > 0 && self.dice.once_in(3) {
                 self.tables[game].knobs = Knobs::draw(&mut self.dice);
@@ -174,7 +184,8 @@ impl Sim {
         let is_lost = |session: &SessionId| !read.contains_key(session);
         table.books.retain(|session, book| {
             // What was in memory alone is lost, as was promised; and what nobody was told of.
-            let promised = book.durability == Durability::Disk && book.seq > 0 && book.ended.is_none();
+            let was_on_disk = book.durability == Durability::Disk && book.seq > 0;
+            let promised = (was_on_disk || book.is_promised) && book.ended.is_none();
             assert!(!(is_lost(session) && promised), "session {session} was on the disk and is nowhere");
             !is_lost(session) || book.ended.is_some()
         });
@@ -186,7 +197,8 @@ impl Sim {
                 (book.ended, book.is_refused) = (None, false);
             }
             let (last, asking) = known(changes);
-            if book.durability == Durability::Process && last < book.seq && !has_ended(changes) {
+            let is_process = book.durability == Durability::Process && !book.is_promised;
+            if is_process && last < book.seq && !has_ended(changes) {
                 // It was being parked when the supervisor died.
                 table.books.remove(session);
             } else if book.ended.is_none() && !has_ended(changes) {
@@ -196,6 +208,7 @@ impl Sim {
         let books = &table.books;
         table.open.retain(|session| books.contains_key(session) && !is_lost(session));
         for book in table.books.values_mut() {
+            book.is_promised = false;
             book.owner = None;
             for client in &mut book.clients {
                 client.connection_lost();
