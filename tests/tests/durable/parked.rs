@@ -128,4 +128,6 @@ fn whoever_opens_a_session_just_when_the_supervisor_stops_gets_it_from_the_next_
         openers.into_iter().map(|opener| opener.join().expect("it opens")).sum()
     });
     assert!(opened > OPENERS, "{opened}");
+    // Whoever asked again got the session that was there already.
+    assert_eq!(daemon.status().sessions, 1, "sessions that nobody knows of");
 }
