@@ -63,8 +63,9 @@ const HOURS: u64 = 1;
 const HOUR_NS: u64 = 3_600 * S;
 /// A look at everything: so many in an hour, of which the worst is told.
 const LOOKS: u64 = 12;
-/// From so many hours on the last ones are compared with the first ones.
-const HOURS_COMPARED: u64 = 24;
+/// From so many hours on the last quarter is compared with the first. It takes some eighteen until journals and answers are as long as they get, and until a
+/// supervisor has died often enough to have been seen with all that it brings back: of less nothing follows.
+const HOURS_COMPARED: u64 = 72;
 /// What the last quarter may hold of anything, in percent of what the first quarter held, beside [`GROWTH`].
 const GROWTH_PERCENT: usize = 150;
 /// What it may hold more of anything: callers wait while a game is suspended, and how many depends on when an operator comes.
