@@ -122,8 +122,8 @@ pub struct SessionView {
     pub snapshot_bytes: usize,
     /// Records in the journal.
     pub records: usize,
-    /// Its plugin keeps no state, and so does nobody else.
-    pub is_stateless: bool,
+    /// It is in memory alone, and a planned stop parks it: it has been opened, and its plugin keeps a state.
+    pub is_parkable: bool,
     /// Number of the newest output.
     pub outputs: u64,
     /// Period of ticks; 0 for none.

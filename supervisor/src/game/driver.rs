@@ -232,9 +232,8 @@ impl GameDriver {
         if let Some(journal) = &self.journal {
             let inner = crate::lock(&self.inner);
             let live = inner.game.session_views(usize::MAX);
-            let in_memory =
-                |view: &&SessionView| !view.is_stateless && !inner.durable.contains(&view.session);
-            for view in live.iter().filter(in_memory) {
+            // Those alone: the record of who opened a session that is being written down itself must stay.
+            for view in live.iter().filter(|view| view.is_parkable) {
                 journal.parking(view.session, inner.reveal_public.contains(&view.session));
             }
         }

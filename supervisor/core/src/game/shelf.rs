@@ -185,11 +185,8 @@ impl Game {
 
     /// Writes down sessions that are in memory alone: the supervisor is about to end. Answered when the disk has them.
     pub(super) fn park(&mut self, cx: &mut Cx<'_>, request: RequestId) {
-        let in_memory = |session: &&Session| {
-            session.shelf.is_none() && !session.journal.is_of_opening() && session.phase != Phase::Opening
-        };
-        let ids: Vec<SessionId> =
-            self.sessions.values().filter(in_memory).map(|session| session.id).collect();
+        let parkable = self.sessions.values().filter(|session| session.is_parkable());
+        let ids: Vec<SessionId> = parkable.map(|session| session.id).collect();
         for id in ids {
             self.park_session(cx, id);
         }

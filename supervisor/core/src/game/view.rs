@@ -172,7 +172,7 @@ fn session_view(session: &Session) -> SessionView {
         snapshot_seq: newest.map_or(0, |snapshot| snapshot.seq),
         snapshot_bytes: newest.map_or(0, |snapshot| snapshot.bytes.len()),
         records: session.journal.records().len(),
-        is_stateless: session.journal.is_of_opening(),
+        is_parkable: session.is_parkable(),
         outputs: session.outputs.last(),
         tick_ns: session.ticker.map_or(0, |ticker| ticker.period_ns()),
         poison: session.poison,

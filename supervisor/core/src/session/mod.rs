@@ -246,6 +246,11 @@ impl Session {
         matches!(self.phase, Phase::Held(_))
     }
 
+    /// Whether a planned stop writes it down: it is in memory alone, has been opened, and has a state.
+    pub(crate) fn is_parkable(&self) -> bool {
+        self.shelf.is_none() && !self.journal.is_of_opening() && self.phase != Phase::Opening
+    }
+
     /// The worker that holds it, or is being given it.
     pub(crate) fn worker(&self) -> Option<WorkerId> {
         match &self.home {

@@ -62,6 +62,18 @@ fn a_parked_session_goes_on_as_if_nothing_had_been() {
 }
 
 #[test]
+fn only_what_is_open_and_in_memory_alone_is_parked() {
+    let mut world = World::new(in_memory);
+    let parkable =
+        |world: &World| world.game.session_views(9).iter().map(|view| view.is_parkable).collect::<Vec<_>>();
+    world.open();
+    world.open_with(COUNT, Options { durability: Some(Durability::Disk), ..Options::default() });
+    assert_eq!(parkable(&world), [false, false], "neither is open yet");
+    world.settle_now();
+    assert_eq!(parkable(&world), [true, false]);
+}
+
+#[test]
 fn what_has_no_outcome_when_it_is_parked_never_was() {
     let mut world = World::new(in_memory);
     let (session, _) = world.open();

@@ -26,7 +26,7 @@ fn nothing_is_on_record_but_the_opening_and_turns_go_on_after_a_death() {
         world.settle_now();
     }
     let view = world.game.session_views(9).remove(0);
-    assert_eq!((view.records, view.snapshot_seq, view.is_stateless), (1, 0, true));
+    assert_eq!((view.records, view.snapshot_seq, view.is_parkable), (1, 0, false));
     assert!(view.seq > 90 && view.players.len() == 1);
     let unanswered = world.act(session, COUNT);
     let worker = *world.workers.keys().next().expect("a worker");

@@ -127,6 +127,8 @@ pub(crate) struct Knobs {
     queue_max: u32,
     catch_up: u64,
     turn_wall_ns: u64,
+    /// After so long without work a worker is pinged.
+    ping_ns: u64,
     deaths_max: u32,
     standbys: u32,
     breaker: bool,
@@ -144,6 +146,7 @@ impl Knobs {
             queue_max: dice.weighted(&[(1, 1), (1, 4), (3, 1024)]),
             catch_up: dice.below(5),
             turn_wall_ns: dice.weighted(&[(4, 5 * S), (1, 40 * MS)]),
+            ping_ns: 20 * MS,
             deaths_max: dice.weighted(&[(3, u32::MAX), (1, 20), (1, 3)]),
             standbys: dice.below(3) as u32,
             breaker: dice.once_in(2),
@@ -161,6 +164,7 @@ impl Knobs {
             queue_max: 1024,
             catch_up: 100,
             turn_wall_ns: 5 * S,
+            ping_ns: 60 * S,
             deaths_max: 20,
             standbys: 1,
             breaker: true,
@@ -192,7 +196,7 @@ impl Knobs {
         spec.restart =
             RestartPolicy { deaths_max: self.deaths_max, pause_max_ns: 200 * MS, ..RestartPolicy::default() };
         spec.standbys = self.standbys;
-        (spec.watch.ping_every_ns, spec.watch.ping_wall_ns) = (20 * MS, self.turn_wall_ns);
+        (spec.watch.ping_every_ns, spec.watch.ping_wall_ns) = (self.ping_ns, self.turn_wall_ns);
         if !self.breaker {
             spec.breaker.failures_percent = 0;
         }
