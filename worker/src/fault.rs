@@ -20,11 +20,14 @@ pub(crate) enum Fault {
     #[error("cannot shift the address layout by {pages} pages; the most is {max}")]
     LayoutShift { pages: u32, max: u32 },
 
-    /// Not exactly one descriptor came with Hello.
+    /// Not as many descriptors came as should.
     #[error(
-        "{count} descriptors came with the first bytes, not one; the plugin's memfd must travel beside Hello"
+        "{count} descriptors came beside a message; the ring's memory travels beside Confine, the plugin's beside Hello, and nothing else"
     )]
     Descriptors { count: usize },
+    /// The ring cannot be used.
+    #[error(transparent)]
+    Ring(#[from] croupier_ring::AdoptError),
     /// The descriptor has no seals.
     #[error("the plugin's descriptor is not a sealed memfd: {0}")]
     NotMemfd(nix::Error),
@@ -90,7 +93,9 @@ impl Fault {
     /// The code that the supervisor gets.
     pub(crate) fn code(&self) -> FaultCode {
         match self {
-            Fault::Jail { .. } | Fault::Limits { .. } | Fault::LayoutShift { .. } => FaultCode::Setup,
+            Fault::Jail { .. } | Fault::Limits { .. } | Fault::LayoutShift { .. } | Fault::Ring(_) => {
+                FaultCode::Setup
+            }
             Fault::Descriptors { .. } | Fault::NotMemfd(_) | Fault::Unsealed => FaultCode::NoPlugin,
             Fault::Dlopen(_) => FaultCode::Dlopen,
             Fault::NoSymbol(_) => FaultCode::NoSymbol,

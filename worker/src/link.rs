@@ -11,16 +11,22 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use croupier_ring::Ring;
 use croupier_wire::codec::EncodeError;
 use croupier_wire::frame::{FRAME_BYTES_DEFAULT, FrameReader, Header};
 use croupier_wire::link::{CallAnswer, FromWorker, LINK_VERSION, ToWorker, decode_to_worker};
 
 use crate::fault::Fault;
 use crate::jail;
+use crate::plugin;
+
+mod ways;
+
+use ways::{WayIn, WayOut};
 
 /// Output is flushed when it is longer than this, even if more frames are waiting to be answered; bytes.
 const OUTBOX_BYTES: usize = 64 << 10;
@@ -35,7 +41,7 @@ pub(crate) struct Link {
 }
 
 struct Inbox {
-    socket: Arc<File>,
+    way: WayIn,
     reader: FrameReader,
     /// Frames that came before a host call's answer and are still to be played.
     stash: VecDeque<(Header, Vec<u8>)>,
@@ -44,11 +50,11 @@ struct Inbox {
 
 /// The sending direction; usable from any thread.
 pub(crate) struct Outbox {
-    socket: Arc<File>,
     pending: Mutex<Pending>,
 }
 
 struct Pending {
+    way: WayOut,
     bytes: Vec<u8>,
     frame_bytes_max: u32,
 }
@@ -58,13 +64,14 @@ impl Link {
     pub(crate) fn new(socket: File) -> Link {
         let socket = Arc::new(socket);
         let inbox = Inbox {
-            socket: Arc::clone(&socket),
+            way: WayIn::Socket(Arc::clone(&socket)),
             reader: FrameReader::new(LINK_VERSION, FRAME_BYTES_DEFAULT),
             stash: VecDeque::new(),
             stash_bytes: 0,
         };
-        let pending = Mutex::new(Pending { bytes: Vec::new(), frame_bytes_max: FRAME_BYTES_DEFAULT });
-        Link { inbox: Rc::new(RefCell::new(inbox)), outbox: Arc::new(Outbox { socket, pending }) }
+        let way = WayOut::Socket(socket);
+        let pending = Mutex::new(Pending { way, bytes: Vec::new(), frame_bytes_max: FRAME_BYTES_DEFAULT });
+        Link { inbox: Rc::new(RefCell::new(inbox)), outbox: Arc::new(Outbox { pending }) }
     }
 
     /// The sending direction.
@@ -78,18 +85,20 @@ impl Link {
         self.outbox.lock().frame_bytes_max = max;
     }
 
-    /// Gives the socket's first bytes to `receive`, which may take a descriptor off them, and keeps the bytes.
-    pub(crate) fn receive_first<T>(
-        &self,
-        receive: impl FnOnce(&File, &mut [u8]) -> Result<(usize, T), Fault>,
-    ) -> Result<T, Fault> {
-        let Inbox { socket, reader, .. } = &mut *self.inbox.borrow_mut();
-        let (n, with) = receive(socket, reader.space())?;
-        if n == 0 {
-            jail::exit_now(0);
-        }
+    /// Waits for the next bytes of the socket, and gives the descriptors that came beside them.
+    pub(crate) fn receive_descriptors(&self) -> Vec<OwnedFd> {
+        let Inbox { way, reader, .. } = &mut *self.inbox.borrow_mut();
+        let (n, descriptors) = plugin::receive(way.socket(), reader.space());
         reader.filled(n);
-        Ok(with)
+        descriptors
+    }
+
+    /// From now on frames travel through the ring, in both directions; the socket is its bell.
+    pub(crate) fn take_ring(&self, ring: Ring) {
+        let mut inbox = self.inbox.borrow_mut();
+        let bell = Arc::clone(inbox.way.socket());
+        inbox.way = WayIn::ring(ring.receiver, ring.spin, Arc::clone(&bell));
+        self.outbox.lock().way = WayOut::Ring { sender: ring.sender, bell };
     }
 
     /// Waits for the next frame; its body replaces what is in `body`.
@@ -100,14 +109,14 @@ impl Link {
             *body = stashed;
             return Ok(header);
         }
-        let Inbox { socket, reader, .. } = &mut *inbox;
+        let Inbox { way, reader, .. } = &mut *inbox;
         loop {
             if let Some((header, bytes)) = reader.next()? {
                 body.clear();
                 body.extend_from_slice(bytes);
                 return Ok(header);
             }
-            receive(socket, reader);
+            way.receive(reader);
         }
     }
 
@@ -141,7 +150,7 @@ impl Link {
     ) -> Result<(i32, Vec<u8>), Fault> {
         self.outbox.put(&FromWorker::HostCall { index, name, args }, call_id)?;
         self.outbox.flush();
-        let Inbox { socket, reader, stash, stash_bytes } = &mut *self.inbox.borrow_mut();
+        let Inbox { way, reader, stash, stash_bytes } = &mut *self.inbox.borrow_mut();
         loop {
             while let Some((header, body)) = reader.next()? {
                 if let ToWorker::CallAnswer(answer) = decode_to_worker(&header, body)? {
@@ -153,7 +162,7 @@ impl Link {
                 }
                 stash.push_back((header, body.to_vec()));
             }
-            receive(socket, reader);
+            way.receive(reader);
         }
     }
 
@@ -177,18 +186,6 @@ fn accept(
         return Err(Fault::WrongAnswer { call_id });
     }
     Ok((answer.status, answer.answer.to_vec()))
-}
-
-/// Waits until at least one byte has come.
-fn receive(mut socket: &File, reader: &mut FrameReader) {
-    loop {
-        match socket.read(reader.space()) {
-            Ok(0) => jail::exit_now(0),
-            Ok(n) => return reader.filled(n),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => jail::exit_now(0),
-        }
-    }
 }
 
 impl Outbox {
@@ -217,9 +214,8 @@ impl Outbox {
         if pending.bytes.is_empty() {
             return;
         }
-        if (&*self.socket).write_all(&pending.bytes).is_err() {
-            jail::exit_now(0);
-        }
+        let Pending { way, bytes, .. } = pending;
+        way.send(bytes);
         pending.bytes.clear();
         if pending.bytes.capacity() > 16 * OUTBOX_BYTES {
             pending.bytes = Vec::with_capacity(OUTBOX_BYTES);

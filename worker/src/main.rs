@@ -52,9 +52,12 @@ fn work(socket: File) -> ! {
 }
 
 fn run(link: &Link) -> Result<(), Fault> {
-    let confine = serve::confine(link)?;
+    let (confine, ring) = serve::confine(link)?;
     let delivery = jail::enter(&confine)?;
     let greeting = serve::greeting(link, delivery)?;
+    if let Some(ring) = ring {
+        link.take_ring(ring);
+    }
     jail::draw_the_curtain(delivery)?;
     let game = plugin::load(link, &greeting.hello()?, greeting.source())?;
     serve::serve(link, &greeting, game)

@@ -14,12 +14,13 @@ use serde_json::Value;
 use crate::breach::Breach;
 
 /// A crate and the crates of the workspace that it may depend on. `tests` may depend on all.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("croupier-wire", &[]),
     ("croupier-notify", &[]),
+    ("croupier-ring", &[]),
     ("croupier-abi", &[]),
     ("croupier-sdk", &["croupier-abi"]),
-    ("croupier-worker", &["croupier-wire", "croupier-abi", "croupier-notify"]),
+    ("croupier-worker", &["croupier-wire", "croupier-ring", "croupier-abi", "croupier-notify"]),
     ("croupier-fair", &[]),
     ("croupier-core", &["croupier-fair"]),
     ("croupier-manifest", &[]),
@@ -30,6 +31,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "croupier-core",
             "croupier-wire",
             "croupier-notify",
+            "croupier-ring",
             "croupier-client",
             "croupier-manifest",
             "croupier-fair",

@@ -16,7 +16,9 @@ pub trait Backend: Send + Sync {
     /// block briefly for room. Dropping the slot unanswered gives the caller [`ClientError::Gone`](crate::ClientError::Gone).
     ///
     /// Requests are submitted in the order in which they shall be taken.
-    fn submit(&self, request: Request, reply: ReplySlot);
+    ///
+    /// Says who can be [helped](Help) to get the answer, when there is somebody.
+    fn submit(&self, request: Request, reply: ReplySlot) -> Option<Arc<dyn Help>>;
 
     /// As [`submit`](Backend::submit), for [`Request::Follow`] and [`Verb::Events`](croupier_wire::door::Verb::Events): after the answer, what
     /// comes goes into `pushes` until [`Push::End`](croupier_wire::door::Push::End) or until the sink
@@ -38,6 +40,12 @@ pub trait Backend: Send + Sync {
     fn server(&self) -> Option<ServerHello> {
         None
     }
+}
+
+/// Who gets an answer sooner with the help of the thread that waits for it.
+pub trait Help: Send + Sync {
+    /// Called by a thread that is about to wait for `on`: looks itself for a while, some ten microseconds at most, without sleeping.
+    fn help(&self, on: &dyn Wait);
 }
 
 /// Something that a thread waits for: an answer, a push, or room in a window.

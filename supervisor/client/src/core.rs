@@ -42,8 +42,7 @@ impl Core {
             Some(durability) => Request::OpenDurable(open, durability),
         };
         let (slot, pending) = ReplySlot::keyed(self.backend.clone(), self.opens.clone(), key);
-        self.backend.submit(request, slot);
-        pending
+        pending.submit(request, slot)
     }
 
     pub(crate) fn turn(
@@ -57,14 +56,12 @@ impl Core {
         let TurnOptions { when_full, deadline_ms } = options;
         let turn = Turn { session: session.0, client_seq: key, input, when_full, deadline_ms };
         let (slot, pending) = ReplySlot::keyed(self.backend.clone(), window.clone(), key);
-        self.backend.submit(Request::Turn(turn), slot);
-        pending
+        pending.submit(Request::Turn(turn), slot)
     }
 
     pub(crate) fn ask(&self, request: Request) -> Pending {
         let (slot, pending) = ReplySlot::new(self.backend.clone());
-        self.backend.submit(request, slot);
-        pending
+        pending.submit(request, slot)
     }
 
     pub(crate) fn control(&self, verb: Verb) -> Pending {

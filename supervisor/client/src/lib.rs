@@ -47,7 +47,7 @@ mod window;
 pub mod blocking;
 
 pub use crate::core::done;
-pub use backend::{Backend, Wait};
+pub use backend::{Backend, Help, Wait};
 pub use client::Client;
 pub use error::ClientError;
 pub use ids::{ClientId, Player, SessionId};

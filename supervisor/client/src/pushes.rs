@@ -282,7 +282,9 @@ mod tests {
     struct Nobody;
 
     impl Backend for Nobody {
-        fn submit(&self, _: Request, _: ReplySlot) {}
+        fn submit(&self, _: Request, _: ReplySlot) -> Option<Arc<dyn crate::Help>> {
+            None
+        }
         fn follow(&self, _: Request, _: ReplySlot, _: PushSink) {}
     }
 

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use croupier_wire::door::Reply;
+use croupier_wire::door::{Reply, Request};
 
 use crate::backend::wait_until;
 use crate::watched::Watched;
 use crate::window::Window;
-use crate::{Backend, ClientError, Wait};
+use crate::{Backend, ClientError, Help, Wait};
 
 type Answer = Result<Reply, ClientError>;
 
@@ -66,7 +66,7 @@ impl ReplySlot {
     pub fn new(backend: Arc<dyn Backend>) -> (ReplySlot, Pending) {
         let cell = Arc::new(Cell { state: Watched::new(State::Empty) });
         let slot = ReplySlot { cell: Some(cell.clone()), key: None };
-        (slot, Pending { cell, backend, key: 0 })
+        (slot, Pending { cell, backend, help: None, key: 0 })
     }
 
     /// A slot whose answer gives `key` back to its window.
@@ -113,10 +113,17 @@ impl Drop for ReplySlot {
 pub struct Pending {
     cell: Arc<Cell>,
     backend: Arc<dyn Backend>,
+    help: Option<Arc<dyn Help>>,
     key: u64,
 }
 
 impl Pending {
+    /// Submits the request that it is about.
+    pub fn submit(mut self, request: Request, reply: ReplySlot) -> Pending {
+        self.help = self.backend.submit(request, reply);
+        self
+    }
+
     /// The request's key (`client_seq`), with which it can be [repeated](crate::Session::repeat); 0 when it has none.
     pub fn key(&self) -> u64 {
         self.key
@@ -124,16 +131,28 @@ impl Pending {
 
     /// Blocks the calling thread until the answer is there. A refusal is an error.
     pub fn wait(self) -> Result<Reply, ClientError> {
+        self.look();
         wait_until(&*self.backend, &self.cell, None);
         self.take()
     }
 
     /// As [`wait`](Pending::wait), for at most `patience`; then [`ClientError::Timeout`].
     pub fn wait_for(self, patience: Duration) -> Result<Reply, ClientError> {
-        if !wait_until(&*self.backend, &self.cell, Some(Instant::now() + patience)) {
+        let deadline = Instant::now() + patience;
+        self.look();
+        if !wait_until(&*self.backend, &self.cell, Some(deadline)) {
             return Err(ClientError::Timeout { after: patience });
         }
         self.take()
+    }
+
+    /// Looks itself for a while before it sleeps.
+    fn look(&self) {
+        if let Some(help) = &self.help
+            && !self.cell.ready()
+        {
+            help.help(&*self.cell);
+        }
     }
 
     fn take(self) -> Result<Reply, ClientError> {
@@ -162,15 +181,15 @@ fn sort(answer: Answer) -> Result<Reply, ClientError> {
 
 #[cfg(test)]
 mod tests {
-    use croupier_wire::door::Request;
-
     use super::*;
     use crate::PushSink;
 
     struct Nobody;
 
     impl Backend for Nobody {
-        fn submit(&self, _: Request, _: ReplySlot) {}
+        fn submit(&self, _: Request, _: ReplySlot) -> Option<Arc<dyn Help>> {
+            None
+        }
         fn follow(&self, _: Request, _: ReplySlot, _: PushSink) {}
     }
 

@@ -304,7 +304,7 @@ impl Calls {
         request: Request,
         side: Side,
     ) -> Result<Result<Pending, Box<Refusal>>, Broken> {
-        let (slot, pending) = ReplySlot::new(self.backend.clone());
+        let (slot, mut pending) = ReplySlot::new(self.backend.clone());
         match &request {
             Request::Control(_) if side == Side::Traffic => {
                 let text = "the traffic socket takes sessions and turns alone".to_owned();
@@ -324,7 +324,7 @@ impl Calls {
                 self.follows.insert(call_id, Follow::Asked(pushes));
                 self.backend.follow(request, slot, sink);
             }
-            _ => self.backend.submit(request, slot),
+            _ => pending = pending.submit(request, slot),
         }
         self.outstanding += 1;
         self.outstanding_bytes += bytes;

@@ -34,11 +34,12 @@ use crate::jail::{AdmitError, Admitted, Warden, admit};
 use crate::registry::BinaryError;
 use crate::worker::cause::{self, Killed, cause};
 use crate::worker::launcher::{LaunchError, Launched, Order};
-use crate::worker::link::{Link as _, SocketLink};
+use crate::worker::link::SocketLink;
 use crate::worker::logs;
-use crate::worker::port::{Flushed, PARTIAL_FRAME_MAX, Port, Received};
+use crate::worker::port::{Flushed, PARTIAL_FRAME_MAX, Port, Ready, Received};
 use crate::worker::process::Process;
 use crate::worker::readiness::watch;
+use crate::worker::ring;
 use crate::worker::usage::cpu_time;
 
 /// Longest time that a worker may live on after it closed its link.
@@ -135,18 +136,20 @@ async fn start(driver: &Arc<GameDriver>, slot: &Arc<Slot>) -> Result<Life, Start
             return Err(StartError::Killed(status, handle.out_of_memory()));
         }
     }
-    let admitted = admitted?;
+    let mut admitted = admitted?;
     driver.tell_isolation(slot, &admitted.isolation);
-    let hello = link.try_clone().and_then(SocketLink::new).map_err(StartError::Link)?;
     let link = SocketLink::new(link).map_err(StartError::Link)?;
+    let ways = match admitted.ring.take() {
+        Some(ring) => ring::ways(ring, link.clone()),
+        None => link.ways(),
+    };
     let again = link.poll_fd().try_clone_to_owned().map_err(StartError::Link)?;
     let readiness = watch(again, Interest::READABLE | Interest::WRITABLE).map_err(StartError::Link)?;
     // Before the warden: it may have to shut it.
-    slot.port
-        .get_or_init(|| Port::new(Box::new(link), driver.plugin.limits, driver.plugin.jail.link_bytes_per_s));
+    slot.port.get_or_init(|| Port::new(ways, driver.plugin.limits, driver.plugin.jail.link_bytes_per_s));
     let guarded = guard(driver, slot, admitted)?;
     let process = Process::adopt(handle).map_err(StartError::Link)?;
-    say_hello(driver, slot, &hello, guarded)?;
+    say_hello(driver, slot, &link, guarded)?;
     Ok(Life { process, readiness, killed: None, dead: Some(dead), logs })
 }
 
@@ -287,16 +290,26 @@ impl Life {
                 () = &mut left, if dues.leaving.is_none() => {
                     dues.leaving = Some(Instant::now() + load_wall + LEAVING_SLACK);
                 }
-                guard = self.readiness.readable(), if dues.hears() => match driver.pump(slot) {
-                    // A flood: other tasks have their turn all the same.
-                    Received::More => tokio::task::yield_now().await,
-                    Received::Drained => guard.expect("the runtime's driver lives").clear_ready(),
-                    Received::Ended | Received::Broken(_) => dues.unlinked = Some(Instant::now() + UNLINKED_MAX),
-                    Received::AfterFault => dues.faulted = Some(Instant::now() + FAULTED_MAX),
-                },
-                guard = self.readiness.writable(), if writing => match port.try_flush() {
-                    Flushed::All => writing = false,
+                guard = self.readiness.readable(), if dues.hears() => {
+                    let mut guard = guard.expect("the runtime's driver lives");
+                    // A ring's bell says that there is room, too.
+                    writing = writing && driver.flush(slot, port) == Flushed::Blocked;
+                    match dues.hear(driver, slot, port) {
+                        // A flood: other tasks have their turn all the same.
+                        Then::Yield => tokio::task::yield_now().await,
+                        Then::Wait => guard.clear_ready(),
+                        Then::Look => {}
+                    }
+                }
+                () = port.wants_look(), if dues.hears() => {
+                    if dues.hear(driver, slot, port) != Then::Wait {
+                        port.look();
+                        tokio::task::yield_now().await;
+                    }
+                }
+                guard = self.readiness.writable(), if writing => match driver.flush(slot, port) {
                     Flushed::Blocked => guard.expect("the runtime's driver lives").clear_ready(),
+                    Flushed::All | Flushed::Broken(_) => writing = false,
                 },
                 () = port.wants_write() => writing = true,
                 _ = tick.tick(), if self.killed.is_none() => {
@@ -355,7 +368,33 @@ enum Late {
     Nothing,
 }
 
+/// What to do after hearing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Wait,
+    Look,
+    Yield,
+}
+
 impl Dues {
+    /// Takes what the worker has said, and sees to it that we are told of what comes next.
+    fn hear(&mut self, driver: &GameDriver, slot: &Slot, port: &Port) -> Then {
+        let received = match driver.pump(slot) {
+            Received::Drained => match driver.arm(slot, port) {
+                Ready::Sleep => return Then::Wait,
+                Ready::Receive(received) => received,
+            },
+            Received::More => return Then::Yield,
+            received => received,
+        };
+        match received {
+            Received::Ended | Received::Broken(_) => self.unlinked = Some(Instant::now() + UNLINKED_MAX),
+            Received::AfterFault => self.faulted = Some(Instant::now() + FAULTED_MAX),
+            Received::More | Received::Drained => {}
+        }
+        Then::Look
+    }
+
     /// Whether anything that it sends is of interest.
     fn hears(&self) -> bool {
         self.unlinked.is_none() && self.faulted.is_none()

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, Once, Weak};
 use std::time::Duration;
 
+use croupier_client::Help;
 use croupier_core::action::{Action, Answered, Output};
 use croupier_core::durable::{Change, Durability};
 use croupier_core::event::{Cause, Event, LiveSessions, Open, Turn};
@@ -238,7 +239,7 @@ impl GameDriver {
             }
         }
         let request = self.context.request();
-        self.ask(request, Event::Park { request }, answerer)
+        self.ask(request, Event::Park { request }, answerer);
     }
 
     /// The plugin that it plays.
@@ -280,8 +281,8 @@ impl GameDriver {
         }
     }
 
-    /// Takes an event that makes somebody wait.
-    fn ask(&self, request: RequestId, event: Event, answerer: Answerer) {
+    /// Takes an event that makes somebody wait. Gives the worker that something was sent to for it, or one of them.
+    fn ask(&self, request: RequestId, event: Event, answerer: Answerer) -> Option<Arc<Slot>> {
         let mut after = After::default();
         {
             let mut inner = crate::lock(&self.inner);
@@ -291,7 +292,9 @@ impl GameDriver {
                 inner.waiters.remove(&request);
             }
         }
+        let sent = after.flush.first().cloned();
         self.afterwards(after);
+        sent
     }
 
     /// Looks at the plugin's rights.
@@ -381,7 +384,8 @@ impl GameDriver {
     /// Opens a session. `open.request` is fresh from [`Context::request`].
     pub fn open(&self, open: Open, reveal_public: Publicity, answerer: Answerer) {
         if reveal_public == Publicity::AsTheGame {
-            return self.ask(open.request, Event::Open(open), answerer);
+            self.ask(open.request, Event::Open(open), answerer);
+            return;
         }
         let (session, me) = (open.session, self.me.clone());
         crate::lock(&self.inner).reveal_public.insert(session);
@@ -395,9 +399,9 @@ impl GameDriver {
         self.ask(open.request, Event::Open(open), Box::new(forgetting));
     }
 
-    /// Plays a turn. `turn.request` is fresh from [`Context::request`].
-    pub fn turn(&self, turn: Turn, answerer: Answerer) {
-        self.ask(turn.request, Event::Turn(turn), answerer);
+    /// Plays a turn. `turn.request` is fresh from [`Context::request`]. Says whom the caller can help to get its answer.
+    pub fn turn(&self, turn: Turn, answerer: Answerer) -> Option<Arc<dyn Help>> {
+        Some(self.ask(turn.request, Event::Turn(turn), answerer)?)
     }
 
     /// The caller of this request went away. The turn is played all the same, once it was accepted.

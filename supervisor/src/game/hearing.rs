@@ -1,6 +1,8 @@
 //! A worker's link without a worker: bytes in, events of the core out, through the very code that real links go through. For tests that say what no worker would;
 //! not used in service.
 
+use std::sync::Weak;
+
 use croupier_core::event::Event;
 use croupier_core::ids::{CallId, WorkerId};
 use croupier_wire::link::Limits;
@@ -9,7 +11,7 @@ use super::pump::hear;
 use super::slot::{Call, Slot};
 use crate::clock::Clock;
 use crate::worker::convert;
-use crate::worker::link::Link;
+use crate::worker::link::Ways;
 use crate::worker::logs::PluginLog;
 use crate::worker::port::{Port, Received};
 use crate::worker::rate::Rate;
@@ -31,10 +33,13 @@ pub struct Hearing {
 impl Hearing {
     /// Of a worker behind this link, which was told these limits.
     #[must_use]
-    pub fn new(worker: WorkerId, link: Box<dyn Link>, limits: Limits) -> Hearing {
+    pub fn new(worker: WorkerId, link: Ways, limits: Limits) -> Hearing {
         let log = PluginLog::new("heard", worker.0, LOG_LINES_PER_S, Clock::start());
         let effects = Rate::new(EFFECTS_PER_S.into(), limits.effects_per_turn.into());
-        Hearing { slot: Slot::new(worker, log, effects), port: Port::new(link, limits, LINK_BYTES_PER_S) }
+        Hearing {
+            slot: Slot::new(Weak::new(), worker, log, effects),
+            port: Port::new(link, limits, LINK_BYTES_PER_S),
+        }
     }
 
     /// Sends it a message.

@@ -17,12 +17,13 @@ use super::slot::{Call, Slot};
 use super::transcripts::{Opening, Reveal, WhenDropped};
 use crate::worker::convert;
 use crate::worker::logs::PluginLog;
+use crate::worker::port::Flushed;
 use crate::worker::rate::Rate;
 
 /// What is done when the lock is released.
 #[derive(Default)]
 pub(super) struct After {
-    flush: Vec<Arc<Slot>>,
+    pub(super) flush: Vec<Arc<Slot>>,
     answers: Vec<(Answerer, Result<Answered, Refusal>)>,
     spawns: Vec<Arc<Slot>>,
     asks: Vec<(HostKey, String, Payload)>,
@@ -104,7 +105,7 @@ impl GameDriver {
         let plugin = &self.plugin;
         let log = PluginLog::new(&plugin.name, worker.0, plugin.log_lines_per_s, self.context.clock);
         let effects = Rate::new(plugin.jail.effects_per_s.into(), plugin.limits.effects_per_turn.into());
-        let slot = Arc::new(Slot::new(worker, log, effects));
+        let slot = Arc::new(Slot::new(self.me.clone(), worker, log, effects));
         inner.slots.insert(worker, slot.clone());
         slot
     }
@@ -151,8 +152,10 @@ impl GameDriver {
     /// Does what was put off. Called without the lock.
     pub(super) fn afterwards(&self, after: After) {
         for slot in after.flush {
-            if let Some(port) = slot.port.get() {
-                port.flush();
+            if let Some(port) = slot.port.get()
+                && let Flushed::Broken(why) = port.flush()
+            {
+                slot.kill(KillReason::Protocol(why));
             }
         }
         if let Some(me) = self.me.upgrade() {

@@ -1,10 +1,8 @@
 //! From a worker's frames to events of the core. Any thread may pump a worker; all events of one receive go through under one lock.
 
-use std::sync::Arc;
-
 use croupier_core::action::KillReason;
 use croupier_core::event::{Answer, Event};
-use croupier_core::ids::{CallId, Payload, WorkerId};
+use croupier_core::ids::{CallId, Payload};
 use croupier_wire::link::{FaultCode, FromWorker, LINK_VERSION, Limits, PERMISSION_BYTES_MAX};
 use croupier_wire::outcome::call_hash;
 
@@ -12,7 +10,7 @@ use super::driver::GameDriver;
 use super::slot::{Call, Slot};
 use crate::worker::convert::{check_call, check_done, check_snapshot, check_text, done_to_core};
 use crate::worker::logs::{Source, one_line};
-use crate::worker::port::{Port, Received};
+use crate::worker::port::{Flushed, Port, Ready, Received};
 
 /// Longest text of a worker's last words, in characters.
 const FAULT_TEXT_CHARS_MAX: usize = 1000;
@@ -21,15 +19,8 @@ const FAULT_TEXT_CHARS_MAX: usize = 1000;
 const CHATTER_BYTES_MAX: u64 = 64 << 20;
 
 impl GameDriver {
-    /// Takes what a worker has said, without blocking. For a thread that waits for an answer of this worker.
-    pub fn pump_worker(&self, worker: WorkerId) {
-        if let Some(slot) = self.slot(worker) {
-            self.pump(&slot);
-        }
-    }
-
     /// Takes what a worker has said, up to a bound.
-    pub(super) fn pump(&self, slot: &Arc<Slot>) -> Received {
+    pub(super) fn pump(&self, slot: &Slot) -> Received {
         let Some(port) = slot.port.get() else { return Received::Drained };
         let received = hear(slot, port, |events| {
             if !events.is_empty() {
@@ -42,9 +33,27 @@ impl GameDriver {
         received
     }
 
+    /// Sends what waits to go out to a worker.
+    pub(super) fn flush(&self, slot: &Slot, port: &Port) -> Flushed {
+        let flushed = port.try_flush();
+        if let Flushed::Broken(why) = &flushed {
+            slot.kill(KillReason::Protocol(why.clone()));
+        }
+        flushed
+    }
+
+    /// Before waiting for a worker's socket: see [`Port::arm`].
+    pub(super) fn arm(&self, slot: &Slot, port: &Port) -> Ready {
+        let ready = port.arm();
+        if let Ready::Receive(Received::Broken(why)) = &ready {
+            slot.kill(KillReason::Protocol(why.clone()));
+        }
+        ready
+    }
+
     /// A worker says that it faulted. Takes what it had sent before, and nothing from then on: an answer that followed could not be had from another worker, since that
     /// one would fault over it.
-    pub(super) fn pump_last(&self, slot: &Arc<Slot>) {
+    pub(super) fn pump_last(&self, slot: &Slot) {
         let Some(port) = slot.port.get() else { return };
         let received = port.receive_last(Vec::new(), taker(slot, port.limits()), |events| {
             if !events.is_empty() {

@@ -1,20 +1,22 @@
 //! One worker as the driver sees it: from the moment it is asked for until its death is reported.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock, Weak};
 use std::time::Instant;
 
+use croupier_client::{Help, Wait};
 use croupier_core::action::KillReason;
 use croupier_core::ids::WorkerId;
 use croupier_wire::frame::HEADER_BYTES;
 use tokio::sync::watch;
 
 use super::budget::Work;
+use super::driver::GameDriver;
 use crate::crash::writer::Sample;
 use crate::jail::{Isolation, Warden};
 use crate::worker::cause::LastWords;
 use crate::worker::logs::PluginLog;
-use crate::worker::port::Port;
+use crate::worker::port::{Port, Ready};
 use crate::worker::rate::{BURST_S, Rate, Spent};
 
 /// Kinds of calls.
@@ -39,6 +41,7 @@ impl Tally {
 /// Shared by the driver, the worker's task and whoever pumps.
 #[derive(Debug)]
 pub(super) struct Slot {
+    game: Weak<GameDriver>,
     pub(super) id: WorkerId,
     /// Its frames; not there before the process is.
     pub(super) port: OnceLock<Port>,
@@ -66,8 +69,9 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    pub(super) fn new(id: WorkerId, log: PluginLog, effects: Rate) -> Slot {
+    pub(super) fn new(game: Weak<GameDriver>, id: WorkerId, log: PluginLog, effects: Rate) -> Slot {
         Slot {
+            game,
             id,
             port: OnceLock::new(),
             log,
@@ -215,5 +219,33 @@ impl Slot {
 
     pub(super) fn words(&self) -> Option<LastWords> {
         crate::lock(&self.words).clone()
+    }
+}
+
+impl Help for Slot {
+    /// Looks itself at the worker's ring for a while: waking another thread, to have this one woken, would take far longer than an answer does.
+    fn help(&self, on: &dyn Wait) {
+        let (Some(game), Some(port)) = (self.game.upgrade(), self.port.get()) else { return };
+        let Some(lent) = port.lend() else { return };
+        let mut left = lent.looks();
+        while left > 0 && !on.ready() {
+            if lent.has_bytes() {
+                game.pump(self);
+                lent.learn(true);
+            } else {
+                left -= 1;
+                std::hint::spin_loop();
+            }
+        }
+        if left == 0 {
+            lent.learn(false);
+        }
+        // Something came for others: take it, and see that somebody is told of what comes next.
+        if lent.give_back() {
+            game.pump(self);
+            if port.arm() != Ready::Sleep {
+                port.look();
+            }
+        }
     }
 }

@@ -4,11 +4,12 @@
 
 use std::io::{self, IoSliceMut, Write as _};
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use croupier_notify::Listener;
+use croupier_ring::Ring;
 use croupier_wire::confine::{CONFINE_FRAME_BYTES_MAX, Confine, Confined, Rlimits, layer, namespace};
 use croupier_wire::frame::{FrameReader, Header, Kind};
 use croupier_wire::link::{FromWorker, LINK_VERSION, decode_from_worker};
@@ -21,6 +22,7 @@ use super::plan::{Counted, MemoryLimit, Plan, Threads};
 use super::value::Isolation;
 use crate::game::fault_text;
 use crate::worker::launcher::Launched;
+use crate::worker::link::send_with_fd;
 
 /// Why a worker is not given its plugin.
 #[derive(Debug, Error)]
@@ -54,6 +56,9 @@ pub enum AdmitError {
     /// The link.
     #[error("the worker's link: {0}")]
     Link(#[from] io::Error),
+    /// No ring could be made.
+    #[error("{0}; `transport = \"socket\"` does without")]
+    Ring(#[from] croupier_ring::AdoptError),
 }
 
 /// A worker that is confined enough.
@@ -63,6 +68,8 @@ pub struct Admitted {
     pub isolation: Isolation,
     /// Where the calls arrive that its filter passes on; none with isolation off.
     pub listener: Option<Listener>,
+    /// Our end of the ring that it was given.
+    pub ring: Option<Ring>,
 }
 
 /// Has a worker confine itself, and checks it.
@@ -70,12 +77,23 @@ pub struct Admitted {
 /// # Errors
 /// [`AdmitError`]; the worker is to be ended then.
 pub fn admit(launched: &Launched, plan: &Plan, patience: Duration) -> Result<Admitted, AdmitError> {
+    let (memory, ring) = match plan.transport.ring_bytes() {
+        0 => (None, None),
+        bytes => croupier_ring::create(bytes).map(|(memory, ring)| (Some(memory), Some(ring)))?,
+    };
     let layers = plan.layers(launched.namespaces);
     let rlimits = rlimits(launched, plan);
     let threads = plan.threads == Threads::Granted;
     let mut frame = Vec::new();
-    Confine { version: LINK_VERSION, layers, rlimits, threads }.put(&mut frame).map_err(io::Error::other)?;
-    (&launched.link).write_all(&frame).map_err(|_| AdmitError::Ended)?;
+    let ring_bytes = plan.transport.ring_bytes();
+    Confine { version: LINK_VERSION, layers, rlimits, threads, ring_bytes }
+        .put(&mut frame)
+        .map_err(io::Error::other)?;
+    match &memory {
+        Some(memory) => send_with_fd(&launched.link, &frame, memory.as_fd()),
+        None => (&launched.link).write_all(&frame),
+    }
+    .map_err(|_| AdmitError::Ended)?;
     let (header, body, descriptor) = hear(&launched.link, patience)?;
     let confined = understand(&header, &body)?;
     let listener = match (confined.layers & layer::SECCOMP != 0, descriptor) {
@@ -96,7 +114,7 @@ pub fn admit(launched: &Launched, plan: &Plan, patience: Duration) -> Result<Adm
     let missing = isolation.missing();
     // A test that leaves a layer out knows what it does.
     if missing.is_empty() || plan.without != 0 {
-        Ok(Admitted { isolation, listener })
+        Ok(Admitted { isolation, listener, ring })
     } else {
         Err(AdmitError::Less { level: plan.level.as_str(), missing })
     }

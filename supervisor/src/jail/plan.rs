@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use croupier_manifest::manifest::{Isolation as Level, Limits as Manifest};
+use croupier_ring::RING_BYTES_DEFAULT;
 use croupier_wire::confine::{Rlimits, layer, namespace};
 use croupier_wire::link::Limits as LinkLimits;
+use serde::Deserialize;
 
 use super::cgroup;
 use super::value::Layer;
@@ -41,6 +43,28 @@ pub enum Layout {
     Fresh,
 }
 
+/// What carries the frames between the supervisor and its workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// A ring in shared memory, with the socket as its bell. Much faster.
+    #[default]
+    Ring,
+    /// The socket.
+    Socket,
+}
+
+impl Transport {
+    /// Bytes of each direction of the ring; 0 for none.
+    #[must_use]
+    pub fn ring_bytes(self) -> u32 {
+        match self {
+            Transport::Ring => RING_BYTES_DEFAULT,
+            Transport::Socket => 0,
+        }
+    }
+}
+
 /// By what a worker's memory is limited first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemoryLimit {
@@ -70,6 +94,8 @@ pub struct Plan {
     pub threads: Threads,
     /// Address layout.
     pub layout: Layout,
+    /// What carries the frames.
+    pub transport: Transport,
     /// CPU time of one turn.
     pub cpu_per_turn: Duration,
     /// CPU time of a worker's whole life; none for as much as it likes.
@@ -118,6 +144,7 @@ impl Plan {
             rlimits,
             threads,
             layout: if options.fresh_aslr == Some(true) { Layout::Fresh } else { Layout::Shared },
+            transport: options.transport.unwrap_or_default(),
             cpu_per_turn: Duration::from_millis(less(manifest.cpu_ms_per_turn, options.cpu_ms_per_turn)),
             cpu_per_life: cpu_per_life(manifest, options),
             cpu_percent: cpu_percent(manifest, options, most_threads),

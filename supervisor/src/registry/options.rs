@@ -3,6 +3,8 @@
 use croupier_manifest::manifest::Isolation;
 use serde::Deserialize;
 
+use crate::jail::plan::Transport;
+
 /// What a session survives, as it stands in the config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -121,6 +123,8 @@ options! {
     isolation: Isolation,
     /// Each worker gets an address layout of its own, at the cost of a slower start.
     fresh_aslr: bool,
+    /// What carries frames between the supervisor and its workers.
+    transport: Transport,
     /// Refused system calls after which a worker is ended; 0 for never.
     denied_calls_max: u32,
     /// Memory of a worker in MiB; counts when it is less than the manifest's.

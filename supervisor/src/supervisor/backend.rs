@@ -1,8 +1,8 @@
 //! Who asks, how they are answered, and the [`Backend`] of clients in the same process.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
-use croupier_client::{Backend, PushSink, ReplySlot};
+use croupier_client::{Backend, Help, PushSink, ReplySlot};
 use croupier_core::ids::{ClientId, RequestId, SessionId};
 use croupier_wire::door::{Code, Refusal, Reply, Request, ServerHello, TurnEvents, Verb};
 
@@ -78,11 +78,21 @@ impl Drop for Replier {
 }
 
 /// A turn that was submitted: for callers that may go away.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Ticket {
     pub(super) game: Weak<GameDriver>,
     pub(super) request: RequestId,
     pub(super) session: SessionId,
+    pub(super) help: Option<Arc<dyn Help>>,
+}
+
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ticket")
+            .field("request", &self.request)
+            .field("session", &self.session)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Ticket {
@@ -200,8 +210,8 @@ impl Embedded {
 }
 
 impl Backend for Embedded {
-    fn submit(&self, request: Request, reply: ReplySlot) {
-        self.supervisor.submit(self.caller, request, reply.into());
+    fn submit(&self, request: Request, reply: ReplySlot) -> Option<Arc<dyn Help>> {
+        self.supervisor.submit(self.caller, request, reply.into())?.help
     }
 
     fn follow(&self, request: Request, reply: ReplySlot, pushes: PushSink) {

@@ -72,8 +72,8 @@ impl Shared {
             };
             to.answer(reply);
         };
-        game.turn(event, Box::new(answerer));
-        Some(Ticket { game: Arc::downgrade(&game), request, session: SessionId(session) })
+        let help = game.turn(event, Box::new(answerer));
+        Some(Ticket { game: Arc::downgrade(&game), request, session: SessionId(session), help })
     }
 }
 

@@ -1,36 +1,98 @@
 //! What carries the bytes between the supervisor and one worker.
 //!
-//! A link never blocks and starts no task: whoever has a moment polls it. The socket is the link that always works; a ring in
-//! shared memory can take its place behind the same trait.
+//! A link never blocks and starts no task: whoever has a moment polls it. The socket always works; a ring in shared memory
+//! ([`super::ring`]) takes its place behind the same traits.
 
 use std::io::{self, IoSlice, Read as _, Write as _};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
-/// A stream of bytes in both directions that a calling thread can poll itself.
-pub trait Link: Send + Sync {
+/// The way to a worker.
+pub trait WayOut: Send {
     /// Takes as many of `bytes` as there is room for, and says how many.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] when there is no room at all; anything else when the worker is gone.
-    fn try_send(&self, bytes: &[u8]) -> io::Result<usize>;
+    /// [`io::ErrorKind::WouldBlock`] when there is no room at all: then the socket becomes ready when there is.
+    /// [`io::ErrorKind::InvalidData`] when the worker broke the link's rules; anything else when it is gone.
+    fn try_send(&mut self, bytes: &[u8]) -> io::Result<usize>;
+}
 
+/// The way from a worker.
+pub trait WayIn: Send {
     /// Fills `into` with what is there, and says how much; 0 when the worker has closed its end.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] when nothing is there; anything else when the worker is gone.
-    fn try_recv(&self, into: &mut [u8]) -> io::Result<usize>;
+    /// [`io::ErrorKind::WouldBlock`] when nothing is there. [`io::ErrorKind::InvalidData`] when the worker broke the link's rules; anything else when it is
+    /// gone.
+    fn try_recv(&mut self, into: &mut [u8]) -> io::Result<usize>;
 
-    /// Becomes readable when something is there, and writable when there is room.
-    fn poll_fd(&self) -> BorrowedFd<'_>;
+    /// To be called when nothing is there, before waiting for the socket to become readable.
+    ///
+    /// # Errors
+    /// As [`WayIn::try_recv`].
+    fn arm(&mut self) -> io::Result<Armed> {
+        Ok(Armed::Sleep { rung: 0 })
+    }
+
+    /// What a thread can look at itself, without a system call, where there is such a thing.
+    fn lookout(&mut self) -> Option<&mut dyn Lookout> {
+        None
+    }
+}
+
+/// Whether one may wait for the socket now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Armed {
+    /// Yes. The worker had rung the bell so many times.
+    Sleep {
+        /// Bytes on the socket that mean nothing.
+        rung: usize,
+    },
+    /// Something has come meanwhile.
+    Look {
+        /// As above.
+        rung: usize,
+    },
+    /// The worker has closed its end.
+    Ended,
+}
+
+/// For a thread that looks itself whether something has come, so that nobody needs to be woken.
+pub trait Lookout {
+    /// The worker need not ring. Says how often to look before it is in vain; 0 when the worker cannot be running meanwhile.
+    fn begin(&mut self) -> u32;
+
+    /// Whether something is there.
+    ///
+    /// # Errors
+    /// As [`WayIn::try_recv`].
+    fn has_bytes(&mut self) -> io::Result<bool>;
+
+    /// What came of looking.
+    fn learn(&mut self, came: bool);
+
+    /// From now on the worker rings again. False when something is there already: then it is not to be waited for.
+    ///
+    /// # Errors
+    /// As [`WayIn::try_recv`].
+    fn end(&mut self) -> io::Result<bool>;
+}
+
+/// Both ways of a link.
+pub struct Ways {
+    /// To the worker.
+    pub out: Box<dyn WayOut>,
+    /// From the worker.
+    pub back: Box<dyn WayIn>,
 }
 
 /// One end of a `SOCK_STREAM` socket pair.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SocketLink {
-    stream: UnixStream,
+    stream: Arc<UnixStream>,
 }
 
 impl SocketLink {
@@ -40,7 +102,17 @@ impl SocketLink {
     /// When the socket cannot be made non-blocking.
     pub fn new(stream: UnixStream) -> io::Result<SocketLink> {
         stream.set_nonblocking(true)?;
-        Ok(SocketLink { stream })
+        Ok(SocketLink { stream: Arc::new(stream) })
+    }
+
+    /// Both ways through it.
+    pub fn ways(&self) -> Ways {
+        Ways { out: Box::new(self.clone()), back: Box::new(self.clone()) }
+    }
+
+    /// Becomes readable when something is there, and writable when there is room.
+    pub fn poll_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 
     /// Sends the first message, when the socket is empty.
@@ -48,7 +120,7 @@ impl SocketLink {
     /// # Errors
     /// When not all bytes went out at once, or the worker is gone.
     pub fn send_first(&self, bytes: &[u8]) -> io::Result<()> {
-        let sent = (&self.stream).write(bytes)?;
+        let sent = (&*self.stream).write(bytes)?;
         if sent == bytes.len() { Ok(()) } else { Err(first_message_cut()) }
     }
 
@@ -80,16 +152,14 @@ fn first_message_cut() -> io::Error {
     io::Error::new(io::ErrorKind::WriteZero, "the first message did not fit into an empty socket")
 }
 
-impl Link for SocketLink {
-    fn try_send(&self, bytes: &[u8]) -> io::Result<usize> {
-        (&self.stream).write(bytes)
+impl WayOut for SocketLink {
+    fn try_send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self.stream).write(bytes)
     }
+}
 
-    fn try_recv(&self, into: &mut [u8]) -> io::Result<usize> {
-        (&self.stream).read(into)
-    }
-
-    fn poll_fd(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+impl WayIn for SocketLink {
+    fn try_recv(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        (&*self.stream).read(into)
     }
 }

@@ -13,6 +13,7 @@
 //! * [`logs`]: what plugins say, limited.
 //! * [`rate`]: so much per second.
 //! * [`readiness`]: descriptors and the runtime.
+//! * [`ring`]: the link in shared memory.
 //! * [`users`]: user ids of workers.
 //! * [`usage`]: CPU time, memory and confinement, as the kernel tells it.
 //!
@@ -28,6 +29,7 @@ pub mod port;
 pub mod process;
 pub mod rate;
 pub mod readiness;
+pub mod ring;
 pub mod usage;
 pub mod users;
 mod zygote;

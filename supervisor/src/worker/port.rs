@@ -9,6 +9,7 @@
 
 use std::io;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use croupier_wire::codec::EncodeError;
@@ -16,7 +17,7 @@ use croupier_wire::frame::FrameReader;
 use croupier_wire::link::{FromWorker, LINK_VERSION, Limits, ToWorker, decode_from_worker};
 use tokio::sync::Notify;
 
-use super::link::Link;
+use super::link::{Armed, Lookout, WayIn, WayOut, Ways};
 use super::rate::{BURST_S, Rate, Spent};
 
 /// Longest time from the first byte of a frame to its last. Longer, and the worker is dripping.
@@ -32,15 +33,17 @@ const OUT_KEPT_BYTES_MAX: usize = 1 << 20;
 
 /// One worker's link with its buffers.
 pub struct Port {
-    link: Box<dyn Link>,
     limits: Limits,
     out: Mutex<Out>,
     input: Mutex<Input>,
     want_write: Notify,
+    want_look: Notify,
+    /// A thread looks itself.
+    lent: AtomicBool,
 }
 
-#[derive(Default)]
 struct Out {
+    way: Box<dyn WayOut>,
     bytes: Vec<u8>,
     sent: usize,
     closed: bool,
@@ -57,6 +60,7 @@ impl Out {
 }
 
 struct Input {
+    way: Box<dyn WayIn>,
     reader: FrameReader,
     /// Bytes that may come.
     rate: Rate,
@@ -83,12 +87,23 @@ pub enum Received {
 }
 
 /// How far a flush came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Flushed {
     /// Everything is out (or the worker is gone, and nothing matters).
     All,
-    /// The link takes no more until it is writable again.
+    /// The link takes no more until its socket is ready again.
     Blocked,
+    /// The worker broke the link's rules. Nothing is sent any more.
+    Broken(String),
+}
+
+/// Whether one may wait for the link's socket now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ready {
+    /// Yes.
+    Sleep,
+    /// No: receive first.
+    Receive(Received),
 }
 
 impl std::fmt::Debug for Port {
@@ -100,18 +115,29 @@ impl std::fmt::Debug for Port {
 impl Port {
     /// Over this link, within these limits, and with so many bytes a second from the worker. (What a replay answers is a few bytes a turn; everything else has been asked for, or is
     /// a log line.)
-    pub fn new(link: Box<dyn Link>, limits: Limits, bytes_per_s: u64) -> Port {
+    pub fn new(link: Ways, limits: Limits, bytes_per_s: u64) -> Port {
         let reader = FrameReader::new(LINK_VERSION, limits.frame_bytes);
         let rate = Rate::new(bytes_per_s, limits.frame_bytes.into());
         let since = Instant::now();
-        let input =
-            Mutex::new(Input { reader, rate, since, partial_since: None, broken: false, faulted: false });
-        Port { link, limits, out: Mutex::default(), input, want_write: Notify::new() }
-    }
-
-    /// The link itself, for polling.
-    pub fn link(&self) -> &dyn Link {
-        &*self.link
+        let way = link.back;
+        let input = Mutex::new(Input {
+            way,
+            reader,
+            rate,
+            since,
+            partial_since: None,
+            broken: false,
+            faulted: false,
+        });
+        let out = Mutex::new(Out { way: link.out, bytes: Vec::new(), sent: 0, closed: false });
+        Port {
+            limits,
+            out,
+            input,
+            want_write: Notify::new(),
+            want_look: Notify::new(),
+            lent: AtomicBool::new(false),
+        }
     }
 
     /// What the worker must keep to.
@@ -139,15 +165,19 @@ impl Port {
 
     /// As [`Port::flush`], for the one who watches for writability.
     pub fn try_flush(&self) -> Flushed {
-        let mut out = crate::lock(&self.out);
+        let out = &mut *crate::lock(&self.out);
         while !out.closed && out.sent < out.bytes.len() {
-            match self.link.try_send(&out.bytes[out.sent..]) {
+            match out.way.try_send(&out.bytes[out.sent..]) {
                 Ok(0) => out.closed = true,
                 Ok(sent) => out.sent += sent,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     out.forget_sent();
                     return Flushed::Blocked;
+                }
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    out.closed = true;
+                    return Flushed::Broken(error.to_string());
                 }
                 // The worker is gone; its death is reported by its pidfd.
                 Err(_) => out.closed = true,
@@ -164,6 +194,16 @@ impl Port {
     /// Completes when a flush left something.
     pub async fn wants_write(&self) {
         self.want_write.notified().await;
+    }
+
+    /// Something is there of which the socket does not tell: [`Port::wants_look`] completes.
+    pub fn look(&self) {
+        self.want_look.notify_one();
+    }
+
+    /// Completes when something is there of which the socket does not tell.
+    pub async fn wants_look(&self) {
+        self.want_look.notified().await;
     }
 
     /// Receives what is there, up to a bound, and gives each message with its call id to `take`; then `done` is called once, still in turn with other threads
@@ -203,7 +243,7 @@ impl Port {
             return Received::Ended;
         }
         for _ in 0..READS_PER_RECEIVE {
-            received = input.read_once(&*self.link, |call, message| take(&mut collected, call, message));
+            received = input.read_once(|call, message| take(&mut collected, call, message));
             if received != Received::More {
                 break;
             }
@@ -213,20 +253,101 @@ impl Port {
         received
     }
 
+    /// To be called when nothing is there, before waiting for the link's socket.
+    pub fn arm(&self) -> Ready {
+        let input = &mut *crate::lock(&self.input);
+        let (ready, rung) = match input.way.arm() {
+            Ok(Armed::Sleep { rung }) => (Ready::Sleep, rung),
+            Ok(Armed::Look { rung }) => (Ready::Receive(Received::More), rung),
+            Ok(Armed::Ended) => (Ready::Receive(Received::Ended), 0),
+            Err(error) => return input.end(error.to_string()),
+        };
+        // One more than it was asked for may come now and then; a flood of them is one.
+        match input.spend(rung as u64 * FRAME_COST_BYTES) {
+            Ok(()) => ready,
+            Err(why) => input.end(why),
+        }
+    }
+
+    /// Lends the link to a thread that looks itself whether something has come. None when it cannot be looked at without a system call, or another thread does that already.
+    pub fn lend(&self) -> Option<Lent<'_>> {
+        if self.lent.swap(true, Ordering::Acquire) {
+            return None;
+        }
+        let looks = crate::lock(&self.input).way.lookout().map(Lookout::begin);
+        // From here on the drop gives it back.
+        let lent = Lent { port: self, looks: looks.unwrap_or(0) };
+        looks.is_some().then_some(lent)
+    }
+
     /// By when the frame that has begun must be whole; none when none has begun.
     pub fn frame_due(&self) -> Option<Instant> {
         crate::lock(&self.input).partial_since.map(|since| since + PARTIAL_FRAME_MAX)
     }
 }
 
+/// A link whose worker need not ring: a thread looks itself. See [`Port::lend`].
+#[must_use = "who borrows it looks"]
+pub struct Lent<'a> {
+    port: &'a Port,
+    looks: u32,
+}
+
+impl Lent<'_> {
+    /// How often to look before it is in vain.
+    pub fn looks(&self) -> u32 {
+        self.looks
+    }
+
+    /// Whether there is something to receive (or to be told of).
+    pub fn has_bytes(&self) -> bool {
+        // Who holds the lock receives; then it will be seen by the next look.
+        let Ok(mut input) = self.port.input.try_lock() else { return false };
+        input.way.lookout().is_some_and(|lookout| lookout.has_bytes().unwrap_or(true))
+    }
+
+    /// What came of looking.
+    pub fn learn(&self, came: bool) {
+        if let Some(lookout) = crate::lock(&self.port.input).way.lookout() {
+            lookout.learn(came);
+        }
+    }
+
+    /// Gives it back: the worker rings again. True when there is something to receive that nobody will be told of.
+    pub fn give_back(self) -> bool {
+        self.end()
+    }
+
+    fn end(&self) -> bool {
+        let mut input = crate::lock(&self.port.input);
+        // Under the lock, so that nobody begins to look between the two.
+        self.port.lent.store(false, Ordering::Release);
+        // Nonsense is for whoever receives.
+        input.way.lookout().is_some_and(|lookout| !lookout.end().unwrap_or(false))
+    }
+}
+
 impl Input {
-    fn read_once(
-        &mut self,
-        link: &dyn Link,
-        mut take: impl FnMut(u64, FromWorker<'_>) -> Result<(), String>,
-    ) -> Received {
+    /// Nothing is received any more.
+    fn end(&mut self, why: String) -> Ready {
+        self.broken = true;
+        Ready::Receive(Received::Broken(why))
+    }
+
+    /// It has sent so many bytes, or what counts for them.
+    fn spend(&mut self, bytes: u64) -> Result<(), String> {
+        match self.rate.spend(bytes, self.since.elapsed()) {
+            Spent::Within => Ok(()),
+            Spent::Over => Err(format!(
+                "it sent more than its {} MiB a second (link_mib_per_s), for {BURST_S} s or all at once",
+                self.rate.per_s() >> 20
+            )),
+        }
+    }
+
+    fn read_once(&mut self, mut take: impl FnMut(u64, FromWorker<'_>) -> Result<(), String>) -> Received {
         let mut spent;
-        match link.try_recv(self.reader.space()) {
+        match self.way.try_recv(self.reader.space()) {
             Ok(0) => return Received::Ended,
             // It lies in the reader's space, and is never looked at.
             Ok(_) if self.faulted => return Received::AfterFault,
@@ -236,6 +357,9 @@ impl Input {
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Received::More,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received::Drained,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Received::Broken(error.to_string());
+            }
             Err(_) => return Received::Ended,
         }
         let mut whole = false;
@@ -255,11 +379,8 @@ impl Input {
                 return Received::Broken(why);
             }
         }
-        if self.rate.spend(spent, self.since.elapsed()) == Spent::Over {
-            return Received::Broken(format!(
-                "it sent more than its {} MiB a second (link_mib_per_s), for {BURST_S} s or all at once",
-                self.rate.per_s() >> 20
-            ));
+        if let Err(why) = self.spend(spent) {
+            return Received::Broken(why);
         }
         if !self.reader.is_partial() {
             self.partial_since = None;
@@ -290,7 +411,7 @@ mod tests {
 
     fn pair() -> (Port, UnixStream) {
         let (ours, theirs) = UnixStream::pair().expect("a socket pair");
-        (Port::new(Box::new(SocketLink::new(ours).expect("non-blocking")), LIMITS, PER_S), theirs)
+        (Port::new(SocketLink::new(ours).expect("non-blocking").ways(), LIMITS, PER_S), theirs)
     }
 
     fn receive(port: &Port) -> (Received, Vec<u64>) {

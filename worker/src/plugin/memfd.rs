@@ -1,4 +1,4 @@
-//! Where there is no filter: takes the plugin's descriptor off the first message, and checks that nobody can change what is behind it.
+//! Where there is no filter: takes descriptors off the messages beside which they come, and checks of the plugin's that nobody can change what is behind it.
 #![allow(unsafe_code)] // descriptors arrive as bare numbers
 
 use std::fs::File;
@@ -15,18 +15,22 @@ use crate::jail;
 /// Room for this many descriptors, so that more than one is noticed.
 const DESCRIPTORS_MAX: usize = 8;
 
-/// Receives the first bytes of the link into `space` and the one descriptor beside them.
-pub(crate) fn receive(socket: &File, space: &mut [u8]) -> Result<(usize, OwnedFd), Fault> {
-    let (n, mut descriptors) = loop {
+/// Receives the next bytes of the link into `space`, and whatever descriptors are beside them. The end of the link ends the process.
+pub(crate) fn receive(socket: &File, space: &mut [u8]) -> (usize, Vec<OwnedFd>) {
+    loop {
         match receive_any(socket, space) {
             Ok((0, _)) => jail::exit_now(0),
-            Ok(received) => break received,
+            Ok(received) => return received,
             Err(Errno::EINTR) => {}
             Err(_) => jail::exit_now(0),
         }
-    };
+    }
+}
+
+/// The one descriptor that should have come.
+pub(crate) fn only(mut descriptors: Vec<OwnedFd>) -> Result<OwnedFd, Fault> {
     match (descriptors.pop(), descriptors.len()) {
-        (Some(one), 0) => Ok((n, one)),
+        (Some(one), 0) => Ok(one),
         (None, _) => Err(Fault::Descriptors { count: 0 }),
         (Some(_), others) => Err(Fault::Descriptors { count: others + 1 }),
     }

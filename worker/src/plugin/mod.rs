@@ -7,7 +7,7 @@
 //!   plugin ──▶ host ─────┘
 //! ```
 //!
-//! * [`memfd`]: takes the plugin's descriptor off the first message and checks its seals.
+//! * [`memfd`]: takes descriptors off the messages beside which they come, and checks the seals of the plugin's.
 //! * [`mod@load`]: opens the library, checks the symbol, the structs, the descriptor and the `abi_stable` layout.
 //! * [`game`]: the plugin's functions as safe methods.
 //! * [`desk`]: the state of the running call. No unsafe code.
@@ -27,4 +27,4 @@ mod stdio;
 pub(crate) use desk::Played;
 pub(crate) use game::{Game, Refused};
 pub(crate) use load::{Source, load};
-pub(crate) use memfd::receive;
+pub(crate) use memfd::{only, receive};

@@ -1,5 +1,6 @@
 //! The first messages: Confine, which this process obeys, and Hello, which says what to load.
 
+use croupier_ring::Ring;
 use croupier_wire::confine::Confine;
 use croupier_wire::frame::Header;
 use croupier_wire::link::{Hello, ToWorker, decode_to_worker};
@@ -16,18 +17,27 @@ pub(crate) struct Greeting {
     source: Source,
 }
 
-/// Waits to be told how this process is to confine itself.
-pub(crate) fn confine(link: &Link) -> Result<Confine, Fault> {
+/// Waits to be told how this process is to confine itself. The ring, if there is to be one, comes beside it, and is mapped at once: later the filter allows no shared memory.
+pub(crate) fn confine(link: &Link) -> Result<(Confine, Option<Ring>), Fault> {
+    let mut descriptors = link.receive_descriptors();
     let mut body = Vec::new();
     let header = link.next_frame(&mut body)?;
-    Ok(Confine::decode(&header, &body)?)
+    let confine = Confine::decode(&header, &body)?;
+    let ring = match (confine.ring_bytes, descriptors.pop(), descriptors.len()) {
+        (0, None, 0) => None,
+        (bytes, Some(memory), 0) if bytes > 0 => Some(croupier_ring::adopt(&memory, bytes)?),
+        (0, _, others) => return Err(Fault::Descriptors { count: others + 1 }),
+        (_, None, _) => return Err(Fault::Descriptors { count: 0 }),
+        (_, Some(_), others) => return Err(Fault::Descriptors { count: others + 1 }),
+    };
+    Ok((confine, ring))
 }
 
 /// Waits for Hello, and takes over the link's limits.
 pub(crate) fn greeting(link: &Link, delivery: Delivery) -> Result<Greeting, Fault> {
     let source = match delivery {
         Delivery::Notified => Source::Notified,
-        Delivery::BesideHello => Source::Memfd(link.receive_first(plugin::receive)?),
+        Delivery::BesideHello => Source::Memfd(plugin::only(link.receive_descriptors())?),
     };
     let mut body = Vec::new();
     let header = link.next_frame(&mut body)?;

@@ -119,7 +119,9 @@ impl Worker {
     fn confine_by_nothing(&mut self) {
         let rlimits = Rlimits { data_bytes: 0, address_bytes: 0, stack_bytes: 0, open_files: 0, threads: 0 };
         let mut frame = Vec::new();
-        Confine { version: LINK_VERSION, layers: 0, rlimits, threads: true }.put(&mut frame).expect("fits");
+        Confine { version: LINK_VERSION, layers: 0, rlimits, threads: true, ring_bytes: 0 }
+            .put(&mut frame)
+            .expect("fits");
         self.link.write_all(&frame).expect("the worker listens");
         loop {
             if let Some((header, body)) = self.reader.next().expect("frames") {

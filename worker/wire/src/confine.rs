@@ -3,7 +3,7 @@
 //! ```text
 //!  supervisor ── Spawn + link, stdout, stderr (, cgroup) ──▶ zygote ── fork ──▶ worker
 //!             ◀── Spawned + pidfd ───────────────
-//!  supervisor ── Confine ──────────────────────────────────────────▶ worker   enters the jail
+//!  supervisor ── Confine (+ the ring's memory) ─────────────────────▶ worker   enters the jail
 //!             ◀── Confined + the filter's listener ─────────────────          all that it says is believed until here, and checked from outside
 //!  supervisor ── Hello ──▶ …                                                  see crate::link
 //! ```
@@ -92,6 +92,8 @@ pub struct Confine {
     pub rlimits: Rlimits,
     /// Calls that threads need are allowed.
     pub threads: bool,
+    /// Bytes of each direction of a ring whose memory is beside this, through which all frames after Hello travel; 0 when there is none, and they travel over the socket.
+    pub ring_bytes: u32,
 }
 
 /// What came of it. The filter's listener travels beside it, if there is a filter.
@@ -224,7 +226,13 @@ mod tests {
     fn messages_come_back_as_they_went() {
         let rlimits =
             Rlimits { data_bytes: 1 << 40, address_bytes: 2, stack_bytes: 3, open_files: 4, threads: 5 };
-        let confine = Confine { version: LINK_VERSION, layers: layer::ALL, rlimits, threads: true };
+        let confine = Confine {
+            version: LINK_VERSION,
+            layers: layer::ALL,
+            rlimits,
+            threads: true,
+            ring_bytes: 1 << 18,
+        };
         let confined = Confined { layers: 3, landlock_abi: 7, landlock_whole: true };
         let spawn = ToZygote::Spawn { namespaces: namespace::ALL, uid: 100_001, fresh: false };
         let failed = FromZygote::Failed { step: "clone3", errno: 1 };

@@ -22,7 +22,7 @@ use croupier_wire::frame::FrameReader;
 
 use super::table::Table;
 use super::{Broken, handshake};
-use crate::{Backend, ClientError, ConnectOptions, PushSink, ReplySlot, Wait};
+use crate::{Backend, ClientError, ConnectOptions, Help, PushSink, ReplySlot, Wait};
 
 /// How long a write may find no room before the writing thread reads a little instead, so that two sides that both only write get unstuck.
 const WRITE_PATIENCE: Duration = Duration::from_millis(5);
@@ -212,8 +212,9 @@ impl Reader {
 }
 
 impl Backend for BlockingSocket {
-    fn submit(&self, request: Request, reply: ReplySlot) {
+    fn submit(&self, request: Request, reply: ReplySlot) -> Option<Arc<dyn Help>> {
         self.send(request, reply, None);
+        None
     }
 
     fn follow(&self, request: Request, reply: ReplySlot, pushes: PushSink) {

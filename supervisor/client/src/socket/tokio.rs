@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 
 use super::table::Table;
 use super::{Broken, handshake};
-use crate::{Backend, ClientError, ConnectOptions, PushSink, ReplySlot};
+use crate::{Backend, ClientError, ConnectOptions, Help, PushSink, ReplySlot};
 
 pub(crate) struct TokioSocket {
     shared: Arc<Shared>,
@@ -125,8 +125,9 @@ impl Drop for TokioSocket {
 }
 
 impl Backend for TokioSocket {
-    fn submit(&self, request: Request, reply: ReplySlot) {
+    fn submit(&self, request: Request, reply: ReplySlot) -> Option<Arc<dyn Help>> {
         self.send(request, reply, None);
+        None
     }
 
     fn follow(&self, request: Request, reply: ReplySlot, pushes: PushSink) {
