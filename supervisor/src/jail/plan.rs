@@ -54,7 +54,19 @@ pub enum Transport {
     Socket,
 }
 
+/// Names the transport of plugins whose options name none: `ring` or `socket`.
+const TRANSPORT: &str = "CROUPIER_TRANSPORT";
+
 impl Transport {
+    /// The environment's, or the ring.
+    #[must_use]
+    pub fn unless_said() -> Transport {
+        match std::env::var(TRANSPORT).as_deref() {
+            Ok("socket") => Transport::Socket,
+            _ => Transport::Ring,
+        }
+    }
+
     /// Bytes of each direction of the ring; 0 for none.
     #[must_use]
     pub fn ring_bytes(self) -> u32 {
@@ -144,7 +156,7 @@ impl Plan {
             rlimits,
             threads,
             layout: if options.fresh_aslr == Some(true) { Layout::Fresh } else { Layout::Shared },
-            transport: options.transport.unwrap_or_default(),
+            transport: options.transport.unwrap_or_else(Transport::unless_said),
             cpu_per_turn: Duration::from_millis(less(manifest.cpu_ms_per_turn, options.cpu_ms_per_turn)),
             cpu_per_life: cpu_per_life(manifest, options),
             cpu_percent: cpu_percent(manifest, options, most_threads),

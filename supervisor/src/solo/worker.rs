@@ -18,6 +18,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 use super::SoloError;
 use super::answer::{Said, own};
 use crate::game::hello_frame;
+use crate::jail::plan::{Plan, Transport};
 use crate::jail::warden::Watch;
 use crate::jail::{TraceDenials, Warden, admit};
 use crate::registry::Plugin;
@@ -111,7 +112,9 @@ impl SoloWorker {
     pub(super) fn launch(plugin: &Arc<Plugin>, launcher: &Arc<Launcher>) -> Result<SoloWorker, SoloError> {
         let launched = launcher.launch_blocking(Order::new(&plugin.jail))?;
         let patience = Duration::from_nanos(plugin.spec.load_wall_ns);
-        let admitted = admit(&launched, &plugin.jail, patience)?;
+        // One thing after the other, and nobody waits: the socket will do.
+        let plan = Plan { transport: Transport::Socket, ..plugin.jail };
+        let admitted = admit(&launched, &plan, patience)?;
         let Launched { handle, link, stdout, stderr, .. } = launched;
         let faulted = Arc::new(AtomicBool::new(false));
         let guard = |listener| guard(plugin, &handle, listener, faulted.clone());

@@ -24,6 +24,7 @@
 #![cfg_attr(not(loom), deny(unsafe_code))]
 
 mod control;
+mod cpu;
 mod futex;
 #[cfg(not(loom))]
 mod memory;
@@ -52,16 +53,4 @@ pub struct Nonsense {
     pub own: u32,
     /// The ring's length.
     pub bytes: u32,
-}
-
-/// The processor that the calling thread runs on now.
-#[cfg(not(loom))]
-fn current_cpu() -> u32 {
-    // rustix asks the vDSO: no system call, so a worker's filter does not mind.
-    u32::try_from(rustix::thread::sched_getcpu()).unwrap_or(u32::MAX)
-}
-
-#[cfg(loom)]
-fn current_cpu() -> u32 {
-    0
 }

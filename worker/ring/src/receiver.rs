@@ -2,7 +2,7 @@
 
 use crate::control::{Lane, Sleep, Wake};
 use crate::spin::Spin;
-use crate::{Nonsense, current_cpu};
+use crate::{Nonsense, cpu};
 
 /// Copies bytes out of the ring.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl<L: Lane> Receiver<L> {
 
     /// How often to look now. Tells the other side where we run.
     pub fn looks(&self, spin: &Spin) -> u32 {
-        let cpu = current_cpu();
+        let cpu = cpu::current();
         self.lane.control().reader_runs_on(cpu);
         spin.looks(cpu, self.other.control().reader_cpu())
     }
