@@ -3,7 +3,7 @@
 use croupier_client::{
     ClientError, Code, OpenOptions, Pending, Player, Reply, What, blocking::Session, done,
 };
-use croupier_tests::{Daemon, Plugin, Watch};
+use croupier_tests::{Daemon, Plugin, Setup, Watch};
 use serde_json::{Value, json};
 
 use super::{refusal, reply};
@@ -99,9 +99,19 @@ fn a_crashing_turn_among_64_of_one_session_is_skipped_and_the_rest_keep_their_or
 
 #[test]
 fn every_way_to_die_is_named_and_survived() {
-    let daemon = Daemon::with(&[Plugin::Faulty]);
+    every_way_to_die(Setup::new().plugin(Plugin::Faulty), &["segv", "abort", "panic", "exit", "div0", "overflow", "hangup"]);
+}
+
+/// Over the ring what is written to the socket means nothing.
+#[test]
+fn over_the_socket_garbage_on_it_is_one_more() {
+    let setup = Setup::new().plugin(Plugin::Faulty).config("[plugins.faulty]\ntransport = \"socket\"");
+    every_way_to_die(setup, &["segv", "exit", "garbage", "hangup"]);
+}
+
+fn every_way_to_die(setup: Setup, deaths: &[&str]) {
+    let daemon = setup.start();
     let watch = Watch::start(&daemon);
-    let deaths = ["segv", "abort", "panic", "exit", "div0", "overflow", "garbage", "hangup"];
     for deed in deaths {
         let session = daemon.open(Plugin::Faulty, "{}");
         session.act(Player(1), COUNT).expect("a turn before");
@@ -129,7 +139,7 @@ fn every_way_to_die_is_named_and_survived() {
 #[test]
 fn a_turn_that_burns_the_cpu_past_its_deadline_is_poison_and_one_that_sleeps_is_not_blamed() {
     let setup =
-        croupier_tests::Setup::new().plugin(Plugin::Faulty).config("[plugins.faulty]\nturn_wall_ms = 300");
+        Setup::new().plugin(Plugin::Faulty).config("[plugins.faulty]\nturn_wall_ms = 300");
     let daemon = setup.start();
     let session = daemon.open(Plugin::Faulty, "{}");
     let poison = refusal(session.act(Player(1), r#"{"do":"spin"}"#));
