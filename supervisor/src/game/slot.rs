@@ -16,8 +16,11 @@ use crate::crash::writer::Sample;
 use crate::jail::{Isolation, Warden};
 use crate::worker::cause::LastWords;
 use crate::worker::logs::PluginLog;
-use crate::worker::port::{Port, Ready};
+use crate::worker::port::{Port, Ready, Received};
 use crate::worker::rate::{BURST_S, Rate, Spent};
+
+/// Receives of one thread that looks itself, at the most: it comes back to its own deadline, however much the worker says.
+const PUMPS_MAX: u32 = 64;
 
 /// Kinds of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,10 +230,16 @@ impl Help for Slot {
     fn help(&self, on: &dyn Wait) {
         let (Some(game), Some(port)) = (self.game.upgrade(), self.port.get()) else { return };
         let Some(lent) = port.lend() else { return };
-        let mut left = lent.looks();
-        while left > 0 && !on.ready() {
+        let (mut left, mut pumps) = (lent.looks(), 0);
+        while left > 0 && pumps < PUMPS_MAX && !on.ready() {
             if lent.has_bytes() {
-                game.pump(self);
+                pumps += 1;
+                // Of one that is heard no more there may be bytes for ever, and the answer comes from elsewhere.
+                if !matches!(game.pump(self), Received::Drained | Received::More) {
+                    // What is to become of it is for its task to say.
+                    port.look();
+                    break;
+                }
                 lent.learn(true);
             } else {
                 left -= 1;
@@ -243,7 +252,7 @@ impl Help for Slot {
         // Something came for others: take it, and see that somebody is told of what comes next.
         if lent.give_back() {
             game.pump(self);
-            if port.arm() != Ready::Sleep {
+            if game.arm(self, port) != Ready::Sleep {
                 port.look();
             }
         }

@@ -45,6 +45,19 @@ pub(crate) fn a_thread_that_writes_to_the_link_during_a_turn_ends_its_worker() {
     arena.end();
 }
 
+/// Frames that change while the supervisor takes them, again and again: it has a copy before it looks, and what does not decode ends the worker.
+pub(crate) fn a_thread_that_rewrites_the_ring_ends_its_worker_and_no_other() {
+    for round in 0..5 {
+        let arena = with_threads("4");
+        let outcome = arena.attack("rewrites_from_a_thread");
+        assert!(matches!(&outcome, Outcome::Refused(text) if text.contains("Poison")), "{round}: {outcome:?}");
+        let causes = arena.causes();
+        let expected = |cause: &String| ["broke the protocol", "CPU"].iter().any(|words| cause.contains(words));
+        assert!(causes.iter().all(expected), "{round}: {causes:?}");
+        arena.end();
+    }
+}
+
 /// Taken away while threads run: when that is answered, none runs, none can be made, and sessions go on.
 pub(crate) fn revoked_threads_are_gone_when_it_is_answered_and_come_back_when_they_are_granted() {
     let arena = with_threads("4");
