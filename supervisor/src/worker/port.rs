@@ -523,6 +523,7 @@ mod tests {
         assert_eq!(receive(&port), (Received::Drained, vec![]), "silence is no offence");
         worker.write_all(&frame[3..]).expect("room");
         assert_eq!(receive(&port), (Received::AfterFault, vec![]), "not the rest of what had begun either");
+        assert_eq!(receive(&port), (Received::AfterFault, vec![]), "and it stays said, whoever saw it first");
         drop(worker);
         assert_eq!(receive(&port), (Received::Ended, vec![]));
     }
