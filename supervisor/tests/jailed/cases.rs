@@ -87,7 +87,8 @@ pub(crate) fn a_worker_that_sends_more_than_its_bytes_is_ended() {
     assert!(causes.iter().all(|cause| cause.contains("1 MiB a second (link_mib_per_s)")), "{causes:?}");
     arena.end();
     // Over the ring the worker's own answer would make no sense behind it; see the table.
-    let arena = Arena::usual(PluginOptions { transport: Some(Transport::Socket), ..PluginOptions::default() });
+    let arena =
+        Arena::usual(PluginOptions { transport: Some(Transport::Socket), ..PluginOptions::default() });
     assert_eq!(arena.attack("log_a_lot"), Outcome::Result(0));
     arena.end();
 }

@@ -33,10 +33,7 @@ const TESTS: &[(&str, fn())] = &[
         "suite::a_flood_of_denied_calls_is_on_record_with_what_was_left_out",
         suite::a_flood_of_denied_calls_is_on_record_with_what_was_left_out,
     ),
-    (
-        "suite::unjailed_the_attacks_succeed_over_the_ring",
-        suite::unjailed_the_attacks_succeed_over_the_ring,
-    ),
+    ("suite::unjailed_the_attacks_succeed_over_the_ring", suite::unjailed_the_attacks_succeed_over_the_ring),
     (
         "suite::unjailed_the_attacks_on_the_worker_succeed_over_the_socket",
         suite::unjailed_the_attacks_on_the_worker_succeed_over_the_socket,

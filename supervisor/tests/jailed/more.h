@@ -218,6 +218,7 @@ static long log_frames_for_ever(void)
     memset(body + 5, 'x', 400);
     uint8_t f[16 + sizeof body] = { sizeof f & 0xff, sizeof f >> 8, 0, 0, CONTROL, 0, 1 };
     memcpy(f + 16, body, sizeof body);
+    patient = 0;
     for (;;)
         if (push(f, sizeof f) < 0) return -errno;
 }

@@ -60,6 +60,8 @@ static void tell(void)
         write(3, "", 1);
     }
 }
+/* Whether to sleep, or to look all the time, while there is no room. */
+static int patient = 1;
 /* Puts bytes behind those of the worker, as soon as there is room. */
 static long push(const void *bytes, size_t n)
 {
@@ -67,6 +69,7 @@ static long push(const void *bytes, size_t n)
     for (const char *from = bytes; n > 0;) {
         uint32_t head = *word(FROM_US, HEAD), room = RING_BYTES - (head - *word(FROM_US, TAIL)), at = head % RING_BYTES;
         size_t part = n < room ? n : room;
+        if (part == 0 && patient) usleep(50);
         if (part > RING_BYTES - at) part = RING_BYTES - at;
         memcpy(bytes_of(FROM_US) + at, from, part);
         *word(FROM_US, HEAD) = head + part;

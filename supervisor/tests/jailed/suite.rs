@@ -51,7 +51,8 @@ fn is_stopped(name: &str, stop: Stop, outcome: &Outcome, denied: &[Denial], aren
             let causes = if refused { arena.causes() } else { arena.causes_so_far() };
             denied.is_empty()
                 && causes.iter().all(expected)
-                && (matches!(outcome, Outcome::Result(result) if *result >= 0) || refused && !causes.is_empty())
+                && (matches!(outcome, Outcome::Result(result) if *result >= 0)
+                    || refused && !causes.is_empty())
         }
     }
 }

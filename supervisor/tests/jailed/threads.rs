@@ -50,9 +50,13 @@ pub(crate) fn a_thread_that_rewrites_the_ring_ends_its_worker_and_no_other() {
     for round in 0..5 {
         let arena = with_threads("4");
         let outcome = arena.attack("rewrites_from_a_thread");
-        assert!(matches!(&outcome, Outcome::Refused(text) if text.contains("Poison")), "{round}: {outcome:?}");
+        assert!(
+            matches!(&outcome, Outcome::Refused(text) if text.contains("Poison")),
+            "{round}: {outcome:?}"
+        );
         let causes = arena.causes();
-        let expected = |cause: &String| ["broke the protocol", "CPU"].iter().any(|words| cause.contains(words));
+        let expected =
+            |cause: &String| ["broke the protocol", "CPU"].iter().any(|words| cause.contains(words));
         assert!(causes.iter().all(expected), "{round}: {causes:?}");
         arena.end();
     }

@@ -20,10 +20,8 @@ pub struct Modelled(Arc<Memory>);
 
 /// Both ends of a direction of so many bytes, a power of two.
 pub fn direction(bytes: u32) -> (Sender<Modelled>, Receiver<Modelled>) {
-    let memory = Memory {
-        control: Control::default(),
-        bytes: (0..bytes).map(|_| AtomicU8::new(0)).collect(),
-    };
+    let memory =
+        Memory { control: Control::default(), bytes: (0..bytes).map(|_| AtomicU8::new(0)).collect() };
     let lane = Modelled(Arc::new(memory));
     (Sender::new(lane.clone()), Receiver::new(lane.clone(), lane))
 }

@@ -288,7 +288,8 @@ fn found_without(missing: Missing) -> Option<String> {
         .env(MISSING_IS, format!("{missing:?}"))
         .output()
         .expect("this program starts");
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.success() {
         return None;
     }

@@ -135,7 +135,9 @@ fn every_index_that_makes_no_sense_is_refused() {
         for _ in 0..2 {
             let nonsense = table.ours.receiver.recv(&mut [0; 8]).expect_err("no sense");
             assert_eq!((nonsense.index, nonsense.own, nonsense.bytes), (head, 100, BYTES));
-            assert!(table.ours.receiver.arm(Sleep::ForBell).is_err() && table.ours.receiver.has_bytes().is_err());
+            assert!(
+                table.ours.receiver.arm(Sleep::ForBell).is_err() && table.ours.receiver.has_bytes().is_err()
+            );
             assert!(table.ours.receiver.wait().is_err(), "and nobody waits");
         }
         table.set(FROM_WORKER, HEAD, 100 + BYTES);
@@ -187,14 +189,19 @@ fn memory_that_is_no_ring_is_not_adopted() {
     }
     for bytes in [0, whole - 1, whole + 1, whole / 2] {
         let refused = adopt(&memory(bytes, both), BYTES);
-        assert!(matches!(refused, Err(AdoptError::Length { found, wanted }) if (found, wanted) == (bytes, whole)));
+        assert!(
+            matches!(refused, Err(AdoptError::Length { found, wanted }) if (found, wanted) == (bytes, whole))
+        );
     }
     for bytes in [0, 1, BYTES - 1, BYTES + 1, BYTES / 2, 3 * BYTES, 1 << 31, u32::MAX] {
         let refused = adopt(&memory(whole, both), bytes);
         assert!(matches!(refused, Err(AdoptError::Size(size)) if size == bytes), "{bytes}");
         assert!(matches!(create(bytes), Err(AdoptError::Size(size)) if size == bytes), "{bytes}");
     }
-    assert!(matches!(adopt(&File::open("/dev/null").expect("it is there").into(), BYTES), Err(AdoptError::Kernel(_))));
+    assert!(matches!(
+        adopt(&File::open("/dev/null").expect("it is there").into(), BYTES),
+        Err(AdoptError::Kernel(_))
+    ));
 }
 
 #[test]
@@ -270,7 +277,9 @@ fn memory_that_changes_meanwhile_gives_garbage_or_nonsense_and_no_more() {
                 let value = if n & 1 == 0 { n } else { n % (2 * BYTES) };
                 writer.write_all_at(&value.to_le_bytes(), at).expect("writable");
                 let bytes = [n as u8; 64];
-                writer.write_all_at(&bytes, WORDS_BYTES + u64::from(n) % (2 * u64::from(BYTES) - 64)).expect("writable");
+                writer
+                    .write_all_at(&bytes, WORDS_BYTES + u64::from(n) % (2 * u64::from(BYTES) - 64))
+                    .expect("writable");
             }
         });
         let (mut space, mut round) = ([0; 1000], 0);
