@@ -64,6 +64,10 @@ const TESTS: &[(&str, fn())] = &[
         threads::a_thread_that_rewrites_the_ring_ends_its_worker_and_no_other,
     ),
     (
+        "threads::threads_that_stay_at_the_ring_disturb_no_other",
+        threads::threads_that_stay_at_the_ring_disturb_no_other,
+    ),
+    (
         "threads::revoked_threads_are_gone_when_it_is_answered_and_come_back_when_they_are_granted",
         threads::revoked_threads_are_gone_when_it_is_answered_and_come_back_when_they_are_granted,
     ),

@@ -206,9 +206,22 @@ static long rewrites_from_a_thread(void)
     for (;;) push(f, sizeof f);
 }
 
+/* Threads that stay when the turn is over: one that rings for ever, one that never lets the supervisor be told, one that garbles what has been read of what comes in. */
+static void *ring_on(void *x) { for (;;) write(3, "", 1); return x; }
+static void *silence(void *x) { for (;;) *word(FROM_US, READER) = 0; return x; }
+static void *garble_tail(void *x) { for (;;) *word(TO_US, TAIL) += 1000; return x; }
+static long leave(void *(*thread)(void *))
+{
+    pthread_t t;
+    return ring() ? -pthread_create(&t, 0, thread, 0) : -ENXIO;
+}
+static long leave_a_ringer(void) { return leave(ring_on); }
+static long leave_a_silencer(void) { return leave(silence); }
+static long leave_a_garbler(void) { return leave(garble_tail); }
+
 #define RING_ATTACKS \
     A(ring_is_there), A(head_far_ahead), A(head_half_way_round), A(head_back), A(head_full_of_old), A(tail_ahead), A(tail_back), A(own_tail_ahead), \
     A(say_that_it_is_gone), A(words_full_of_garbage), A(first_page_full_of_garbage), A(bytes_full_of_garbage), A(garbage_published), \
     A(wants_to_be_woken_for_ever), A(rings_for_ever), A(rings_one_by_one), A(never_rings), A(closes_the_bell), A(fills_the_ring), \
     A(holes_in_the_ring), A(hole_in_the_words), A(second_mapping), A(longer_mapping), A(unmaps_the_ring), A(code_from_the_ring), A(owner_of_a_word), \
-    A(rewrites_from_a_thread)
+    A(rewrites_from_a_thread), A(leave_a_ringer), A(leave_a_silencer), A(leave_a_garbler)
