@@ -16,8 +16,11 @@ use crate::crash::writer::Sample;
 use crate::jail::{Isolation, Warden};
 use crate::worker::cause::LastWords;
 use crate::worker::logs::PluginLog;
-use crate::worker::port::{Port, Ready};
+use crate::worker::port::{Lent, Port, Ready, Received};
 use crate::worker::rate::{BURST_S, Rate, Spent};
+
+/// Receives of one thread that looks itself, at the most: it comes back to its own deadline, however much the worker says.
+const PUMPS_MAX: u32 = 64;
 
 /// Kinds of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,25 +230,129 @@ impl Help for Slot {
     fn help(&self, on: &dyn Wait) {
         let (Some(game), Some(port)) = (self.game.upgrade(), self.port.get()) else { return };
         let Some(lent) = port.lend() else { return };
-        let mut left = lent.looks();
-        while left > 0 && !on.ready() {
-            if lent.has_bytes() {
-                game.pump(self);
-                lent.learn(true);
-            } else {
-                left -= 1;
-                std::hint::spin_loop();
+        look_itself(&lent, on, || {
+            let received = game.pump(self);
+            let goes_on = matches!(received, Received::Drained | Received::More);
+            if !goes_on {
+                // What is to become of it is for its task to say.
+                port.look();
             }
-        }
-        if left == 0 {
-            lent.learn(false);
-        }
+            goes_on
+        });
         // Something came for others: take it, and see that somebody is told of what comes next.
         if lent.give_back() {
             game.pump(self);
-            if port.arm() != Ready::Sleep {
+            if game.arm(self, port) != Ready::Sleep {
                 port.look();
             }
         }
+    }
+}
+
+/// Looks, and takes what comes, until there is nothing to wait for any more, or it is in vain.
+fn look_itself(lent: &Lent<'_>, on: &dyn Wait, mut pump: impl FnMut() -> bool) {
+    let (mut left, mut pumps) = (lent.looks(), 0);
+    while left > 0 && pumps < PUMPS_MAX && !on.ready() {
+        if lent.has_bytes() {
+            pumps += 1;
+            lent.learn(true);
+            // Of one that is heard no more there may be bytes for ever, and the answer comes from elsewhere.
+            if !pump() {
+                return;
+            }
+        } else {
+            left -= 1;
+            std::hint::spin_loop();
+        }
+    }
+    if left == 0 {
+        lent.learn(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt as _;
+    use std::os::unix::net::UnixStream;
+
+    use croupier_ring::{RING_BYTES_MIN, Sender, Shared, adopt, create};
+    use croupier_wire::link::{FromWorker, Limits};
+
+    use super::*;
+    use crate::worker::link::SocketLink;
+    use crate::worker::ring::ways;
+
+    const LIMITS: Limits = Limits {
+        frame_bytes: 1 << 20,
+        reply_bytes: 1 << 10,
+        snapshot_bytes: 1 << 10,
+        effects_per_turn: 4,
+        effect_bytes: 1 << 10,
+    };
+    /// Where a worker says on which processor it runs, and how much it has written: bytes.
+    const CPU_AT: u64 = 4 * 128;
+    const HEAD_AT: u64 = 6 * 128;
+
+    struct Never;
+
+    impl Wait for Never {
+        fn ready(&self) -> bool {
+            false
+        }
+
+        fn park(&self, _: Option<Instant>) {}
+
+        fn poke(&self) {}
+    }
+
+    /// The supervisor's end, and a worker's that runs on a processor which does not exist, so that looking makes sense.
+    fn port() -> (Port, Sender<Shared>, File, UnixStream) {
+        let (fd, ring) = create(RING_BYTES_MIN).expect("memory");
+        let theirs = adopt(&fd, RING_BYTES_MIN).expect("our own");
+        let memory = File::from(fd);
+        memory.write_all_at(&4095_u32.to_le_bytes(), CPU_AT).expect("writable");
+        let (bell, far) = UnixStream::pair().expect("a socket pair");
+        let port = Port::new(ways(ring, SocketLink::new(bell).expect("ours")), LIMITS, 1 << 40);
+        (port, theirs.sender, memory, far)
+    }
+
+    fn pump(port: &Port) -> Received {
+        port.receive((), |(), _, _| Ok(()), |()| ())
+    }
+
+    #[test]
+    fn who_looks_itself_comes_back_when_the_worker_is_heard_no_more() {
+        let (port, _sender, memory, _far) = port();
+        memory.write_all_at(&u32::MAX.to_le_bytes(), HEAD_AT).expect("writable");
+        let lent = port.lend().expect("nobody else does");
+        let mut pumps = 0;
+        look_itself(&lent, &Never, || {
+            pumps += 1;
+            matches!(pump(&port), Received::Drained | Received::More)
+        });
+        // On one processor nobody looks.
+        assert!(pumps <= 1);
+        assert!(lent.give_back(), "somebody has to hear of it");
+        assert!(matches!(port.arm(), Ready::Receive(Received::Broken(_) | Received::Ended)));
+        assert_eq!(port.arm(), Ready::Receive(Received::Ended), "it is said once");
+    }
+
+    #[test]
+    fn who_looks_itself_comes_back_from_a_worker_that_never_stops_talking() {
+        let (port, mut sender, _memory, _far) = port();
+        let mut frame = Vec::new();
+        FromWorker::Ok.put(&mut frame, 7, LIMITS.frame_bytes).expect("fits");
+        let _ = sender.send(&frame).expect("sense");
+        let lent = port.lend().expect("nobody else does");
+        let mut pumps = 0;
+        look_itself(&lent, &Never, || {
+            pumps += 1;
+            let received = pump(&port);
+            let _ = sender.send(&frame).expect("sense");
+            matches!(received, Received::Drained | Received::More)
+        });
+        assert!(pumps <= PUMPS_MAX);
+        assert!(lent.give_back(), "there is more");
     }
 }

@@ -69,6 +69,8 @@ struct Input {
     broken: bool,
     /// The worker said that it faulted: what it sent until then was taken, and nothing that comes later is.
     faulted: bool,
+    /// And it did send more. Whoever sees it first may not be the one who ends it, so it stays said.
+    after_fault: bool,
 }
 
 /// How far a receive came.
@@ -128,6 +130,7 @@ impl Port {
             partial_since: None,
             broken: false,
             faulted: false,
+            after_fault: false,
         });
         let out = Mutex::new(Out { way: link.out, bytes: Vec::new(), sent: 0, closed: false });
         Port {
@@ -256,6 +259,9 @@ impl Port {
     /// To be called when nothing is there, before waiting for the link's socket.
     pub fn arm(&self) -> Ready {
         let input = &mut *crate::lock(&self.input);
+        if input.broken {
+            return Ready::Receive(Received::Ended);
+        }
         let (ready, rung) = match input.way.arm() {
             Ok(Armed::Sleep { rung }) => (Ready::Sleep, rung),
             Ok(Armed::Look { rung }) => (Ready::Receive(Received::More), rung),
@@ -275,9 +281,10 @@ impl Port {
             return None;
         }
         let looks = crate::lock(&self.input).way.lookout().map(Lookout::begin);
-        // From here on the drop gives it back.
-        let lent = Lent { port: self, looks: looks.unwrap_or(0) };
-        looks.is_some().then_some(lent)
+        if looks.is_none() {
+            self.lent.store(false, Ordering::Release);
+        }
+        looks.map(|looks| Lent { port: self, looks })
     }
 
     /// By when the frame that has begun must be whole; none when none has begun.
@@ -350,12 +357,18 @@ impl Input {
         match self.way.try_recv(self.reader.space()) {
             Ok(0) => return Received::Ended,
             // It lies in the reader's space, and is never looked at.
-            Ok(_) if self.faulted => return Received::AfterFault,
+            Ok(_) if self.faulted => {
+                self.after_fault = true;
+                return Received::AfterFault;
+            }
             Ok(read) => {
                 self.reader.filled(read);
                 spent = read as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Received::More,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.after_fault => {
+                return Received::AfterFault;
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received::Drained,
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 return Received::Broken(error.to_string());
@@ -510,6 +523,7 @@ mod tests {
         assert_eq!(receive(&port), (Received::Drained, vec![]), "silence is no offence");
         worker.write_all(&frame[3..]).expect("room");
         assert_eq!(receive(&port), (Received::AfterFault, vec![]), "not the rest of what had begun either");
+        assert_eq!(receive(&port), (Received::AfterFault, vec![]), "and it stays said, whoever saw it first");
         drop(worker);
         assert_eq!(receive(&port), (Received::Ended, vec![]));
     }

@@ -270,6 +270,8 @@ static long int80_execve(void)
     return r;
 }
 
+#include "ring.h"
+
 /* Endings. */
 static long spin(void) { for (;;) __asm__ volatile(""); }
 static long sleep_long(void) { sleep(60); return 0; }
@@ -291,8 +293,8 @@ static long flood(void) { for (int i = 0; i < 100000; i++) open("/etc/passwd", O
 static long close_all(void) { for (int i = 0; i < 64; i++) close(i); return 0; }
 static long hang_up(void) { close(3); sleep(60); return 0; }
 /* The beginning of a frame of 32 bytes, and nothing after it. */
-static long drip(void) { write(3, "\040\0\0\0\121\0\001", 8); sleep(60); return 0; }
-static long babble(void) { return result(write(3, "garbage garbage garbage garbage garbage", 39)); }
+static long drip(void) { push("\040\0\0\0\121\0\001", 8); sleep(60); return 0; }
+static long babble(void) { return say("garbage garbage garbage garbage garbage", 39); }
 static long print_flood(void)
 {
     static char line[4096];
@@ -338,13 +340,14 @@ static const struct { const char *name; long (*attack)(void); } ATTACKS[] = {
     A(int80_call), A(int80_execve), A(spin), A(sleep_long), A(null_write), A(divide), A(undefined), A(trap), A(jump_into_data), A(give_abort),
     A(recursion), A(flood), A(close_all), A(babble), A(hang_up), A(drip), A(print_flood), A(from_a_thread),
     MORE_ATTACKS,
+    RING_ATTACKS,
 };
 
 /* ------------------------------------------------------------------ the plugin around it */
 
 static croupier_host host;
 
-static croupier_status say(const croupier_sink *to, const char *s)
+static croupier_status reply_with(const croupier_sink *to, const char *s)
 {
     return to->write(to->ctx, (const uint8_t *)s, strlen(s));
 }
@@ -363,7 +366,7 @@ static croupier_status session_open(void *game, const croupier_turn *turn, croup
 {
     (void)game, (void)turn, (void)config;
     *session = &host;
-    return say(reply, "{}");
+    return reply_with(reply, "{}");
 }
 
 static croupier_status session_restore(void *game, uint64_t id, uint32_t version, croupier_slice snapshot, void **session)
@@ -377,7 +380,7 @@ static croupier_status session_close(void *game, void *session, const croupier_t
 {
     (void)game, (void)session;
     /* Without a turn the session is forgotten. */
-    return turn == NULL ? CROUPIER_OK : say(reply, "{}");
+    return turn == NULL ? CROUPIER_OK : reply_with(reply, "{}");
 }
 
 static croupier_status action(void *game, void *session, const croupier_turn *turn, croupier_slice what, const croupier_sink *reply)
@@ -389,7 +392,7 @@ static croupier_status action(void *game, void *session, const croupier_turn *tu
         /* The action is the name as a JSON string. */
         if (what.len == len + 2 && memcmp(what.ptr + 1, ATTACKS[i].name, len) == 0) {
             snprintf(line, sizeof line, "%ld", ATTACKS[i].attack());
-            return say(reply, line);
+            return reply_with(reply, line);
         }
     }
     return CROUPIER_E_BAD_INPUT;
@@ -398,7 +401,7 @@ static croupier_status action(void *game, void *session, const croupier_turn *tu
 static croupier_status snapshot(void *game, void *session, const croupier_sink *to)
 {
     (void)game, (void)session;
-    return say(to, "s");
+    return reply_with(to, "s");
 }
 
 static const croupier_descriptor DESCRIPTOR = {

@@ -4,7 +4,7 @@
 //!  cargo test ─▶ harness: namespaces and limits of its own, as root and as an ordinary user ─▶ this program again: TESTS
 //! ```
 //!
-//! The attacks are in `attack.c` and `more.h`; `table` says which layer stops each: the call that the warden refuses, the error that the filter or a limit gives by itself,
+//! The attacks are in `attack.c`, `more.h` and `ring.h`; `table` says which layer stops each: the call that the warden refuses, the error that the filter or a limit gives by itself,
 //! or how the worker ends. `suite` runs them all, jailed and unjailed, and counts what is on record; `ablation` switches layers off.
 //! Everything that could harm the machine if it succeeded is tried in a form that cannot (signal 0, names of nothing) or is bounded by limits; and the harness's own
 //! namespaces and limits are around it all the same.
@@ -22,14 +22,22 @@ mod zygote;
 /// What runs inside, the longest first.
 const TESTS: &[(&str, fn())] = &[
     (
-        "suite::every_attack_is_stopped_by_its_layer_and_every_denied_call_is_on_record",
-        suite::every_attack_is_stopped_by_its_layer_and_every_denied_call_is_on_record,
+        "suite::every_attack_over_the_ring_is_stopped_by_its_layer_and_on_record",
+        suite::every_attack_over_the_ring_is_stopped_by_its_layer_and_on_record,
+    ),
+    (
+        "suite::every_attack_over_the_socket_is_stopped_by_its_layer_and_on_record",
+        suite::every_attack_over_the_socket_is_stopped_by_its_layer_and_on_record,
     ),
     (
         "suite::a_flood_of_denied_calls_is_on_record_with_what_was_left_out",
         suite::a_flood_of_denied_calls_is_on_record_with_what_was_left_out,
     ),
-    ("suite::unjailed_the_attacks_succeed", suite::unjailed_the_attacks_succeed),
+    ("suite::unjailed_the_attacks_succeed_over_the_ring", suite::unjailed_the_attacks_succeed_over_the_ring),
+    (
+        "suite::unjailed_the_attacks_on_the_worker_succeed_over_the_socket",
+        suite::unjailed_the_attacks_on_the_worker_succeed_over_the_socket,
+    ),
     (
         "ablation::without_a_layer_the_one_that_is_claimed_holds_and_no_other",
         ablation::without_a_layer_the_one_that_is_claimed_holds_and_no_other,
@@ -50,6 +58,14 @@ const TESTS: &[(&str, fn())] = &[
     (
         "threads::a_thread_that_writes_to_the_link_during_a_turn_ends_its_worker",
         threads::a_thread_that_writes_to_the_link_during_a_turn_ends_its_worker,
+    ),
+    (
+        "threads::a_thread_that_rewrites_the_ring_ends_its_worker_and_no_other",
+        threads::a_thread_that_rewrites_the_ring_ends_its_worker_and_no_other,
+    ),
+    (
+        "threads::threads_that_stay_at_the_ring_disturb_no_other",
+        threads::threads_that_stay_at_the_ring_disturb_no_other,
     ),
     (
         "threads::revoked_threads_are_gone_when_it_is_answered_and_come_back_when_they_are_granted",

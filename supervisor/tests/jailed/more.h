@@ -187,7 +187,7 @@ static long frame(uint8_t kind, uint64_t call, const void *body, uint32_t bytes)
     f[6] = 1;
     memcpy(f + 8, &call, 8);
     memcpy(f + 16, body, bytes);
-    return result(write(3, f, len));
+    return say(f, len);
 }
 enum { HANDSHAKE = 0x51, DATA = 0x52, CONTROL = 0x53, FAILURE = 0x54 };
 static long forge_answer(void) { return frame(CONTROL, 1000000, "\1", 1); }
@@ -200,10 +200,10 @@ static long call_of_nobody(void) { return frame(DATA, 1000000, "\5\0\4echo\0", 8
 static long refusal_of_nobody(void) { return frame(DATA, 1000000, "\10\4send\1", 7); }
 static long forged_last_words(void) { return frame(FAILURE, 0, "\7\7\12not my own", 13); }
 static long confine_again(void) { return frame(HANDSHAKE, 0, "\37\7\1", 3); }
-static long length_bomb(void) { return result(write(3, "\377\377\377\177\122\0\1\0\0\0\0\0\0\0\0\0", 16)); }
-static long short_frame(void) { return result(write(3, "\1\0\0\0\122\0\1\0\0\0\0\0\0\0\0\0", 16)); }
+static long length_bomb(void) { return say("\377\377\377\177\122\0\1\0\0\0\0\0\0\0\0\0", 16); }
+static long short_frame(void) { return say("\1\0\0\0\122\0\1\0\0\0\0\0\0\0\0\0", 16); }
 static long claim_bomb(void) { return frame(CONTROL, 0, "\6\1\375\377\377\377\377\377\377\377\377", 11); }
-static long other_version(void) { return result(write(3, "\20\0\0\0\122\0\377\377\0\0\0\0\0\0\0\0", 16)); }
+static long other_version(void) { return say("\20\0\0\0\122\0\377\377\0\0\0\0\0\0\0\0", 16); }
 static long link_as_output(void)
 {
     long r = result(dup2(3, 1));
@@ -216,8 +216,11 @@ static long log_frames_for_ever(void)
     /* A line of 400 bytes: 251 stands before a length of two bytes. */
     uint8_t body[5 + 400] = { 6, 1, 251, 144, 1 };
     memset(body + 5, 'x', 400);
+    uint8_t f[16 + sizeof body] = { sizeof f & 0xff, sizeof f >> 8, 0, 0, CONTROL, 0, 1 };
+    memcpy(f + 16, body, sizeof body);
+    patient = 0;
     for (;;)
-        if (frame(CONTROL, 0, body, sizeof body) < 0) return -errno;
+        if (push(f, sizeof f) < 0) return -errno;
 }
 
 /* Honest log lines, but 24 MB of them in one turn. */
@@ -231,12 +234,11 @@ static long log_a_lot(void)
     f[6] = 1;
     memcpy(f + 16, head, 5);
     memset(f + 21, 'x', 60000);
-    for (int i = 0; i < 400; i++)
-        for (size_t sent = 0; sent < sizeof f;) {
-            ssize_t n = write(3, f + sent, sizeof f - sent);
-            if (n < 0) return -errno;
-            sent += n;
-        }
+    for (int i = 0; i < 400; i++) {
+        long r = push(f, sizeof f);
+        if (r < 0) return r;
+    }
+    wait_until_taken();
     return 0;
 }
 

@@ -7,11 +7,12 @@ use croupier::audit::Happened;
 use croupier::audit::record::DeniedSyscall;
 use croupier::jail::Denial;
 use croupier::jail::denial::Consequence;
+use croupier::jail::plan::Transport;
 use croupier::registry::PluginOptions;
 use croupier_manifest::manifest::Isolation;
 
 use crate::arena::{Arena, Outcome, PATIENCE, TURN};
-use crate::table::{ATTACKS, Stop};
+use crate::table::{Stop, over};
 
 /// Distinct behaviours that there are to be at least.
 const ATTACKS_MIN: usize = 80;
@@ -44,7 +45,26 @@ fn is_stopped(name: &str, stop: Stop, outcome: &Outcome, denied: &[Denial], aren
             matches!(outcome, Outcome::Refused(text) if text.contains("Poison"))
                 && causes.iter().all(|cause| cause.to_lowercase().contains(&words.to_lowercase()))
         }
+        Stop::Own(words) => {
+            let expected = |cause: &String| words.iter().any(|words| cause.contains(words));
+            let refused = matches!(outcome, Outcome::Refused(text) if text.contains("Poison"));
+            let causes = if refused { arena.causes() } else { arena.causes_so_far() };
+            denied.is_empty()
+                && causes.iter().all(expected)
+                && (matches!(outcome, Outcome::Result(result) if *result >= 0)
+                    || refused && !causes.is_empty())
+        }
     }
+}
+
+fn options(transport: Transport) -> PluginOptions {
+    PluginOptions { transport: Some(transport), ..PluginOptions::default() }
+}
+
+/// The attacker finds the ring where there is one, and only there: else it would attack something else.
+fn check_transport(arena: &Arena, transport: Transport) {
+    let there = Outcome::Result(i64::from(transport == Transport::Ring));
+    assert_eq!(arena.attack("ring_is_there"), there, "over {transport:?}");
 }
 
 /// The record of a denied call: it must name the call, the plugin, the session and the turn.
@@ -64,8 +84,8 @@ fn denied_on_record(arena: &Arena) -> Vec<DeniedSyscall> {
     arena.records().into_iter().filter_map(is_it).collect()
 }
 
-fn run(name: &str, stop: Stop) -> Seen {
-    let arena = Arena::usual(PluginOptions::default());
+fn run(name: &str, stop: Stop, transport: Transport) -> Seen {
+    let arena = Arena::usual(options(transport));
     let (session, outcome) = arena.attack_in_session(name);
     let denied = arena.denied();
     let mut wrong = None;
@@ -86,19 +106,32 @@ fn run(name: &str, stop: Stop) -> Seen {
     Seen { wrong, denied: denied.len(), recorded }
 }
 
-pub(crate) fn every_attack_is_stopped_by_its_layer_and_every_denied_call_is_on_record() {
-    let mut names: Vec<&str> = ATTACKS.iter().map(|(name, _)| *name).collect();
+pub(crate) fn every_attack_over_the_ring_is_stopped_by_its_layer_and_on_record() {
+    every_attack_is_stopped_by_its_layer_and_every_denied_call_is_on_record(Transport::Ring);
+}
+
+pub(crate) fn every_attack_over_the_socket_is_stopped_by_its_layer_and_on_record() {
+    every_attack_is_stopped_by_its_layer_and_every_denied_call_is_on_record(Transport::Socket);
+}
+
+fn every_attack_is_stopped_by_its_layer_and_every_denied_call_is_on_record(transport: Transport) {
+    let attacks = over(transport);
+    let mut names: Vec<&str> = attacks.iter().map(|(name, _)| *name).collect();
     names.sort_unstable();
     names.dedup();
-    assert!(names.len() == ATTACKS.len() && names.len() >= ATTACKS_MIN);
-    let seen: Vec<(&str, Seen)> = ATTACKS.iter().map(|(name, stop)| (*name, run(name, *stop))).collect();
+    assert!(names.len() == attacks.len() && names.len() >= ATTACKS_MIN);
+    let arena = Arena::usual(options(transport));
+    check_transport(&arena, transport);
+    arena.end();
+    let seen: Vec<(&str, Seen)> =
+        attacks.iter().map(|(name, stop)| (*name, run(name, *stop, transport))).collect();
     let wrong: Vec<&str> = seen.iter().filter_map(|(_, seen)| seen.wrong.as_deref()).collect();
     let below = || seen.iter().filter(|(name, _)| *name != FLOOD);
     let denied: usize = below().map(|(_, seen)| seen.denied).sum();
     let recorded: usize = below().map(|(_, seen)| seen.recorded).sum();
     let user = nix::unistd::geteuid();
     println!(
-        "jailed: as user {user}: {} attacks, {} escapes, {recorded}/{denied} denied calls on record",
+        "jailed: as user {user}: over {transport:?}: {} attacks, {} escapes, {recorded}/{denied} denied calls on record",
         seen.len(),
         wrong.len()
     );
@@ -106,7 +139,7 @@ pub(crate) fn every_attack_is_stopped_by_its_layer_and_every_denied_call_is_on_r
     let unrecorded: Vec<&str> =
         below().filter(|(_, seen)| seen.recorded < seen.denied).map(|(name, _)| *name).collect();
     assert!(unrecorded.is_empty(), "denied and not on record as it should be: {unrecorded:?}");
-    let wardens = ATTACKS.iter().filter(|(_, stop)| matches!(stop, Stop::Warden(..))).count();
+    let wardens = attacks.iter().filter(|(_, stop)| matches!(stop, Stop::Warden(..))).count();
     assert!(recorded >= wardens, "each of {wardens} attacks that the warden stops is on record");
 }
 
@@ -196,6 +229,7 @@ fn is_real(name: &str, stop: Stop, outcome: &Outcome, causes: &[String]) -> bool
         _ if name == FLOOD => *outcome == Outcome::Result(0),
         // The process that holds the plugin is gone, of the very thing: that it is the worker and not the supervisor is what saves the others.
         Stop::End(words) => died_of(words),
+        Stop::Own(_) => true,
         Stop::Warden(_, errno) | Stop::Silently(errno) => *outcome != Outcome::Result(i64::from(-errno)),
     }
 }
@@ -209,14 +243,25 @@ fn has_terminal(arena: &Arena) -> bool {
 }
 
 /// The attacks are real: unjailed they do not come to what they come to jailed. They succeed, or are in a harmless form that the kernel understood and refused for its own reason.
-pub(crate) fn unjailed_the_attacks_succeed() {
+pub(crate) fn unjailed_the_attacks_succeed_over_the_ring() {
+    unjailed_the_attacks_succeed(&over(Transport::Ring), Transport::Ring);
+}
+
+/// Of what the kernel stops the link is no part.
+pub(crate) fn unjailed_the_attacks_on_the_worker_succeed_over_the_socket() {
+    let mut attacks = over(Transport::Socket);
+    attacks.retain(|(_, stop)| matches!(stop, Stop::End(_)));
+    unjailed_the_attacks_succeed(&attacks, Transport::Socket);
+}
+
+fn unjailed_the_attacks_succeed(attacks: &[(&str, Stop)], transport: Transport) {
     let root = nix::unistd::geteuid().is_root();
     let (mut tried, mut wrong) = (0, Vec::new());
-    for (name, stop) in ATTACKS {
+    for (name, stop) in attacks {
         if !root && NEEDS_ROOT.contains(name) {
             continue;
         }
-        let options = PluginOptions { isolation: Some(Isolation::Off), ..PluginOptions::default() };
+        let options = PluginOptions { isolation: Some(Isolation::Off), ..options(transport) };
         let arena = Arena::usual(options);
         assert!(*name != "hang_up_terminal" || !has_terminal(&arena), "it would hang up somebody's");
         let outcome = arena.attack(name);
@@ -228,6 +273,6 @@ pub(crate) fn unjailed_the_attacks_succeed() {
         tried += 1;
         arena.end_without_looking();
     }
-    println!("jailed: {tried} controls: unjailed each of them did what it is there for");
+    println!("jailed: {tried} controls over {transport:?}: unjailed each of them did what it is there for");
     assert!(wrong.is_empty(), "{} of {tried}:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -1,4 +1,6 @@
-//! The table of attacks: which layer stops each of them, and how. What holds when that layer is off is in [`crate::ablation`].
+//! The table of attacks: which layer stops each of them, and how; what differs over the ring, and what there is over the ring alone. What holds when that layer is off is in [`crate::ablation`].
+
+use croupier::jail::plan::Transport;
 
 pub(crate) const EPERM: i32 = 1;
 pub(crate) const ENOENT: i32 = 2;
@@ -16,10 +18,71 @@ pub(crate) enum Stop {
     Silently(i32),
     /// The worker's end, whose cause contains this.
     End(&'static str),
+    /// Nothing: the turn goes on, and its worker serves, or ends with a cause that contains one of these.
+    Own(&'static [&'static str]),
 }
-use Stop::{End, Silently, Warden};
+use Stop::{End, Own, Silently, Warden};
 
-/// Every attack, by its name in `attack.c` and `more.h`.
+/// Every attack of the table that there is over this transport.
+pub(crate) fn over(transport: Transport) -> Vec<(&'static str, Stop)> {
+    let mut attacks = ATTACKS.to_vec();
+    if transport == Transport::Ring {
+        for (name, stop) in &mut attacks {
+            if let Some((_, other)) = OTHERWISE_OVER_THE_RING.iter().find(|(other, _)| other == name) {
+                *stop = *other;
+            }
+        }
+        attacks.extend(OF_THE_RING);
+    }
+    attacks
+}
+
+/// What the worker's end of the ring, or the supervisor's, says of an index.
+const NO_SENSE: &str = "the index of the ring's other side makes no sense";
+
+/// Attacks of [`ATTACKS`] with another end over the ring, and why.
+const OTHERWISE_OVER_THE_RING: &[(&str, Stop)] = &[
+    // What is printed goes to the socket. That is the ring's bell, and a bell says nothing.
+    ("link_as_output", Own(&[])),
+    // The answer is in the ring before the bell is found to be gone.
+    ("close_all", Own(&["exit", "it closed its link and lived on"])),
+];
+
+/// Attacks on the ring itself, by their names in `ring.h`.
+const OF_THE_RING: &[(&str, Stop)] = &[
+    ("head_far_ahead", End(NO_SENSE)),
+    ("head_half_way_round", End(NO_SENSE)),
+    ("head_back", End(NO_SENSE)),
+    ("head_full_of_old", End("frame version")),
+    ("words_full_of_garbage", End(NO_SENSE)),
+    ("first_page_full_of_garbage", End(NO_SENSE)),
+    ("hole_in_the_words", End(NO_SENSE)),
+    ("garbage_published", End("frame version 42405")),
+    ("fills_the_ring", End("broke the protocol")),
+    ("log_a_lot", End(NO_SENSE)),
+    // The worker and the supervisor write over it before they look at it again, or mind it only where there is no room.
+    ("tail_ahead", Own(&[])),
+    ("tail_back", Own(&[])),
+    ("own_tail_ahead", Own(&[])),
+    ("bytes_full_of_garbage", Own(&[])),
+    ("holes_in_the_ring", Own(&[])),
+    ("second_mapping", Own(&[])),
+    ("owner_of_a_word", Own(&[])),
+    // A worker that has nobody to play for ends.
+    ("say_that_it_is_gone", Own(&["exit"])),
+    ("wants_to_be_woken_for_ever", End("CPU")),
+    ("never_rings", End("CPU")),
+    // Whichever comes first; the socket takes no more when the supervisor is slower.
+    ("rings_for_ever", Own(&["CPU", "link_mib_per_s", "wall deadline"])),
+    ("rings_one_by_one", Own(&["CPU", "link_mib_per_s", "wall deadline"])),
+    ("closes_the_bell", End("it closed its link and lived on")),
+    ("longer_mapping", End("signal 7")),
+    ("unmaps_the_ring", End("signal 11")),
+    ("code_from_the_ring", Warden("mprotect", EPERM)),
+    ("rewrites_from_a_thread", Warden("clone", EPERM)),
+];
+
+/// Every attack but those on the ring, by its name in `attack.c` and `more.h`, as it ends over the socket, and mostly over the ring.
 pub(crate) const ATTACKS: &[(&str, Stop)] = &[
     ("open_file", Warden("openat", ENOENT)),
     ("create_file", Warden("openat", ENOENT)),

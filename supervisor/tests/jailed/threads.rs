@@ -1,9 +1,14 @@
 //! Threads: a permission with a limit, which can be taken away while they run.
 
 use croupier::registry::PluginOptions;
+use croupier_client::{OpenOptions, Player};
 
 use crate::arena::{Arena, Attacker, Outcome};
 
+/// Turns that the neighbour plays while somebody is at it.
+const TURNS_MEANWHILE: usize = 300;
+/// An action so long that a few dozen fill a ring: bytes.
+const LONG_ACTION_BYTES: usize = 20_000;
 /// No memory for another one, or no right to it.
 const EAGAIN: i64 = -11;
 const EPERM: i64 = -1;
@@ -43,6 +48,53 @@ pub(crate) fn a_thread_that_writes_to_the_link_during_a_turn_ends_its_worker() {
     );
     assert!(arena.causes().iter().all(|cause| cause.contains("broke the protocol")), "{:?}", arena.causes());
     arena.end();
+}
+
+/// Frames that change while the supervisor takes them, again and again: it has a copy before it looks, and what does not decode ends the worker.
+pub(crate) fn a_thread_that_rewrites_the_ring_ends_its_worker_and_no_other() {
+    for round in 0..5 {
+        let arena = with_threads("4");
+        let outcome = arena.attack("rewrites_from_a_thread");
+        assert!(
+            matches!(&outcome, Outcome::Refused(text) if text.contains("Poison")),
+            "{round}: {outcome:?}"
+        );
+        let causes = arena.causes();
+        let expected =
+            |cause: &String| ["broke the protocol", "CPU"].iter().any(|words| cause.contains(words));
+        assert!(causes.iter().all(expected), "{round}: {causes:?}");
+        arena.end();
+    }
+}
+
+/// Threads that go on at the ring between turns: the neighbour serves, callers come back, and the worker ends for a named reason or serves on.
+pub(crate) fn threads_that_stay_at_the_ring_disturb_no_other() {
+    for (name, ends) in [
+        ("leave_a_ringer", &["link_mib_per_s", "CPU"][..]),
+        // Answers that nobody is told of are late.
+        ("leave_a_silencer", &["deadline", "CPU", "used up"]),
+        ("leave_a_garbler", &["the ring's other side makes no sense", "CPU"]),
+    ] {
+        let arena = with_threads("4");
+        let outcome = arena.attack(name);
+        let neighbour = arena.client.open("dice", "{}", OpenOptions::default()).expect("opens");
+        for _ in 0..TURNS_MEANWHILE {
+            neighbour.act(Player(0), r#"{"roll":true}"#).expect("the neighbour serves on");
+        }
+        // Each of these comes back: with its answer, or with what became of the worker.
+        let session = arena.client.open("hostile", "{}", OpenOptions::default());
+        if let Ok(session) = session {
+            for _ in 0..TURNS_MEANWHILE / 10 {
+                let long = format!("\"{}\"", "x".repeat(LONG_ACTION_BYTES));
+                let _ = session.act(Player(1), long);
+            }
+        }
+        let expected = |cause: &String| ends.iter().any(|words| cause.contains(words));
+        let causes = arena.causes_so_far();
+        assert!(causes.iter().all(expected), "{name}: {outcome:?}, {causes:?}");
+        drop(neighbour);
+        arena.end();
+    }
 }
 
 /// Taken away while threads run: when that is answered, none runs, none can be made, and sessions go on.

@@ -7,12 +7,11 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use croupier::game::hearing::Hearing;
-use croupier::worker::link::Link;
+use croupier::worker::link::{WayIn, WayOut, Ways};
 use croupier::worker::port::Received;
 use croupier_core::action::Action;
 use croupier_core::event::{Cause, Event, Input, Open, Options, Turn, WhenFull};
@@ -50,12 +49,14 @@ struct Script {
 /// The worker's end of the link.
 struct Scripted(Arc<Script>);
 
-impl Link for Scripted {
-    fn try_send(&self, bytes: &[u8]) -> io::Result<usize> {
+impl WayOut for Scripted {
+    fn try_send(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(bytes.len())
     }
+}
 
-    fn try_recv(&self, into: &mut [u8]) -> io::Result<usize> {
+impl WayIn for Scripted {
+    fn try_recv(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let mut said = self.0.said.lock().expect("one thread");
         let (bytes, at) = &mut *said;
         let n = self.0.receive_bytes.min(bytes.len() - *at).min(into.len());
@@ -65,11 +66,6 @@ impl Link for Scripted {
         into[..n].copy_from_slice(&bytes[*at..*at + n]);
         *at += n;
         Ok(n)
-    }
-
-    fn poll_fd(&self) -> BorrowedFd<'_> {
-        static NULL: OnceLock<std::fs::File> = OnceLock::new();
-        NULL.get_or_init(|| std::fs::File::open("/dev/null").expect("it is there")).as_fd()
     }
 }
 
@@ -223,7 +219,8 @@ impl Rig {
     fn perform(&mut self, action: Action) -> Option<Event> {
         match action {
             Action::Spawn { worker } if self.hearing.is_none() => {
-                let link = Box::new(Scripted(self.script.clone()));
+                let way = || Box::new(Scripted(self.script.clone()));
+                let link = Ways { out: way(), back: way() };
                 self.hearing = Some(Hearing::new(worker, link, LIMITS));
             }
             Action::Send { worker: WorkerId(1), call, message } => {

@@ -3,8 +3,8 @@
 //! ```text
 //!   head    bytes ever written, modulo 2^32      written by the sender
 //!   tail    bytes ever read, modulo 2^32         written by the receiver
-//!   reader  how the receiver sleeps              written by the receiver
-//!   writer  how the sender waits for room        written by the sender
+//!   reader  how the receiver sleeps              written by the receiver, and cleared by the sender that wakes it
+//!   writer  how the sender waits for room        written by the sender, and cleared by the receiver that wakes it
 //!   cpu     where the receiver last ran          written by the receiver
 //!   gone    the sender has ended                 written by the sender
 //! ```
@@ -16,6 +16,14 @@ use std::sync::atomic::Ordering;
 use std::sync::atomic::{AtomicU32, fence};
 
 use crate::futex;
+use crate::planted::{self, Missing};
+
+/// A full fence: what was written before it is seen by whoever comes to a fence of its own later, unless we see what that one wrote before.
+fn full_fence(which: Missing) {
+    if !planted::is(which) {
+        fence(Ordering::SeqCst);
+    }
+}
 
 /// A word on cache lines of its own. Two lines, since processors fetch them in pairs.
 #[repr(C, align(128))]
@@ -113,35 +121,34 @@ impl Control {
     /// Bytes up to `head` are there. Wakes the receiver if it sleeps.
     pub(crate) fn publish_head(&self, head: u32) -> Wake {
         self.head.word.store(head, Ordering::Release);
-        fence(Ordering::SeqCst);
-        self.rouse(&self.reader, &self.head)
+        full_fence(Missing::AfterHead);
+        self.rouse(&self.reader)
     }
 
     /// Bytes up to `tail` are done with. Wakes the sender if it waits for room.
     pub(crate) fn publish_tail(&self, tail: u32) -> Wake {
         self.tail.word.store(tail, Ordering::Release);
-        fence(Ordering::SeqCst);
-        self.rouse(&self.writer, &self.tail)
+        full_fence(Missing::AfterTail);
+        self.rouse(&self.writer)
     }
 
-    fn rouse(&self, sleeper: &Line, index: &Line) -> Wake {
+    fn rouse(&self, sleeper: &Line) -> Wake {
         let how = sleeper.word.load(Ordering::Relaxed);
-        if how == Sleep::InKernel as u32 {
-            futex::wake(self, &index.word);
-            Wake::Done
-        } else if how == Sleep::ForBell as u32 {
-            // Once is enough; it says so again before it sleeps again.
-            sleeper.word.store(0, Ordering::Relaxed);
-            Wake::Bell
-        } else {
-            Wake::Done
+        if how == 0 {
+            return Wake::Done;
         }
+        // Once is enough; it says so again before it sleeps again.
+        sleeper.word.store(0, Ordering::Relaxed);
+        if how == Sleep::InKernel as u32 {
+            futex::wake(self, &sleeper.word);
+        }
+        if how == Sleep::ForBell as u32 { Wake::Bell } else { Wake::Done }
     }
 
     /// The receiver is about to sleep. The caller looks at the head once more, and only then sleeps.
     pub(crate) fn reader_sleeps(&self, how: Sleep) {
         self.reader.word.store(how as u32, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
+        full_fence(Missing::BeforeReaderSleeps);
     }
 
     pub(crate) fn reader_is_awake(&self) {
@@ -153,7 +160,7 @@ impl Control {
     /// The sender is about to wait for room.
     pub(crate) fn writer_sleeps(&self, how: Sleep) {
         self.writer.word.store(how as u32, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
+        full_fence(Missing::BeforeWriterSleeps);
     }
 
     pub(crate) fn writer_is_awake(&self) {
@@ -162,20 +169,22 @@ impl Control {
         }
     }
 
-    /// Waits in the kernel while the head is `seen`; may return early.
-    pub(crate) fn wait_head(&self, seen: u32) {
-        futex::wait(self, &self.head.word, seen);
+    /// Waits in the kernel until the sender has woken us; may return early. Not for the head to change: the sender has more than that to wake us for.
+    pub(crate) fn wait_for_sender(&self) {
+        futex::wait(self, &self.reader.word, Sleep::InKernel as u32);
     }
 
-    /// Waits in the kernel while the tail is `seen`; may return early.
-    pub(crate) fn wait_tail(&self, seen: u32) {
-        futex::wait(self, &self.tail.word, seen);
+    /// Waits in the kernel until the receiver has woken us; may return early.
+    pub(crate) fn wait_for_receiver(&self) {
+        futex::wait(self, &self.writer.word, Sleep::InKernel as u32);
     }
 
     /// The sender has ended. Wakes a receiver that waits in the kernel; one that waits for the bell hears of it elsewhere.
     pub(crate) fn go(&self) {
         self.gone.word.store(1, Ordering::Release);
-        futex::wake(self, &self.head.word);
+        full_fence(Missing::AfterGone);
+        // Nobody rings for this.
+        let _ = self.rouse(&self.reader);
     }
 
     /// Whether the sender has ended.

@@ -18,8 +18,8 @@
 //!
 //! # Sleeping
 //! A side that finds nothing says how it wants to be woken ([`Sleep`]), looks once more, and sleeps. The other side publishes, and then looks whether anybody sleeps. Between
-//! the two steps of each side is a full fence, so at least one of them sees the other (checked with loom, `tests/loom.rs`). A sleeper either waits in the kernel on the
-//! index itself (futex(2)), or on something else that the caller rings: the link's socket.
+//! the two steps of each side is a full fence, so at least one of them sees the other (checked with loom, `tests/loom.rs`, with each fence and without it). A sleeper either waits in
+//! the kernel (futex(2)) on the word that says so, which whoever wakes it clears, or on something else that the caller rings: the link's socket.
 
 #![cfg_attr(not(loom), deny(unsafe_code))]
 
@@ -28,6 +28,9 @@ mod cpu;
 mod futex;
 #[cfg(not(loom))]
 mod memory;
+#[cfg(loom)]
+pub mod model;
+pub mod planted;
 mod receiver;
 mod sender;
 mod spin;

@@ -130,7 +130,7 @@ impl<L: Lane> Receiver<L> {
         let (nothing, wake) = self.arm(Sleep::InKernel)?;
         // The bell first: whoever waits for room may be the one who is to send. And who has gone may have gone just before we said that we sleep.
         if nothing && wake == Wake::Done && !self.is_over() {
-            self.lane.control().wait_head(self.head);
+            self.lane.control().wait_for_sender();
         }
         self.disarm();
         let waited = if self.has_bytes()? { Waited::Bytes } else { Waited::Nothing };

@@ -56,7 +56,7 @@ impl<L: Lane> Sender<L> {
     /// [`Nonsense`].
     pub fn wait(&mut self) -> Result<(), Nonsense> {
         if self.arm(Sleep::InKernel)? {
-            self.lane.control().wait_tail(self.tail);
+            self.lane.control().wait_for_receiver();
             self.lane.control().writer_is_awake();
         }
         Ok(())

@@ -61,13 +61,15 @@ impl WayIn {
         match self {
             WayIn::Socket(socket) => receive(socket, reader),
             WayIn::Ring { receiver, spin, bell } => loop {
+                // Before looking: what was sent before the end counts.
+                let over = receiver.is_over();
                 let (n, wake) = made_sense(receiver.recv(reader.space()));
                 ring(bell, wake);
                 if n > 0 {
                     return reader.filled(n);
                 }
                 // Only when all that came was taken, and only the supervisor says this: nobody is left to play for.
-                if receiver.is_over() {
+                if over {
                     jail::exit_now(0);
                 }
                 wait(receiver, spin, bell);
