@@ -26,7 +26,7 @@ use super::context::Context;
 use super::perform::{After, door_output};
 use super::rights::{RevokeError, Rights};
 use super::slot::Slot;
-use super::transcripts::{Opening, Reveal, recorded};
+use super::transcripts::{Known, Opening, Reveal};
 use crate::crash::writer::Death;
 use crate::events::PushTo;
 use crate::jail::Isolation;
@@ -58,7 +58,7 @@ pub struct GameDriver {
     pub(super) me: Weak<GameDriver>,
     pub(super) context: Arc<Context>,
     pub(super) plugin: Arc<Plugin>,
-    inner: Mutex<Inner>,
+    pub(super) inner: Mutex<Inner>,
     /// Where it writes down durable sessions; none when the supervisor keeps no journal.
     pub(super) journal: Option<GameJournal>,
     /// The timer has to wake earlier than it thinks.
@@ -95,6 +95,8 @@ pub(super) struct Inner {
     /// When the timer wakes next, as it knows.
     armed: Option<u64>,
     abandoned: bool,
+    /// It did not come up, and its sessions are somebody else's again: what whoever comes late is told.
+    pub(super) retired: Option<Refusal>,
 }
 
 impl GameDriver {
@@ -147,6 +149,7 @@ impl GameDriver {
             actions: Vec::new(),
             armed: None,
             abandoned: false,
+            retired: None,
         };
         GameDriver {
             me,
@@ -202,43 +205,10 @@ impl GameDriver {
         let reveal = if hidden { Reveal::Auditor } else { Reveal::Public };
         let commit = ServerSeed::from_bytes(seed).commit(session.0);
         let opening = Opening { session, player, commit, opened_ns, tick_ns, reveal };
-        let entries: Vec<_> = changes
-            .iter()
-            .filter_map(|(_, change)| match change {
-                Change::Played(played) => Some(recorded(played)),
-                _ => None,
-            })
-            .collect();
+        let known = Known::of(changes);
         for sink in &self.context.transcripts {
-            sink.resume(&opening, entries.clone());
+            sink.resume(&opening, known.clone());
         }
-    }
-
-    /// Sessions that go with the supervisor, and those that stay on the disk.
-    pub fn by_durability(&self) -> (usize, usize) {
-        let inner = crate::lock(&self.inner);
-        let live = inner.game.session_views(usize::MAX);
-        let on_disk = live.iter().filter(|view| inner.durable.contains(&view.session)).count();
-        (live.len() - on_disk, on_disk)
-    }
-
-    /// Whether a worker has anything to do for a session. One that is on its way out has not.
-    pub fn is_playing(&self) -> bool {
-        self.view().0.workers.iter().any(|worker| worker.in_flight > 0 && worker.sessions > 0)
-    }
-
-    /// Writes down the sessions that are in memory alone. Answered when the disk has them. Needs a journal.
-    pub fn park(&self, answerer: Answerer) {
-        if let Some(journal) = &self.journal {
-            let inner = crate::lock(&self.inner);
-            let live = inner.game.session_views(usize::MAX);
-            // Those alone: the record of who opened a session that is being written down itself must stay.
-            for view in live.iter().filter(|view| view.is_parkable) {
-                journal.parking(view.session, inner.reveal_public.contains(&view.session));
-            }
-        }
-        let request = self.context.request();
-        self.ask(request, Event::Park { request }, answerer)
     }
 
     /// The plugin that it plays.
@@ -262,7 +232,7 @@ impl GameDriver {
     }
 
     fn step_locked(&self, inner: &mut Inner, events: impl IntoIterator<Item = Event>, after: &mut After) {
-        if inner.abandoned {
+        if inner.abandoned || inner.retired.is_some() {
             return;
         }
         let now = self.context.clock.now();
@@ -285,13 +255,28 @@ impl GameDriver {
         let mut after = After::default();
         {
             let mut inner = crate::lock(&self.inner);
-            inner.waiters.insert(request, answerer);
-            self.step_locked(&mut inner, [event], &mut after);
-            if inner.abandoned {
-                inner.waiters.remove(&request);
+            if let Some(refusal) = inner.retired.clone() {
+                drop(inner);
+                return answerer(Err(refusal));
             }
+            self.ask_locked(&mut inner, request, event, answerer, &mut after);
         }
         self.afterwards(after);
+    }
+
+    pub(super) fn ask_locked(
+        &self,
+        inner: &mut Inner,
+        request: RequestId,
+        event: Event,
+        answerer: Answerer,
+        after: &mut After,
+    ) {
+        inner.waiters.insert(request, answerer);
+        self.step_locked(inner, [event], after);
+        if inner.abandoned {
+            inner.waiters.remove(&request);
+        }
     }
 
     /// Looks at the plugin's rights.
@@ -314,8 +299,22 @@ impl GameDriver {
         Ok(())
     }
 
+    /// The journal has room again, or none any more.
+    pub fn look_for_room(&self) {
+        let Some(journal) = &self.journal else { return };
+        let mut after = After::default();
+        {
+            let mut inner = crate::lock(&self.inner);
+            // Asked under the lock: whoever comes last knows the newest.
+            let room = journal.room_for_ticks();
+            self.step_locked(&mut inner, [Event::Room { room }], &mut after);
+        }
+        self.afterwards(after);
+    }
+
     /// Brings the game up.
     pub fn start(&self, answerer: Answerer) {
+        self.look_for_room();
         let request = self.context.request();
         let me = self.me.clone();
         let told: Answerer = Box::new(move |answer| {
