@@ -157,7 +157,8 @@ fn round_trips(so: &Path, rounds: usize) -> Vec<Row> {
         for round in 0..=rounds {
             // The first round warms up.
             let count = if round == 0 { WARM_UP } else { count };
-            let mut measured = vec![times(count, || ring.call(&payload)), times(count, || socket.call(&payload))];
+            let mut measured =
+                vec![times(count, || ring.call(&payload)), times(count, || socket.call(&payload))];
             for session in &sessions {
                 measured.push(times(count, || {
                     session.act(Player(0), payload.clone()).expect("a turn");

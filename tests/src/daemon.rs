@@ -406,6 +406,14 @@ pub struct Stopped {
 }
 
 impl Stopped {
+    /// Starts it again on the same directory, and does not wait until it is up.
+    #[must_use]
+    pub fn begin_again(self) -> Daemon {
+        let mut daemon = self.daemon;
+        daemon.child = Some(daemon.how.serve());
+        daemon
+    }
+
     /// Starts it again on the same directory.
     ///
     /// # Panics

@@ -20,6 +20,16 @@ pub trait Backend: Send + Sync {
     /// Says who can be [helped](Help) to get the answer, when there is somebody.
     fn submit(&self, request: Request, reply: ReplySlot) -> Option<Arc<dyn Help>>;
 
+    /// As [`submit`](Backend::submit), for a thread that waits for `on`, the answer, and does nothing else meanwhile: it may be used to get it.
+    fn submit_awaited(&self, request: Request, reply: ReplySlot, on: &dyn Wait) {
+        let help = self.submit(request, reply);
+        if let Some(help) = help
+            && !on.ready()
+        {
+            help.help(on);
+        }
+    }
+
     /// As [`submit`](Backend::submit), for [`Request::Follow`] and [`Verb::Events`](croupier_wire::door::Verb::Events): after the answer, what
     /// comes goes into `pushes` until [`Push::End`](croupier_wire::door::Push::End) or until the sink
     /// [is abandoned](PushSink::is_abandoned).

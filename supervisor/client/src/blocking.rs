@@ -12,7 +12,7 @@ use croupier_wire::door::{
 };
 
 use crate::core::{Closing, Core};
-use crate::session::{session_methods, take_key};
+use crate::session::{session_methods, take_key, waits};
 use crate::socket::blocking::BlockingSocket;
 use crate::verbs::{finish, verb_methods};
 use crate::window::Window;

@@ -52,11 +52,15 @@ impl Core {
         key: u64,
         input: Input,
         options: TurnOptions,
+        waits: Waits,
     ) -> Pending {
         let TurnOptions { when_full, deadline_ms } = options;
         let turn = Turn { session: session.0, client_seq: key, input, when_full, deadline_ms };
         let (slot, pending) = ReplySlot::keyed(self.backend.clone(), window.clone(), key);
-        pending.submit(Request::Turn(turn), slot)
+        match waits {
+            Waits::AtOnce => pending.submit_awaited(Request::Turn(turn), slot),
+            Waits::Later => pending.submit(Request::Turn(turn), slot),
+        }
     }
 
     pub(crate) fn ask(&self, request: Request) -> Pending {
@@ -84,6 +88,15 @@ pub(crate) fn is_over(answer: &Result<Done, ClientError>, closing: Closing) -> b
             matches!(error.code(), Some(Code::SessionClosed | Code::UnknownSession | Code::SessionLost))
         }
     }
+}
+
+/// When the calling thread waits for the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waits {
+    /// Next.
+    AtOnce,
+    /// Some time, or as a task.
+    Later,
 }
 
 /// Whether a turn was a close.

@@ -35,6 +35,16 @@ macro_rules! take_key {
     };
 }
 
+/// When whoever submits a turn waits for its answer.
+macro_rules! waits {
+    (async) => {
+        crate::core::Waits::Later
+    };
+    () => {
+        crate::core::Waits::AtOnce
+    };
+}
+
 /// Defines the turns of a session, `async` or not.
 macro_rules! session_methods {
     ($($async:ident)?) => {
@@ -106,7 +116,8 @@ macro_rules! session_methods {
         /// [`ClientError::Refused`] when the supervisor or the plugin says no; the others when no answer came.
         pub $($async)? fn turn(&self, input: Input) -> Result<Done, ClientError> {
             let closing = if input == Input::Close { Closing::Yes } else { Closing::No };
-            let pending = finish!($($async)? self.begin(input) => as is);
+            let key = take_key!($($async)? self.core, self.window);
+            let pending = self.core.turn(self.id, &self.window, key, input, self.options, waits!($($async)?));
             let answer = finish!($($async)? pending).and_then(crate::core::done);
             if crate::core::is_over(&answer, closing) {
                 self.core.forget(self.id);
@@ -118,13 +129,13 @@ macro_rules! session_methods {
         /// one waits here. [`done`](crate::done) takes the answer apart.
         pub $($async)? fn begin(&self, input: Input) -> Pending {
             let key = take_key!($($async)? self.core, self.window);
-            self.core.turn(self.id, &self.window, key, input, self.options)
+            self.core.turn(self.id, &self.window, key, input, self.options, crate::core::Waits::Later)
         }
 
         /// Submits a turn again under a key that it had before, after [`ClientError::Lost`] or [`ClientError::Timeout`]: when it was played, the
         /// first answer comes back, and it is not played twice. The input must be the same, else the key is refused as reused.
         pub $($async)? fn repeat(&self, key: u64, input: Input) -> Result<Done, ClientError> {
-            let pending = self.core.turn(self.id, &self.window, key, input, self.options);
+            let pending = self.core.turn(self.id, &self.window, key, input, self.options, waits!($($async)?));
             crate::core::done(finish!($($async)? pending)?)
         }
 
@@ -140,7 +151,7 @@ macro_rules! session_methods {
     };
 }
 
-pub(crate) use {session_methods, take_key};
+pub(crate) use {session_methods, take_key, waits};
 
 /// A session, for tasks. Cheap to clone; clones share the session's keys.
 #[derive(Clone)]

@@ -124,6 +124,12 @@ impl Pending {
         self
     }
 
+    /// As [`submit`](Pending::submit), by a thread that waits for the answer at once.
+    pub(crate) fn submit_awaited(self, request: Request, reply: ReplySlot) -> Pending {
+        self.backend.submit_awaited(request, reply, &*self.cell);
+        self
+    }
+
     /// The request's key (`client_seq`), with which it can be [repeated](crate::Session::repeat); 0 when it has none.
     pub fn key(&self) -> u64 {
         self.key

@@ -144,6 +144,13 @@ pub enum Event {
         /// The entry's number.
         at: u64,
     },
+    /// The supervisor is about to end: sessions of which nothing is kept, so that nothing could be parked, are closed with a turn each.
+    CloseStateless,
+    /// Whether the disk has room for what sessions write down by themselves. There is room until the first of these.
+    Room {
+        /// What there is.
+        room: Room,
+    },
     /// A session comes back from the disk. Before [`Event::Start`], once for each.
     Adopt {
         /// Which.
@@ -153,6 +160,16 @@ pub enum Event {
     },
     /// Time passed: [`crate::Game::next_wake`] was reached.
     Wake,
+}
+
+/// Room on the disk for what nobody asked for: ticks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Room {
+    /// Enough.
+    #[default]
+    Enough,
+    /// None: what is left is for what makes room.
+    None,
 }
 
 /// What `unload` does with live sessions.

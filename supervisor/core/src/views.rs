@@ -124,6 +124,8 @@ pub struct SessionView {
     pub records: usize,
     /// It is in memory alone, and a planned stop parks it: it has been opened, and its plugin keeps a state.
     pub is_parkable: bool,
+    /// Nothing is kept of it: a planned stop closes it.
+    pub is_stateless: bool,
     /// Number of the newest output.
     pub outputs: u64,
     /// Period of ticks; 0 for none.

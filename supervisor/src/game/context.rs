@@ -123,7 +123,7 @@ impl Context {
     }
 }
 
-/// Counts worker processes that are not reaped yet.
+/// Counts what is under way, for whoever has to wait until nothing is: worker processes that are not reaped yet, plugins that are being loaded.
 #[derive(Debug, Clone)]
 pub struct Alive(Arc<watch::Sender<usize>>);
 
@@ -135,7 +135,7 @@ impl Default for Alive {
 
 impl Alive {
     /// One more, until the guard is dropped.
-    pub(super) fn enter(&self) -> AliveGuard {
+    pub(crate) fn enter(&self) -> AliveGuard {
         self.0.send_modify(|count| *count += 1);
         AliveGuard(self.clone())
     }
@@ -152,8 +152,8 @@ impl Alive {
     }
 }
 
-/// Keeps one worker counted.
-pub(super) struct AliveGuard(Alive);
+/// Keeps one counted.
+pub(crate) struct AliveGuard(Alive);
 
 impl Drop for AliveGuard {
     fn drop(&mut self) {

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, Once, Weak};
 use std::time::Duration;
 
-use croupier_client::Help;
+use croupier_client::{Help, Wait};
 use croupier_core::action::{Action, Answered, Output};
 use croupier_core::durable::{Change, Durability};
 use croupier_core::event::{Cause, Event, LiveSessions, Open, Turn};
@@ -27,7 +27,7 @@ use super::context::Context;
 use super::perform::{After, door_output};
 use super::rights::{RevokeError, Rights};
 use super::slot::Slot;
-use super::transcripts::{Opening, Reveal, recorded};
+use super::transcripts::{Known, Opening, Reveal};
 use crate::crash::writer::Death;
 use crate::events::PushTo;
 use crate::jail::Isolation;
@@ -59,7 +59,7 @@ pub struct GameDriver {
     pub(super) me: Weak<GameDriver>,
     pub(super) context: Arc<Context>,
     pub(super) plugin: Arc<Plugin>,
-    inner: Mutex<Inner>,
+    pub(super) inner: Mutex<Inner>,
     /// Where it writes down durable sessions; none when the supervisor keeps no journal.
     pub(super) journal: Option<GameJournal>,
     /// The timer has to wake earlier than it thinks.
@@ -96,6 +96,8 @@ pub(super) struct Inner {
     /// When the timer wakes next, as it knows.
     armed: Option<u64>,
     abandoned: bool,
+    /// It did not come up, and its sessions are somebody else's again: what whoever comes late is told.
+    pub(super) retired: Option<Refusal>,
 }
 
 impl GameDriver {
@@ -148,6 +150,7 @@ impl GameDriver {
             actions: Vec::new(),
             armed: None,
             abandoned: false,
+            retired: None,
         };
         GameDriver {
             me,
@@ -203,43 +206,10 @@ impl GameDriver {
         let reveal = if hidden { Reveal::Auditor } else { Reveal::Public };
         let commit = ServerSeed::from_bytes(seed).commit(session.0);
         let opening = Opening { session, player, commit, opened_ns, tick_ns, reveal };
-        let entries: Vec<_> = changes
-            .iter()
-            .filter_map(|(_, change)| match change {
-                Change::Played(played) => Some(recorded(played)),
-                _ => None,
-            })
-            .collect();
+        let known = Known::of(changes);
         for sink in &self.context.transcripts {
-            sink.resume(&opening, entries.clone());
+            sink.resume(&opening, known.clone());
         }
-    }
-
-    /// Sessions that go with the supervisor, and those that stay on the disk.
-    pub fn by_durability(&self) -> (usize, usize) {
-        let inner = crate::lock(&self.inner);
-        let live = inner.game.session_views(usize::MAX);
-        let on_disk = live.iter().filter(|view| inner.durable.contains(&view.session)).count();
-        (live.len() - on_disk, on_disk)
-    }
-
-    /// Whether a worker has anything to do for a session. One that is on its way out has not.
-    pub fn is_playing(&self) -> bool {
-        self.view().0.workers.iter().any(|worker| worker.in_flight > 0 && worker.sessions > 0)
-    }
-
-    /// Writes down the sessions that are in memory alone. Answered when the disk has them. Needs a journal.
-    pub fn park(&self, answerer: Answerer) {
-        if let Some(journal) = &self.journal {
-            let inner = crate::lock(&self.inner);
-            let live = inner.game.session_views(usize::MAX);
-            // Those alone: the record of who opened a session that is being written down itself must stay.
-            for view in live.iter().filter(|view| view.is_parkable) {
-                journal.parking(view.session, inner.reveal_public.contains(&view.session));
-            }
-        }
-        let request = self.context.request();
-        self.ask(request, Event::Park { request }, answerer);
     }
 
     /// The plugin that it plays.
@@ -263,7 +233,7 @@ impl GameDriver {
     }
 
     fn step_locked(&self, inner: &mut Inner, events: impl IntoIterator<Item = Event>, after: &mut After) {
-        if inner.abandoned {
+        if inner.abandoned || inner.retired.is_some() {
             return;
         }
         let now = self.context.clock.now();
@@ -283,18 +253,50 @@ impl GameDriver {
 
     /// Takes an event that makes somebody wait. Gives the worker that something was sent to for it, or one of them.
     fn ask(&self, request: RequestId, event: Event, answerer: Answerer) -> Option<Arc<Slot>> {
-        let mut after = After::default();
-        {
-            let mut inner = crate::lock(&self.inner);
-            inner.waiters.insert(request, answerer);
-            self.step_locked(&mut inner, [event], &mut after);
-            if inner.abandoned {
-                inner.waiters.remove(&request);
-            }
-        }
+        let after = self.asked(request, event, answerer)?;
         let sent = after.flush.first().cloned();
         self.afterwards(after);
         sent
+    }
+
+    /// As [`GameDriver::turn`], for a thread that waits for `on` and nothing else: it looks for the answer itself.
+    pub fn turn_awaited(&self, turn: Turn, answerer: Answerer, on: &dyn Wait) {
+        let Some(after) = self.asked(turn.request, Event::Turn(turn), answerer) else { return };
+        let sent = after.flush.first().cloned();
+        // Before it is sent: an answer that comes at once must not wake anybody else.
+        let lent = sent.as_deref().and_then(Slot::lend);
+        self.afterwards(after);
+        if let (Some(slot), Some(lent)) = (&sent, lent) {
+            slot.help_with(self, lent, on);
+        }
+    }
+
+    /// Takes an event that makes somebody wait, and gives what is to be done without the lock; nothing when it is retired, and the answer given.
+    fn asked(&self, request: RequestId, event: Event, answerer: Answerer) -> Option<After> {
+        let mut after = After::default();
+        let mut inner = crate::lock(&self.inner);
+        if let Some(refusal) = inner.retired.clone() {
+            drop(inner);
+            answerer(Err(refusal));
+            return None;
+        }
+        self.ask_locked(&mut inner, request, event, answerer, &mut after);
+        Some(after)
+    }
+
+    pub(super) fn ask_locked(
+        &self,
+        inner: &mut Inner,
+        request: RequestId,
+        event: Event,
+        answerer: Answerer,
+        after: &mut After,
+    ) {
+        inner.waiters.insert(request, answerer);
+        self.step_locked(inner, [event], after);
+        if inner.abandoned {
+            inner.waiters.remove(&request);
+        }
     }
 
     /// Looks at the plugin's rights.
@@ -317,8 +319,22 @@ impl GameDriver {
         Ok(())
     }
 
+    /// The journal has room again, or none any more.
+    pub fn look_for_room(&self) {
+        let Some(journal) = &self.journal else { return };
+        let mut after = After::default();
+        {
+            let mut inner = crate::lock(&self.inner);
+            // Asked under the lock: whoever comes last knows the newest.
+            let room = journal.room_for_ticks();
+            self.step_locked(&mut inner, [Event::Room { room }], &mut after);
+        }
+        self.afterwards(after);
+    }
+
     /// Brings the game up.
     pub fn start(&self, answerer: Answerer) {
+        self.look_for_room();
         let request = self.context.request();
         let me = self.me.clone();
         let told: Answerer = Box::new(move |answer| {

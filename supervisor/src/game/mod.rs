@@ -14,6 +14,7 @@
 //! * `watch`: looks at workers from outside.
 //! * `slot`: one worker as the driver sees it.
 //! * [`rights`]: permissions, and what was revoked since the load.
+//! * `rest`: planned stops, and loads that come to nothing.
 //! * `notices`: the core's notices as events for the outside.
 //! * [`context`]: what all games of a supervisor share.
 //! * [`host_calls`]: who answers plugins' questions.
@@ -30,6 +31,7 @@ pub mod host_calls;
 mod notices;
 mod perform;
 mod pump;
+mod rest;
 pub mod rights;
 mod slot;
 pub mod transcripts;

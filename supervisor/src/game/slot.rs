@@ -225,11 +225,15 @@ impl Slot {
     }
 }
 
-impl Help for Slot {
-    /// Looks itself at the worker's ring for a while: waking another thread, to have this one woken, would take far longer than an answer does.
-    fn help(&self, on: &dyn Wait) {
-        let (Some(game), Some(port)) = (self.game.upgrade(), self.port.get()) else { return };
-        let Some(lent) = port.lend() else { return };
+impl Slot {
+    /// Lends its link to a thread that looks itself; see [`Port::lend`].
+    pub(super) fn lend(&self) -> Option<Lent<'_>> {
+        self.port.get()?.lend()
+    }
+
+    /// Looks itself for a while, and gives the link back.
+    pub(super) fn help_with(&self, game: &GameDriver, lent: Lent<'_>, on: &dyn Wait) {
+        let Some(port) = self.port.get() else { return };
         look_itself(&lent, on, || {
             let received = game.pump(self);
             let goes_on = matches!(received, Received::Drained | Received::More);
@@ -245,6 +249,17 @@ impl Help for Slot {
             if game.arm(self, port) != Ready::Sleep {
                 port.look();
             }
+        }
+    }
+}
+
+impl Help for Slot {
+    /// Looks itself at the worker's ring for a while: waking another thread, to have this one woken, would take far longer than an answer does.
+    fn help(&self, on: &dyn Wait) {
+        if let Some(game) = self.game.upgrade()
+            && let Some(lent) = self.lend()
+        {
+            self.help_with(&game, lent, on);
         }
     }
 }

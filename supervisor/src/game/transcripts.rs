@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use croupier_core::action::EndReason;
-use croupier_core::durable;
+use croupier_core::durable::{self, Change};
 use croupier_core::ids::SessionId;
 use croupier_fair::entry::{Effect, Entry, Verdict};
 use croupier_fair::seed::ServerSeed;
@@ -49,8 +49,41 @@ pub struct Opening<'a> {
     pub reveal: Reveal,
 }
 
+/// What the journal has of a session that goes on.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// The last turn that was played.
+    pub last_seq: u64,
+    /// Turns, the newest last; those before a snapshot may be gone, and of a session that was in memory there are none.
+    pub entries: Vec<Entry>,
+}
+
+impl Known {
+    pub(super) fn of(changes: &[(u64, Change)]) -> Known {
+        let mut known = Known::default();
+        for (_, change) in changes {
+            let seq = match change {
+                Change::Played(played) => {
+                    known.entries.push(recorded(played));
+                    played.turn.seq
+                }
+                Change::Snapshot(kept) => kept.side.last_seq,
+                Change::Parked(parked) => parked.side.last_seq,
+                _ => 0,
+            };
+            known.last_seq = known.last_seq.max(seq);
+        }
+        known
+    }
+
+    /// The first turn that is known: whatever is before it must be in the transcript already.
+    pub(crate) fn first_seq(&self) -> u64 {
+        self.entries.first().map_or(self.last_seq + 1, |entry| entry.seq)
+    }
+}
+
 /// A turn from the durable journal, as transcripts have it.
-pub(super) fn recorded(played: &durable::Played) -> Entry {
+fn recorded(played: &durable::Played) -> Entry {
     let turn = &played.turn;
     let effect = |effect: &durable::Effect| match effect {
         durable::Effect::Send { to, message } => Effect::Send { to: *to, message: message.clone() },
@@ -102,10 +135,9 @@ pub trait TranscriptSink: Send + Sync {
     /// A session begins. Every other call about it comes later.
     fn open(&self, opening: &Opening<'_>);
 
-    /// A session goes on that an earlier supervisor had begun; `entries` are the turns that are known of it, the newest last. Comes instead of
-    /// [`TranscriptSink::open`].
-    fn resume(&self, opening: &Opening<'_>, entries: Vec<Entry>) {
-        let _ = (opening, entries);
+    /// A session goes on that an earlier supervisor had begun: what is known of it. Comes instead of [`TranscriptSink::open`].
+    fn resume(&self, opening: &Opening<'_>, known: Known) {
+        let _ = (opening, known);
     }
 
     /// Drop `written` when all that came about the session so far would survive the supervisor: then the journal forgets it.

@@ -42,27 +42,49 @@ pub(super) struct Books {
 /// The sessions of one game that have ended.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ended {
-    /// With the bytes of their last entry, the oldest first.
-    order: VecDeque<(SessionId, u64)>,
+    /// The oldest first.
+    order: VecDeque<One>,
     bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct One {
+    session: SessionId,
+    /// Of its last entry.
+    bytes: u64,
+    /// All before its last entry is gone, because whoever else lives on it has it: transcripts.
+    buried: bool,
 }
 
 impl Ended {
     /// One more.
     pub(super) fn add(&mut self, session: SessionId, bytes: u64) {
         // A batch that is tried again although the disk had it.
-        if !self.order.iter().rev().any(|(known, _)| *known == session) {
-            self.order.push_back((session, bytes));
+        if !self.order.iter().rev().any(|known| known.session == session) {
+            self.order.push_back(One { session, bytes, buried: false });
             self.bytes += bytes;
         }
     }
 
-    /// The oldest one, if there is no more room for it.
+    /// Nobody needs its turns any more.
+    pub(super) fn bury(&mut self, session: SessionId) {
+        // It has ended lately.
+        if let Some(one) = self.order.iter_mut().rev().find(|known| known.session == session) {
+            one.buried = true;
+        }
+    }
+
+    /// The oldest one that nobody needs, if there are too many.
     pub(super) fn pop(&mut self, keep: Keep) -> Option<SessionId> {
         let full = self.order.len() > keep.sessions || (self.bytes > keep.bytes && self.order.len() > 1);
-        let (oldest, bytes) = if full { self.order.pop_front()? } else { return None };
-        self.bytes -= bytes;
-        Some(oldest)
+        if !full {
+            return None;
+        }
+        // Few are not buried: those whose transcripts are on their way to the disk.
+        let at = self.order.iter().position(|one| one.buried)?;
+        let gone = self.order.remove(at)?;
+        self.bytes -= gone.bytes;
+        Some(gone.session)
     }
 }
 
@@ -76,15 +98,29 @@ mod tests {
         for id in 0..Keep::USUAL.sessions as u64 {
             ended.add(SessionId(id), 10);
             ended.add(SessionId(id), 10);
+            ended.bury(SessionId(id));
             assert_eq!(ended.pop(Keep::USUAL), None);
         }
         ended.add(SessionId(9000), 10);
         assert_eq!((ended.pop(Keep::USUAL), ended.pop(Keep::USUAL)), (Some(SessionId(0)), None));
         let fewer = std::iter::from_fn(|| ended.pop(Keep::LITTLE)).count();
         assert_eq!((fewer, ended.order.len()), (4096 - 64, 64));
+        ended.bury(SessionId(9000));
         ended.add(SessionId(9001), Keep::USUAL.bytes + 1);
         let gone = std::iter::from_fn(|| ended.pop(Keep::USUAL)).count();
         // The newest stays however big it is.
         assert_eq!((gone, ended.order.len(), ended.bytes), (64, 1, Keep::USUAL.bytes + 1));
+    }
+    #[test]
+    fn an_ended_session_whose_turns_are_still_needed_stays_however_many_there_are() {
+        let mut ended = Ended::default();
+        for id in 0..100 {
+            ended.add(SessionId(id), 10);
+        }
+        assert_eq!(ended.pop(Keep::LITTLE), None);
+        (50..90).for_each(|id| ended.bury(SessionId(id)));
+        let gone: Vec<u64> =
+            std::iter::from_fn(|| ended.pop(Keep::LITTLE)).map(|session| session.0).collect();
+        assert_eq!(gone, (50..86).collect::<Vec<_>>(), "the oldest that nobody needs, down to what is kept");
     }
 }

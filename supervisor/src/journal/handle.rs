@@ -1,12 +1,13 @@
 //! The journal as games and doors see it. Nothing here waits for the disk.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use croupier_core::durable::Entry;
+use croupier_core::event::Room;
 use croupier_core::ids::SessionId;
 use thiserror::Error;
 
@@ -16,9 +17,6 @@ use super::format::{OpenRecord, weight};
 use super::medium::{FileMedium, Medium};
 use super::store::{Job, LOW_BYTES, Spare, Store, StoreError};
 use super::writer;
-
-/// How long a plugin's loading waits for the disk to forget its parked sessions.
-pub const UNPARK_MAX: Duration = Duration::from_secs(10);
 
 /// How much the journal may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +29,8 @@ pub struct JournalOptions {
     pub headroom_bytes: u64,
     /// Pause before a failed write is tried again.
     pub retry: Duration,
+    /// How long a plugin's loading waits for the disk to forget its parked sessions.
+    pub unpark_max: Duration,
 }
 
 impl Default for JournalOptions {
@@ -40,6 +40,7 @@ impl Default for JournalOptions {
             waiting_bytes_max: 64 << 20,
             headroom_bytes: LOW_BYTES,
             retry: Duration::from_secs(1),
+            unpark_max: Duration::from_secs(10),
         }
     }
 }
@@ -256,7 +257,9 @@ impl Journal {
         self.room_to_close()?;
         let shared = &self.0.shared;
         let (bytes, max) = (shared.stored.load(Ordering::Relaxed), shared.options.max_bytes);
-        let left = shared.headroom.load(Ordering::Relaxed);
+        // What waits will take its part of what was there when something was last written.
+        let waiting = shared.waiting_bytes.load(Ordering::Relaxed);
+        let left = shared.headroom.load(Ordering::Relaxed).saturating_sub(waiting);
         if bytes >= max {
             Err(NoRoom::Full { bytes, max })
         } else if left < shared.options.headroom_bytes {
@@ -284,6 +287,17 @@ impl Journal {
             return Err(NoRoom::Behind { bytes });
         }
         Ok(())
+    }
+
+    /// Whether there is room for what sessions write by themselves: ticks. Changes only together with what the operator is told. What waits for the
+    /// disk is no reason here: games see that for themselves.
+    fn has_room_for_ticks(&self) -> bool {
+        let shared = &self.0.shared;
+        let board = shared.board.read().unwrap_or_else(PoisonError::into_inner);
+        !board.closed
+            && board.trouble.is_none()
+            && shared.stored.load(Ordering::Relaxed) < shared.options.max_bytes
+            && shared.headroom.load(Ordering::Relaxed) >= shared.options.headroom_bytes
     }
 
     /// A request is about to open a durable session. On the disk no later than the session's first entry.
@@ -386,6 +400,11 @@ impl GameJournal {
         self.tip.load(Ordering::Relaxed)
     }
 
+    /// Room for what sessions write down by themselves.
+    pub fn room_for_ticks(&self) -> Room {
+        if self.journal.has_room_for_ticks() { Room::Enough } else { Room::None }
+    }
+
     /// A session that was in memory alone is about to be written down.
     pub fn parking(&self, session: SessionId, reveal_public: bool) {
         let plugin = self.name.to_string();
@@ -398,13 +417,16 @@ impl GameJournal {
     /// back as they were.
     ///
     /// # Errors
-    /// When the disk does not do it within [`UNPARK_MAX`].
+    /// When the disk does not do it within [`JournalOptions::unpark_max`]. It is taken back then, but the disk may be in the middle of it: put them
+    /// there once more.
     pub fn unpark(&self, sessions: &[SessionId]) -> Result<(), NoRoom> {
+        let wanted = Arc::new(AtomicBool::new(true));
         for session in sessions {
-            self.forget(*session, u64::MAX, Spare::Nothing);
-            self.journal.not_opened(*session);
+            let job = Job::Unpark { game: self.name.clone(), session: *session, wanted: wanted.clone() };
+            self.journal.give(job, None, 64);
         }
-        self.journal.flush(UNPARK_MAX)
+        let patience = self.journal.0.shared.options.unpark_max;
+        self.journal.flush(patience).inspect_err(|_| wanted.store(false, Ordering::Relaxed))
     }
 
     /// Deletes what a [`Change::Pruned`](croupier_core::durable::Change::Pruned) says. Call it when whoever else lives on these turns has them.

@@ -53,7 +53,13 @@ pub(super) fn read_all(database: &Database) -> Result<(Contents, Books), redb::E
         let mut old: Vec<_> = game.sessions.iter().filter(|(_, session)| session.has_ended()).collect();
         old.sort_by_key(|(_, session)| session.changes.last().map(|(at, _)| *at));
         let of_game: &mut Ended = Arc::make_mut(ended.entry(id).or_default());
-        old.iter().for_each(|(session, on_disk)| of_game.add(**session, on_disk.bytes));
+        for (session, on_disk) in old {
+            of_game.add(*session, on_disk.bytes);
+            // Of others the turns are there, for their transcripts; the game that adopts them buries them.
+            if on_disk.changes.len() == 1 {
+                of_game.bury(*session);
+            }
+        }
     }
     Ok((contents, books))
 }

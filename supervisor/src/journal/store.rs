@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use croupier_core::durable::{Change, Entry, Verdict};
 use croupier_core::ids::SessionId;
@@ -85,6 +86,8 @@ pub(super) enum Job {
     NotOpened { session: SessionId },
     /// Nothing before this entry is needed any more, or nothing but the opening.
     Forget { game: std::sync::Arc<str>, session: SessionId, before: u64, spare: Spare },
+    /// A session that was parked is in memory again, unless that was taken back meanwhile.
+    Unpark { game: std::sync::Arc<str>, session: SessionId, wanted: Arc<AtomicBool> },
     /// Tells when all before it is on the disk.
     Flush(std::sync::mpsc::Sender<()>),
     /// A session's change.
@@ -284,8 +287,17 @@ impl Tables<'_, '_> {
             Job::Forget { game, session, before, spare } => {
                 let id = self.game(game).id;
                 self.delete((id, session.0, 0), (id, session.0, *before), *spare)?;
+                if *spare == Spare::Nothing {
+                    Arc::make_mut(self.books.ended.entry(id).or_default()).bury(*session);
+                    self.forget_oldest_ended(id)?;
+                }
             }
-            Job::Flush(_) => {}
+            Job::Unpark { game, session, wanted } if wanted.load(Ordering::Relaxed) => {
+                let id = self.game(game).id;
+                self.delete((id, session.0, 0), (id, session.0, u64::MAX), Spare::Nothing)?;
+                self.opens.remove(session.0)?;
+            }
+            Job::Unpark { .. } | Job::Flush(_) => {}
             Job::Entry { game, entry } => self.entry(game, entry)?,
         }
         Ok(())

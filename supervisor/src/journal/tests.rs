@@ -23,6 +23,7 @@ const QUICK: JournalOptions = JournalOptions {
     waiting_bytes_max: 1 << 30,
     headroom_bytes: 0,
     retry: Duration::from_millis(5),
+    unpark_max: Duration::from_secs(15),
 };
 
 type Heard = Arc<Mutex<Vec<Told>>>;
@@ -61,6 +62,73 @@ fn an_almost_full_disk_takes_nothing_new_before_it_is_full_and_says_when_there_i
     let lows = heard.iter().filter(|told| matches!(told, Told::Low { .. })).count();
     assert_eq!((lows, heard.last()), (1, Some(&Told::Room)), "{heard:?}");
     game.check(&read(&disk));
+}
+
+#[test]
+fn what_waits_counts_as_written_when_room_is_looked_for() {
+    let disk = Disk::new(1);
+    let (journal, _) = start(&disk, JournalOptions { headroom_bytes: 8 << 20, ..QUICK });
+    let mut game = Game::new(&journal, "dice");
+    game.put(SessionId(1), opened(SessionId(1)));
+    game.all_told();
+    disk.leave(10 << 20);
+    game.put(SessionId(1), played(0, 1, 8));
+    game.all_told();
+    until("looked at", || journal.status().waiting_bytes == 0);
+    assert_eq!(journal.room(), Ok(()));
+    disk.stuck(true);
+    let mut seq = 1;
+    while journal.room().is_ok() {
+        seq += 1;
+        game.put(SessionId(1), played(3, seq, 100_000));
+        assert!(seq < 50, "{seq} large entries wait, and there is room for none of them");
+    }
+    assert!(matches!(journal.room(), Err(NoRoom::Low { .. })), "{:?}", journal.room());
+    disk.stuck(false);
+    game.all_told();
+    journal.close();
+    assert_eq!(game.check(&read(&disk)), game.put.len() as u64, "all that was accepted fits");
+}
+
+#[test]
+fn of_a_batch_that_does_not_fit_as_much_is_written_as_fits() {
+    let disk = Disk::new(1);
+    let (journal, _) = start(&disk, QUICK);
+    let mut game = Game::new(&journal, "dice");
+    disk.stuck(true);
+    for session in 1..=60 {
+        game.put(SessionId(session), opened(SessionId(session)));
+        game.put(SessionId(session), played(0, 1, 100_000));
+    }
+    disk.leave(4 << 20);
+    disk.stuck(false);
+    until("in part on the disk", || game.told() > 8);
+    until("in trouble", || matches!(journal.room(), Err(NoRoom::Trouble { .. })));
+    // A stop that finds no room keeps what fits.
+    journal.close();
+    let at = game.check(&read(&disk));
+    assert!(at >= game.told() && at < game.put.len() as u64, "{at}");
+}
+
+#[test]
+fn what_was_to_be_unparked_and_was_not_stays() {
+    let disk = Disk::new(1);
+    let (journal, _) = start(&disk, JournalOptions { unpark_max: Duration::from_millis(50), ..QUICK });
+    let mut game = Game::new(&journal, "dice");
+    let session = SessionId(1);
+    game.put(session, opened(session));
+    game.put(session, model::parked(7));
+    game.all_told();
+    let end = journal.game("dice", Box::new(|_| {}));
+    disk.fail_one_in(1);
+    assert!(end.unpark(&[session]).is_err());
+    disk.fail_one_in(0);
+    game.put(SessionId(2), opened(SessionId(2)));
+    game.all_told();
+    let stays = journal.status().totals.entries;
+    until("unparked", || end.unpark(&[session]).is_ok());
+    journal.close();
+    assert_eq!((stays, read(&disk).counted), (3, 1));
 }
 
 /// Waits for something that other threads do.
@@ -127,7 +195,8 @@ fn a_disk_that_fails_now_and_then_loses_nothing() {
         }
         disk.fail_one_in(0);
         game.all_told();
-        assert_eq!(journal.room(), Ok(()));
+        // What is to be forgotten may be on its way still.
+        until("well", || journal.room() == Ok(()));
         journal.close();
         assert_eq!(game.check(&read(&disk)), game.put.len() as u64);
         let heard = heard.lock().unwrap();

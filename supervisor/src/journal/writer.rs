@@ -3,24 +3,29 @@
 //! ```text
 //!  Idle ──something waits──▶ Writing (all that waits, one transaction) ──▶ told ──▶ Idle
 //!                               │  ▲
-//!                            fails  └──── a second later, with the same batch: Trouble ─ closing: given up
+//!                            fails  ├──── at once, with a smaller part of the same batch: Trouble
+//!                                    └──── a second later, when not even one job could be written ─ closing: given up
 //! ```
 //!
+//! On a disk that is almost full a part may find the room that the whole does not: the rest waits, and what makes room is not stuck behind it.
 //! What comes while a batch is being written is the next batch. The teller is a thread of its own, so that the disk works while games answer.
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, RwLockWriteGuard};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use super::handle::{Shared, Tell, TellOperator, Told, Waiting};
+use super::handle::{Board, Shared, Tell, TellOperator, Told, Waiting};
 use super::store::{Job, Store};
 
 /// Entries in one transaction.
 const BATCH_MAX: usize = 8192;
+
+/// What could not be written is tried again in pieces of this part of it.
+const PIECES: usize = 8;
 
 /// Who is to be told of a job, and what it weighs.
 type Listener = (Option<Arc<Tell>>, u64);
@@ -40,6 +45,13 @@ pub(super) fn start(
         std::thread::Builder::new().name("journal-tell".to_owned()).spawn(move || teller(&told))?,
     ];
     Ok(threads.into())
+}
+
+/// A batch could not be written.
+struct Trouble {
+    since: Instant,
+    /// What was said last.
+    last: String,
 }
 
 struct Writer {
@@ -62,13 +74,9 @@ impl Writer {
             }
             let (jobs, games): (Vec<Job>, Vec<Listener>) =
                 batch.into_iter().map(|Waiting { job, game, weight }| (job, (game, weight))).unzip();
-            if !self.commit(&jobs) {
+            if !self.write(&jobs, &games) {
                 return;
             }
-            jobs.iter().for_each(told_to_flush);
-            self.post(games.iter().map(|(_, weight)| weight).sum());
-            // A teller that is gone has nobody to tell.
-            let _ = self.tell.send(durable(&jobs, games));
         }
     }
 
@@ -97,35 +105,63 @@ impl Writer {
         }
     }
 
-    /// Until the disk has it. Gives up only at the end.
-    fn commit(&mut self, jobs: &[Job]) -> bool {
-        let mut since: Option<Instant> = None;
-        let mut last = String::new();
-        loop {
-            match self.store.commit(jobs) {
+    /// Until the disk has it, in order: all at once, or piece by piece when it fails. Gives up only at the end.
+    fn write(&mut self, mut jobs: &[Job], mut games: &[Listener]) -> bool {
+        let mut trouble: Option<Trouble> = None;
+        let mut piece = jobs.len();
+        while !jobs.is_empty() {
+            piece = piece.min(jobs.len());
+            match self.store.commit(&jobs[..piece]) {
                 Ok(()) => {
-                    if let Some(since) = since {
-                        self.shared.board.write().unwrap_or_else(PoisonError::into_inner).trouble = None;
+                    let (written, listeners) = (jobs, games);
+                    (jobs, games) = (&jobs[piece..], &games[piece..]);
+                    if jobs.is_empty()
+                        && let Some(Trouble { since, last }) = trouble.take()
+                    {
+                        self.board().trouble = None;
                         (self.operator)(Told::Recovered { error: last, lasted: since.elapsed() });
                     }
-                    return true;
+                    self.written(&written[..piece], &listeners[..piece]);
+                    // Perhaps whatever was wrong is over.
+                    piece = piece.saturating_mul(PIECES);
                 }
                 Err(error) => {
                     let error = error.to_string();
-                    self.shared.board.write().unwrap_or_else(PoisonError::into_inner).trouble =
-                        Some(error.clone());
-                    if since.is_none() {
-                        since = Some(Instant::now());
-                        (self.operator)(Told::Trouble { error: error.clone() });
+                    self.board().trouble = Some(error.clone());
+                    let since = match &trouble {
+                        Some(trouble) => trouble.since,
+                        None => {
+                            (self.operator)(Told::Trouble { error: error.clone() });
+                            Instant::now()
+                        }
+                    };
+                    trouble = Some(Trouble { since, last: error });
+                    if piece == jobs.len() {
+                        self.make_room(jobs);
                     }
-                    last = error;
-                    self.make_room(jobs);
-                    if self.pause() {
+                    if piece > 1 {
+                        piece /= PIECES.min(piece);
+                    } else if self.pause() {
                         return false;
+                    } else {
+                        piece = jobs.len();
                     }
                 }
             }
         }
+        true
+    }
+
+    fn board(&self) -> RwLockWriteGuard<'_, Board> {
+        self.shared.board.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The disk has these: whoever waits for that is told.
+    fn written(&mut self, jobs: &[Job], games: &[Listener]) {
+        jobs.iter().for_each(told_to_flush);
+        self.post(games.iter().map(|(_, weight)| weight).sum());
+        // A teller that is gone has nobody to tell.
+        let _ = self.tell.send(durable(jobs, games));
     }
 
     /// What is to be forgotten needs less room than what it gives back, and all that it relies on is on the disk already: so it may go first.
@@ -151,7 +187,7 @@ impl Writer {
     fn post(&mut self, weight: u64) {
         let (totals, disk_bytes) = (self.store.totals(), self.store.disk_bytes());
         {
-            let mut board = self.shared.board.write().unwrap_or_else(PoisonError::into_inner);
+            let mut board = self.board();
             (board.totals, board.disk_bytes) = (totals, disk_bytes);
             board.commits += 1;
         }
@@ -192,11 +228,11 @@ impl Drop for Closed {
 }
 
 /// The newest entry of each game in a batch. The entries of a game are put in order.
-fn durable(jobs: &[Job], games: Vec<Listener>) -> Vec<Durable> {
+fn durable(jobs: &[Job], games: &[Listener]) -> Vec<Durable> {
     let mut newest: HashMap<*const Tell, Durable> = HashMap::new();
     for (job, (game, _)) in jobs.iter().zip(games) {
         if let (Job::Entry { entry, .. }, Some(game)) = (job, game) {
-            newest.insert(Arc::as_ptr(&game), (game, entry.at));
+            newest.insert(Arc::as_ptr(game), (game.clone(), entry.at));
         }
     }
     newest.into_values().collect()

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use croupier_client::{Backend, Help, PushSink, ReplySlot};
+use croupier_client::{Backend, Help, PushSink, ReplySlot, Wait};
 use croupier_core::ids::{ClientId, RequestId, SessionId};
 use croupier_wire::door::{Code, Refusal, Reply, Request, ServerHello, TurnEvents, Verb};
 
@@ -212,6 +212,15 @@ impl Embedded {
 impl Backend for Embedded {
     fn submit(&self, request: Request, reply: ReplySlot) -> Option<Arc<dyn Help>> {
         self.supervisor.submit(self.caller, request, reply.into())?.help
+    }
+
+    fn submit_awaited(&self, request: Request, reply: ReplySlot, on: &dyn Wait) {
+        match request {
+            Request::Turn(turn) => {
+                self.supervisor.shared.turn_awaited(self.caller.client, turn, reply.into(), on)
+            }
+            other => drop(self.submit(other, reply)),
+        }
     }
 
     fn follow(&self, request: Request, reply: ReplySlot, pushes: PushSink) {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  no session, or nowhere to keep one ─▶ unloaded: every session is closed with a turn
+//!  sessions of which nothing is kept ─▶ closed with a turn
 //!  else ─▶ suspended: what is in flight is finished, what waits goes on waiting ─▶ parked: all that is in memory alone is on the disk
 //!             └─ not within the grace: parked as it is; nobody was told of what is in flight, and it is sent again
 //! ```
@@ -22,6 +23,9 @@ const PARK_MAX: Duration = Duration::from_secs(5);
 
 type Ending = oneshot::Receiver<Result<Answered, Refusal>>;
 
+/// Pause between two looks at games that are on their way to rest.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
 /// What is asked of a game.
 enum Rest {
     /// To be gone.
@@ -34,6 +38,10 @@ impl Shared {
     /// Lets what is in flight end. Says how many games did not.
     pub(super) async fn let_finish(&self, games: &[Arc<GameDriver>], grace: Duration) -> usize {
         let begin = Instant::now();
+        if self.context.journal.is_some() {
+            // A session that hangs is not to take all the time that others need to come to rest.
+            close_stateless(games, grace / 2).await;
+        }
         let rests: Vec<Rest> = games.iter().map(|game| self.rest(game)).collect();
         let mut given_up = 0;
         for rest in rests {
@@ -41,7 +49,7 @@ impl Shared {
             let done = match rest {
                 Rest::Unload(ending) => matches!(tokio::time::timeout(left, ending).await, Ok(Ok(Ok(_)))),
                 Rest::Suspend(game, ending) => {
-                    tokio::time::timeout(left, ending).await.is_ok() && !game.is_playing()
+                    tokio::time::timeout(left, come_to_rest(&game, ending)).await.is_ok()
                 }
             };
             given_up += usize::from(!done);
@@ -94,5 +102,29 @@ impl Shared {
             }
         }
         given_up
+    }
+}
+
+/// Until nothing is in flight. A game that is suspended already refuses to be, at once, whether it has come to rest or not.
+async fn come_to_rest(game: &GameDriver, ending: Ending) {
+    let _ = ending.await;
+    while game.is_playing() {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Nothing of these could be parked, and their transcripts are to have an end. Those that do not get there within the time are lost.
+async fn close_stateless(games: &[Arc<GameDriver>], patience: Duration) {
+    let closing: Vec<&Arc<GameDriver>> = games.iter().filter(|game| game.has_stateless()).collect();
+    closing.iter().for_each(|game| game.close_stateless());
+    let closed = async {
+        while closing.iter().any(|game| game.has_stateless()) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    if tokio::time::timeout(patience, closed).await.is_err() {
+        tracing::warn!(
+            "sessions of which nothing is kept could not all be closed in time; their transcripts have no end"
+        );
     }
 }

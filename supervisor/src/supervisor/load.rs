@@ -14,9 +14,11 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use super::Shared;
+use super::past::Adopted;
 use crate::audit::Happened;
 use crate::audit::record::text;
 use crate::game::GameDriver;
+use crate::journal::NoRoom;
 use crate::refusals::{about, from_core, hint, internal, refusal, shutting_down, unknown_plugin};
 use crate::registry::grants::Standing;
 use crate::registry::{ObjectsError, Plugin, PluginError};
@@ -88,6 +90,18 @@ pub enum LoadError {
         /// Why.
         refusal: CoreRefusal,
     },
+    /// The disk does not let go of its sessions.
+    #[error(
+        "{sessions} sessions of plugin {name} were put on the disk when the supervisor was stopped, and cannot be taken back from there: {source}; nothing is lost; load it again when the journal can be written"
+    )]
+    Parked {
+        /// The plugin.
+        name: String,
+        /// How many sessions.
+        sessions: usize,
+        /// Why.
+        source: NoRoom,
+    },
     /// The end is near.
     #[error("the supervisor is going down")]
     ShuttingDown,
@@ -105,6 +119,7 @@ impl LoadError {
             | LoadError::IsolationOff { name }
             | LoadError::NoJournal { name }
             | LoadError::Played { name, .. }
+            | LoadError::Parked { name, .. }
             | LoadError::Start { name, .. } => name,
             LoadError::Plugin(PluginError::Options { plugin, .. }) => plugin,
             LoadError::Plugin(_) | LoadError::Objects(_) | LoadError::ShuttingDown | LoadError::Lost => "",
@@ -126,6 +141,7 @@ impl LoadError {
             // The text says what to look at; no fault of ours.
             LoadError::Objects(_) => refusal(Code::Internal, text),
             LoadError::Lost => internal(text),
+            LoadError::Parked { name, .. } => about(refusal(Code::Busy, text), name, 0),
             LoadError::Start { name, refusal } => from_core(refusal, name, 0),
             LoadError::ShuttingDown => shutting_down(),
         }
@@ -189,26 +205,50 @@ impl Shared {
             self.remove_game(&game);
             return Err(error);
         }
-        let name = game.plugin().name.clone();
-        let adopted = self.adopt(&game);
+        // Until whatever is adopted plays, or waits on the disk again.
+        let _settling = self.settling.enter();
+        let adopted = self.take_back(&game).await?;
         let (done, started) = oneshot::channel();
         game.start(Box::new(move |result| drop(done.send(result))));
-        match started.await {
+        let error = match started.await {
             Ok(Ok(_)) => {
                 self.tell_loaded(game.plugin());
-                Ok(self.plugin_info(&game))
+                return Ok(self.plugin_info(&game));
             }
-            Ok(Err(refusal)) => {
-                self.remove_game(&game);
-                self.return_to_shelf(&name, adopted, &refusal.to_string());
-                Err(LoadError::Start { name, refusal })
-            }
-            Err(_) => {
-                self.remove_game(&game);
-                self.return_to_shelf(&name, adopted, "the supervisor is going down");
-                Err(LoadError::ShuttingDown)
-            }
+            Ok(Err(refusal)) => LoadError::Start { name: game.plugin().name.clone(), refusal },
+            Err(_) => LoadError::ShuttingDown,
+        };
+        self.put_back(&game, adopted, &error);
+        Err(error)
+    }
+
+    /// Gives the game its sessions from the disk.
+    async fn take_back(self: &Arc<Self>, game: &Arc<GameDriver>) -> Result<Adopted, LoadError> {
+        let _adopting = self.adopting.enter();
+        // Counted before it is asked: the end says that it has begun, and then waits for whoever is counted.
+        if self.check_serving().is_err() {
+            let error = LoadError::ShuttingDown;
+            self.put_back(game, Adopted::new(), &error);
+            return Err(error);
         }
+        let (shared, adopting) = (self.clone(), game.clone());
+        // It waits for the disk.
+        let taken = tokio::task::spawn_blocking(move || {
+            let adopted = shared.adopt(&adopting);
+            let error = shared.unpark(&adopting, &adopted).err();
+            (adopted, error)
+        });
+        let (adopted, error) = taken.await.unwrap_or_else(|_| (Adopted::new(), Some(LoadError::Lost)));
+        let Some(error) = error else { return Ok(adopted) };
+        self.put_back(game, adopted, &error);
+        Err(error)
+    }
+
+    /// The game does not come up: what it got from the disk waits there again, unless the end of the supervisor has parked it already.
+    fn put_back(&self, game: &Arc<GameDriver>, adopted: Adopted, why: &LoadError) {
+        let on_disk = game.retire(&why.to_string());
+        self.remove_game(game);
+        self.return_to_shelf(&game.plugin().name, adopted, &on_disk, &why.to_string());
     }
 
     /// Keys may have changed since its signature was looked at, while nobody knew of it yet.

@@ -52,7 +52,7 @@ pub use state_lock::StateLockError;
 use crate::audit::{Audit, Happened};
 use crate::events::{Events, PushTo, TooManyFollowers, Turns};
 use crate::game::GameDriver;
-use crate::game::context::{Context, Parts};
+use crate::game::context::{Alive, Context, Parts};
 use crate::jail::cgroup::{self, Choice, NotFound, Tree, TreeError};
 use crate::journal::{Journal, StoreError, Told};
 use crate::registry::{Objects, ObjectsError, Revocations, RevocationsError};
@@ -63,6 +63,9 @@ use open::Opens;
 use past::Past;
 use routes::Routes;
 use state_lock::StateLock;
+
+/// How long plugins that were being loaded may take to give up once they know that nobody waits any more.
+const SETTLE_MAX: Duration = Duration::from_secs(10);
 
 /// How long killed workers may take to be reaped at the end; the kernel needs microseconds.
 const REAP_MAX: Duration = Duration::from_secs(10);
@@ -110,7 +113,8 @@ struct Owner(Arc<Shared>);
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.0.abandon();
+        self.0.abandon_games();
+        self.0.let_go();
     }
 }
 
@@ -134,6 +138,10 @@ struct Shared {
     revocations: Revocations,
     /// Sessions on the disk that no game has taken back.
     journal_past: Mutex<Past>,
+    /// Games that are being given their sessions from the disk. The end waits for them before it looks at what is in memory.
+    adopting: Alive,
+    /// Loads that may give such sessions back. The end waits for them before it closes the journal.
+    settling: Alive,
     /// Let go of at the end.
     state_lock: Mutex<Option<StateLock>>,
     sampler: Sampler,
@@ -167,18 +175,27 @@ impl Supervisor {
         let ended = routes.clone();
         let events = Arc::new(Events::default());
         let told = Operator { audit: config.audit.clone(), events: events.clone() };
+        // Known once it is made.
+        let known: Arc<OnceLock<Weak<Shared>>> = Arc::default();
         let (journal, past) = match state_dir {
             Some(dir) => {
-                let operator = Box::new(move |what| told.tell(what));
+                let (known, at) = (known.clone(), runtime.clone());
+                let operator = Box::new(move |what| {
+                    told.tell(what);
+                    let shared = known.get().cloned().unwrap_or_default();
+                    // Games may be busy, and the journal's thread waits for nobody.
+                    at.spawn(async move {
+                        let games = shared.upgrade().map(|shared| shared.games()).unwrap_or_default();
+                        games.iter().for_each(|game| game.look_for_room());
+                    });
+                });
                 let (journal, contents) = Journal::start(dir, config.journal, operator)?;
                 let past = Past::new(contents, &journal);
                 (Some(journal), past)
             }
             None => (None, Past::default()),
         };
-        // Known once it is made.
-        let aside: Arc<OnceLock<Weak<Shared>>> = Arc::default();
-        let set_aside = aside.clone();
+        let set_aside = known.clone();
         let context = Context::new(Parts {
             runtime,
             launcher,
@@ -206,6 +223,8 @@ impl Supervisor {
             objects,
             revocations,
             journal_past: Mutex::new(past),
+            adopting: Alive::default(),
+            settling: Alive::default(),
             state_lock,
             sampler: Sampler::default(),
             phase: watch::Sender::new(Phase::Serving),
@@ -215,7 +234,7 @@ impl Supervisor {
         });
         shared.context.runtime.spawn(signatures::watch(Arc::downgrade(&shared), shared.phase.subscribe()));
         // Set here and nowhere else.
-        let _ = aside.set(Arc::downgrade(&shared));
+        let _ = known.set(Arc::downgrade(&shared));
         Ok(Supervisor { _owner: Arc::new(Owner(shared.clone())), shared })
     }
 
@@ -300,10 +319,20 @@ impl Supervisor {
     /// As [`Supervisor::shutdown`], with another grace. May be called again, with less, when an earlier call was given up.
     pub async fn shutdown_within(&self, grace: Duration) -> usize {
         self.shared.phase.send_replace(Phase::Stopping);
+        // From here on no game takes sessions back; those of a load that was at it just now are in its game when it is done.
+        self.shared.adopting.none().await;
         let games = self.shared.games();
         let mut given_up = self.shared.let_finish(&games, grace).await;
         given_up += self.shared.park(&games).await;
-        self.shared.abandon();
+        self.shared.abandon_games();
+        // Loads hear of it, and put back what nobody has parked.
+        if tokio::time::timeout(SETTLE_MAX, self.shared.settling.none()).await.is_err() {
+            tracing::error!(
+                loads = self.shared.settling.count(),
+                "plugins that were being loaded did not give up in time"
+            );
+        }
+        self.shared.let_go();
         if tokio::time::timeout(REAP_MAX, self.shared.context.alive.none()).await.is_err() {
             tracing::error!(
                 workers = self.shared.context.alive.count(),
@@ -336,7 +365,7 @@ impl Shared {
     }
 
     /// Kills what still runs and answers whoever still waits.
-    fn abandon(&self) {
+    fn abandon_games(&self) {
         self.phase.send_replace(Phase::Stopping);
         let games = std::mem::take(&mut *self.games.write().unwrap_or_else(PoisonError::into_inner));
         for game in games.into_values() {
@@ -344,6 +373,10 @@ impl Shared {
         }
         let waiting = crate::lock(&self.opens).give_up();
         drop(waiting);
+    }
+
+    /// Closes the journal and gives the state directory to whoever wants it next.
+    fn let_go(&self) {
         if let Some(journal) = &self.context.journal {
             // Before the directory is let go: whoever has it next opens the same file.
             journal.close();

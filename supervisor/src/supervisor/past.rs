@@ -7,7 +7,7 @@
 //!
 //! Nothing here deletes anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use croupier_core::action::{Answered, Done};
@@ -19,6 +19,7 @@ use croupier_manifest::Digest;
 use croupier_wire::door::{Code, JournalInfo, Refusal};
 
 use super::Shared;
+use super::load::LoadError;
 use super::routes::Kept;
 use crate::game::GameDriver;
 use crate::game::driver::Publicity;
@@ -29,6 +30,9 @@ use crate::refusals::{about, hint, refusal, unknown_session};
 
 /// Sessions set aside that are named to an operator at a time.
 const ASIDE_SHOWN_MAX: usize = 100;
+
+/// Sessions that a game was given.
+pub(super) type Adopted = BTreeMap<SessionId, SessionOnDisk>;
 
 /// What the disk had.
 #[derive(Debug, Default)]
@@ -100,8 +104,8 @@ impl Shared {
         past.waiting.keys().filter_map(|name| Some((name.clone(), past.digest(name)?))).collect()
     }
 
-    /// Gives a game its sessions from the disk, before it starts. What it got, to be given back should it not start.
-    pub(super) fn adopt(&self, game: &Arc<GameDriver>) -> BTreeMap<SessionId, SessionOnDisk> {
+    /// Gives a game its sessions from the disk, before it starts. What it got, to be given back should it not start. [`Shared::unpark`] comes next.
+    pub(super) fn adopt(&self, game: &Arc<GameDriver>) -> Adopted {
         let plugin = game.plugin();
         let (mine, opens) = {
             let mut past = crate::lock(&self.journal_past);
@@ -147,7 +151,6 @@ impl Shared {
             }
             game.adopt(*session, on_disk.changes.clone(), publicity);
         }
-        self.unpark(game, &mine);
         let live = mine.values().filter(|session| !session.has_ended()).count();
         if live > 0 {
             tracing::info!(plugin = plugin.name, sessions = live, "sessions are taken back from the journal");
@@ -155,8 +158,11 @@ impl Shared {
         mine
     }
 
-    /// Sessions that were parked are in memory alone again.
-    fn unpark(&self, game: &GameDriver, mine: &BTreeMap<SessionId, SessionOnDisk>) {
+    /// Sessions that were parked are in memory alone again. Waits for the disk.
+    ///
+    /// # Errors
+    /// When the disk does not forget them in time: played on, they would come back as they were should this supervisor die.
+    pub(super) fn unpark(&self, game: &GameDriver, mine: &Adopted) -> Result<(), LoadError> {
         let parked: Vec<SessionId> = {
             let past = crate::lock(&self.journal_past);
             let is_back = |session: &SessionId| !past.aside.contains_key(&session.0);
@@ -164,40 +170,45 @@ impl Shared {
             parked.map(|(session, _)| *session).filter(is_back).collect()
         };
         if parked.is_empty() {
-            return;
+            return Ok(());
         }
-        if let Err(why) = game.unpark(&parked) {
-            tracing::error!(
-                plugin = game.plugin().name,
-                sessions = parked.len(),
-                %why,
-                "the disk still has sessions as they were parked; should this supervisor die before it forgets them, they come back as they were then"
-            );
-        }
+        let name = game.plugin().name.clone();
+        game.unpark(&parked).map_err(|source| LoadError::Parked { name, sessions: parked.len(), source })
     }
 
-    /// What was parked and is in memory alone again goes back to the disk.
-    fn park_again(&self, plugin: &str, sessions: &BTreeMap<SessionId, SessionOnDisk>) {
+    /// What was parked and is in memory alone again goes back to the disk: but for what the game put there itself, for the end of the supervisor.
+    fn park_again(&self, plugin: &str, sessions: &Adopted, on_disk: &HashSet<SessionId>) {
         let Some(journal) = &self.context.journal else { return };
         let game = journal.game(plugin, Box::new(|_| {}));
-        for (session, on_disk) in sessions.iter().filter(|(_, on_disk)| was_parked(&on_disk.changes)) {
+        let parked = sessions.iter().filter(|(_, session)| was_parked(&session.changes));
+        for (session, kept) in parked.filter(|(session, _)| !on_disk.contains(session)) {
             let reveal_public =
                 crate::lock(&self.journal_past).opens.get(session).is_some_and(|open| open.reveal_public);
             game.parking(*session, reveal_public);
-            for (at, change) in &on_disk.changes {
+            for (at, change) in &kept.changes {
                 game.put(Box::new(Entry { at: *at, session: *session, change: change.clone() }));
             }
         }
     }
 
-    /// The game did not start: its sessions wait on.
+    /// The game did not start: its sessions wait on. Those in `on_disk` it has put there itself.
     pub(super) fn return_to_shelf(
         &self,
         plugin: &str,
-        sessions: BTreeMap<SessionId, SessionOnDisk>,
+        sessions: Adopted,
+        on_disk: &HashSet<SessionId>,
         why: &str,
     ) {
-        self.park_again(plugin, &sessions);
+        if sessions.is_empty() {
+            return;
+        }
+        self.park_again(plugin, &sessions, on_disk);
+        tracing::warn!(
+            plugin,
+            sessions = sessions.len(),
+            why,
+            "sessions that were taken back from the journal wait there again"
+        );
         let mut past = crate::lock(&self.journal_past);
         for (session, on_disk) in &sessions {
             self.routes.remove(session.0);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use croupier_client::Wait;
 use croupier_core::Refusal as CoreRefusal;
 use croupier_core::action::Answered;
 use croupier_core::event;
@@ -14,6 +15,8 @@ use super::Shared;
 use super::backend::{Replier, Ticket};
 use super::open::{door_done, no_key};
 use super::routes::Kept;
+use crate::game::GameDriver;
+use crate::game::driver::Answerer;
 use crate::journal::NoRoom;
 use crate::refusals::{about, from_core, hint, internal, refusal};
 
@@ -25,6 +28,21 @@ const REASON_BYTES_MAX: usize = 256;
 
 impl Shared {
     pub(super) fn turn(&self, client: ClientId, turn: Turn, to: Replier) -> Option<Ticket> {
+        let Checked { game, event, answerer } = self.check_turn(client, turn, to)?;
+        let (request, session) = (event.request, event.session);
+        let help = game.turn(event, answerer);
+        Some(Ticket { game: Arc::downgrade(&game), request, session, help })
+    }
+
+    /// As [`Shared::turn`], for a thread that waits for `on` and nothing else.
+    pub(super) fn turn_awaited(&self, client: ClientId, turn: Turn, to: Replier, on: &dyn Wait) {
+        if let Some(Checked { game, event, answerer }) = self.check_turn(client, turn, to) {
+            game.turn_awaited(event, answerer, on);
+        }
+    }
+
+    /// Finds the game that plays the session, and checks what its manifest promises; what is refused is answered.
+    fn check_turn(&self, client: ClientId, turn: Turn, to: Replier) -> Option<Checked> {
         let Some((game, kept)) = self.routes.get_kept(turn.session) else {
             // At the very end games are gone, and their sessions with them.
             to.refuse(self.check_serving().err().unwrap_or_else(|| self.no_session(turn.session)));
@@ -72,9 +90,15 @@ impl Shared {
             };
             to.answer(reply);
         };
-        let help = game.turn(event, Box::new(answerer));
-        Some(Ticket { game: Arc::downgrade(&game), request, session: SessionId(session), help })
+        Some(Checked { game, event, answerer: Box::new(answerer) })
     }
+}
+
+/// A turn that its game may have.
+struct Checked {
+    game: Arc<GameDriver>,
+    event: event::Turn,
+    answerer: Answerer,
 }
 
 impl Shared {

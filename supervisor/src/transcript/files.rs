@@ -25,7 +25,7 @@ use croupier_fair::transcript::{Reveal as Sealing, TranscriptWriter};
 use super::disk::{append, list_finished, rename_new};
 use super::go_on::{Continued, There, go_on};
 use super::keys::Keys;
-use crate::game::transcripts::{Opening, Reveal, TranscriptSink, WhenDropped};
+use crate::game::transcripts::{Known, Opening, Reveal, TranscriptSink, WhenDropped};
 
 /// Records that wait for the thread.
 const WAITING_MAX: usize = 65_536;
@@ -56,7 +56,7 @@ pub struct FileTranscripts {
 
 enum Job {
     Open { session: SessionId, header: Box<Header>, reveal: Reveal },
-    Resume { header: Box<Header>, reveal: Reveal, entries: Vec<Entry> },
+    Resume { header: Box<Header>, reveal: Reveal, known: Known },
     Checkpoint(SessionId, Arc<WhenDropped>),
     Record(SessionId, Box<Entry>),
     Close(SessionId, Box<ServerSeed>, EndReason),
@@ -113,8 +113,8 @@ impl TranscriptSink for FileTranscripts {
         self.give(Job::Open { session: opening.session, header, reveal: opening.reveal });
     }
 
-    fn resume(&self, opening: &Opening<'_>, entries: Vec<Entry>) {
-        self.give(Job::Resume { header: Box::new(header(opening)), reveal: opening.reveal, entries });
+    fn resume(&self, opening: &Opening<'_>, known: Known) {
+        self.give(Job::Resume { header: Box::new(header(opening)), reveal: opening.reveal, known });
     }
 
     fn checkpoint(&self, session: SessionId, written: Arc<WhenDropped>) {
@@ -204,7 +204,7 @@ impl Writer {
                 self.sync(session);
                 drop(written);
             }
-            Job::Resume { header, reveal, entries } => self.resume(*header, reveal, entries),
+            Job::Resume { header, reveal, known } => self.resume(*header, reveal, &known),
             Job::Record(session, entry) => {
                 let Some(open) = self.open.get_mut(&session) else { return };
                 let bytes = open.writer.push(&entry);
@@ -215,18 +215,18 @@ impl Writer {
     }
 
     /// Goes on with what an earlier supervisor wrote, and writes what it had not written yet.
-    fn resume(&mut self, mut header: Header, reveal: Reveal, entries: Vec<Entry>) {
+    fn resume(&mut self, mut header: Header, reveal: Reveal, known: &Known) {
         let session = SessionId(header.session);
         if self.whole(session).exists() {
             return; // It was closed, and only its answers are left.
         }
         let path = self.part(session);
-        let first = entries.first().map(|entry| entry.seq);
+        let first = known.first_seq();
         let there = if path.exists() { go_on(&path) } else { Ok(There::Nothing) };
         let continued = match there {
             Ok(There::Begun(continued)) => Ok(continued),
             Ok(There::Whole { written }) => return self.finish_file(session, written),
-            Ok(There::Nothing) if first == Some(1) => {
+            Ok(There::Nothing) if known.entries.first().is_some_and(|entry| entry.seq == 1) => {
                 header.server_key = self.keys.server.public().0;
                 let (writer, bytes) = TranscriptWriter::new(header);
                 Ok(Continued { writer, last_seq: 0, written: 0, bytes })
@@ -234,10 +234,9 @@ impl Writer {
             Ok(There::Nothing) => Err(io::Error::other("nothing of it is there")),
             Err(error) => Err(error),
         };
-        let continued = continued.and_then(|continued| match first {
-            Some(first) if first > continued.last_seq + 1 => Err(io::Error::other(format!(
-                "turns {} to {} were not written, and are not in the journal any more",
-                continued.last_seq + 1,
+        let continued = continued.and_then(|continued| match continued.last_seq + 1 {
+            next if first > next => Err(io::Error::other(format!(
+                "turns {next} to {} were not written, and are not in the journal any more",
                 first - 1
             ))),
             _ => Ok(continued),
@@ -248,7 +247,7 @@ impl Writer {
                 let open = Open { writer, reveal, gathered: Vec::new(), written, broken: false };
                 self.open.insert(session, open);
                 self.gather(session, bytes);
-                for entry in entries.iter().filter(|entry| entry.seq > last_seq) {
+                for entry in known.entries.iter().filter(|entry| entry.seq > last_seq) {
                     let Some(open) = self.open.get_mut(&session) else { return };
                     let bytes = open.writer.push(entry);
                     self.gather(session, bytes);
@@ -471,7 +470,7 @@ mod tests {
         let bytes = std::fs::read(&whole).unwrap();
         std::fs::rename(&whole, &part).unwrap();
         let sink = start();
-        sink.resume(&opening(SessionId(1), &player(), &seed), Vec::new());
+        sink.resume(&opening(SessionId(1), &player(), &seed), Known::default());
         sink.close(SessionId(1), &seed, EndReason::Closed, 20);
         drop(sink);
         assert_eq!(std::fs::read(&whole).unwrap(), bytes);
@@ -488,7 +487,10 @@ mod tests {
         std::fs::write(transcripts.join("2.jsonl.part"), "{\"header\":{\"form").unwrap();
         let seed = ServerSeed::from_bytes([5; 32]);
         for session in [1, 2].map(SessionId) {
-            sink.resume(&opening(session, &player(), &seed), vec![entry(1, 0)]);
+            sink.resume(
+                &opening(session, &player(), &seed),
+                Known { last_seq: 1, entries: vec![entry(1, 0)] },
+            );
             sink.record(session, &entry(2, 5));
             sink.close(session, &seed, EndReason::Closed, 20);
         }
@@ -498,6 +500,31 @@ mod tests {
             let verified = verify(io::BufReader::new(file), &VerifyOptions::default()).unwrap();
             assert!(verified.report.nothing_failed(), "{:?}", verified.report.check(Part::Chain));
         }
+    }
+
+    #[test]
+    fn a_transcript_that_ends_before_what_the_journal_knows_is_not_gone_on_with() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = || super::super::keys::load(&dir.path().join("keys"), None).unwrap();
+        let transcripts = dir.path().join("transcripts");
+        let start = || FileTranscripts::start(&transcripts, keys(), Keep { bytes_max: 1 << 20 }).unwrap();
+        let seed = ServerSeed::from_bytes([5; 32]);
+        let sink = start();
+        for session in [1, 2].map(SessionId) {
+            sink.open(&opening(session, &player(), &seed));
+            (1..=3).for_each(|seq| sink.record(session, &entry(seq, 0)));
+        }
+        drop(sink);
+        // Both were in memory; of the second one the last turn was played and is not there.
+        let sink = start();
+        for (session, last_seq) in [(SessionId(1), 3), (SessionId(2), 4)] {
+            sink.resume(&opening(session, &player(), &seed), Known { last_seq, entries: Vec::new() });
+            sink.record(session, &entry(last_seq + 1, 5));
+            sink.close(session, &seed, EndReason::Closed, 20);
+        }
+        drop(sink);
+        assert!(transcripts.join("1.jsonl").exists());
+        assert!(!transcripts.join("2.jsonl").exists() && transcripts.join("2.jsonl.part").exists());
     }
 
     #[test]

@@ -34,7 +34,9 @@ impl Role {
     pub(crate) fn serve(self) {
         let stdin = std::io::stdin().as_fd().try_clone_to_owned().expect("a descriptor");
         match self {
-            Role::Ring => serve_ring(croupier_ring::adopt(&stdin, croupier_ring::RING_BYTES_DEFAULT).expect("a ring")),
+            Role::Ring => {
+                serve_ring(croupier_ring::adopt(&stdin, croupier_ring::RING_BYTES_DEFAULT).expect("a ring"))
+            }
             Role::Socket => serve_socket(UnixStream::from(stdin)),
         }
     }
@@ -95,7 +97,8 @@ impl Echo {
     pub(crate) fn start(role: Role, cpu: usize) -> Echo {
         let (theirs, link, word): (OwnedFd, Link, &str) = match role {
             Role::Ring => {
-                let (memory, ring) = croupier_ring::create(croupier_ring::RING_BYTES_DEFAULT).expect("a ring");
+                let (memory, ring) =
+                    croupier_ring::create(croupier_ring::RING_BYTES_DEFAULT).expect("a ring");
                 (memory, Link::Ring(ring), RING)
             }
             Role::Socket => {

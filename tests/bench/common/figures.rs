@@ -61,7 +61,9 @@ fn percentile(sorted: &[u64], permille: usize) -> u64 {
 
 /// Prints a table.
 pub(crate) fn say(title: &str, rows: &[Row]) {
-    println!("\n## {title}\n\n| what | p50 ns | quartiles | p99 | p99.9 | × bare | goal |\n|---|---|---|---|---|---|---|");
+    println!(
+        "\n## {title}\n\n| what | p50 ns | quartiles | p99 | p99.9 | × bare | goal |\n|---|---|---|---|---|---|---|"
+    );
     for row in rows {
         let goal = match row.goal {
             None => String::new(),

@@ -89,7 +89,7 @@ fn a_session_without_state_begins_again_from_its_opening_and_its_callers_go_on()
         (client.session_from(stateless.id(), 20), client.session_from(stateful.id(), 20));
     assert_eq!(count(&stateful, 12), 13);
     let error = stateless.act(Player(1), COUNT).expect_err("nothing of it survives a supervisor");
-    assert_eq!(error.code(), Some(Code::SessionLost), "{error}");
+    assert_eq!(error.code(), Some(Code::SessionClosed), "a planned stop closes it: {error}");
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! Sessions that are in memory alone, over a planned stop.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use croupier_client::blocking::Client;
-use croupier_client::{ClientId, Code, OpenOptions, Player};
-use croupier_tests::{Daemon, Plugin, Ran, Setup, wait_for};
+use croupier_client::{ClientId, Code, Durability, OpenOptions, Player};
+use croupier_tests::{Daemon, Plugin, Ran, Setup, artifacts, wait_for};
+use rustix::process::Signal;
 use serde_json::json;
 
 use super::{COUNT, reply};
@@ -96,6 +99,101 @@ fn what_is_parked_waits_for_its_plugin() {
     let daemon = stopped.start_again();
     let again = daemon.player().session_from(id, 2);
     assert_eq!(reply(&again.act(Player(1), COUNT).expect("a turn"))["count"], json!(2));
+}
+
+#[test]
+fn what_a_plugin_that_is_being_loaded_has_taken_back_is_parked_once() {
+    let daemon = in_memory(&[Plugin::Faulty]);
+    let session = daemon.open(Plugin::Faulty, "{}");
+    session.act(Player(1), COUNT).expect("a turn");
+    let id = session.id();
+    let mut stopped = daemon.stop();
+    // From now on no worker comes up before it is let.
+    let config = std::fs::read_to_string(stopped.daemon.config_file()).expect("the config");
+    let gate = Gate::new(stopped.daemon.dir());
+    let worker = format!("worker = {:?}", artifacts().worker());
+    let gated = config.replace(&worker, &format!("worker = {:?}", gate.script));
+    assert_ne!(gated, config);
+    std::fs::write(stopped.daemon.config_file(), gated).expect("room for a config");
+    for stop in 0..3 {
+        gate.shut();
+        let daemon = stopped.begin_again();
+        gate.wait_for_somebody();
+        daemon.signal(Signal::TERM);
+        wait_for("the load to give them back", || {
+            (daemon.log().matches("wait there again").count() > stop).then_some(())
+        });
+        gate.open();
+        stopped = daemon.wait();
+        assert!(stopped.status.success() && stopped.left.is_empty(), "{:?}", stopped.status);
+        let state = stopped.daemon.state_dir();
+        let state = state.to_str().expect("UTF-8");
+        let verified = Ran::croupier(None, ["journal", "verify", "--state-dir", state, "--json"]).exits(0);
+        assert_eq!(
+            (&verified.json()["sessions"], &verified.json()["entries"]),
+            (&json!(1), &json!(2)),
+            "{verified}"
+        );
+    }
+    let daemon = stopped.start_again();
+    let again = daemon.player().session_from(id, 2);
+    assert_eq!(reply(&again.act(Player(1), COUNT).expect("a turn"))["count"], json!(2));
+}
+
+#[test]
+fn a_planned_stop_closes_what_nothing_is_kept_of_and_parks_the_rest() {
+    let daemon = Setup::new().plugin(Plugin::Faulty).config("[defaults]\nchoose_durability = true").start();
+    let stateless = OpenOptions { durability: Some(Durability::None), ..OpenOptions::default() };
+    let passing = daemon.player().open("faulty", "{}", stateless).expect("a session");
+    let kept = daemon.open(Plugin::Faulty, "{}");
+    for session in [&passing, &kept] {
+        session.act(Player(1), COUNT).expect("a turn");
+    }
+    let (passing, kept) = (passing.id(), kept.id());
+    let stopped = daemon.stop();
+    let transcripts = stopped.daemon.state_dir().join("transcripts");
+    let file = transcripts.join(format!("{passing}.jsonl"));
+    let verified = Ran::croupier(None, ["verify-fairness", file.to_str().expect("UTF-8"), "--json"]);
+    assert_eq!(verified.code, 0, "its end is there, and its seed: {verified}");
+    assert!(transcripts.join(format!("{kept}.jsonl.part")).exists(), "this one goes on");
+    let daemon = stopped.start_again();
+    let again = daemon.player().session_from(kept, 2);
+    assert_eq!(reply(&again.act(Player(1), COUNT).expect("a turn"))["count"], json!(2));
+}
+
+/// Before the worker binary.
+struct Gate {
+    script: PathBuf,
+    bar: PathBuf,
+    bell: PathBuf,
+}
+
+impl Gate {
+    fn new(dir: &Path) -> Gate {
+        let gate = Gate { script: dir.join("gate"), bar: dir.join("bar"), bell: dir.join("bell") };
+        let (bar, bell, worker) = (gate.bar.display(), gate.bell.display(), artifacts().worker());
+        let script = format!(
+            "#!/bin/sh\nPATH=/usr/bin:/bin\n: > {bell}\nwhile [ -e {bar} ]; do sleep 0.02; done\nexec env -i {} \"$@\"\n",
+            worker.display()
+        );
+        std::fs::write(&gate.script, script).expect("room for a script");
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&gate.script, mode).expect("our file");
+        gate
+    }
+
+    fn shut(&self) {
+        let _ = std::fs::remove_file(&self.bell);
+        std::fs::write(&self.bar, "").expect("room for nothing");
+    }
+
+    fn wait_for_somebody(&self) {
+        wait_for("a worker", || self.bell.exists().then_some(()));
+    }
+
+    fn open(&self) {
+        std::fs::remove_file(&self.bar).expect("it is shut");
+    }
 }
 
 /// Who opens sessions while the supervisor is stopped, and how often it is.

@@ -99,7 +99,10 @@ fn a_crashing_turn_among_64_of_one_session_is_skipped_and_the_rest_keep_their_or
 
 #[test]
 fn every_way_to_die_is_named_and_survived() {
-    every_way_to_die(Setup::new().plugin(Plugin::Faulty), &["segv", "abort", "panic", "exit", "div0", "overflow", "hangup"]);
+    every_way_to_die(
+        Setup::new().plugin(Plugin::Faulty),
+        &["segv", "abort", "panic", "exit", "div0", "overflow", "hangup"],
+    );
 }
 
 /// Over the ring what is written to the socket means nothing.
@@ -138,8 +141,7 @@ fn every_way_to_die(setup: Setup, deaths: &[&str]) {
 
 #[test]
 fn a_turn_that_burns_the_cpu_past_its_deadline_is_poison_and_one_that_sleeps_is_not_blamed() {
-    let setup =
-        Setup::new().plugin(Plugin::Faulty).config("[plugins.faulty]\nturn_wall_ms = 300");
+    let setup = Setup::new().plugin(Plugin::Faulty).config("[plugins.faulty]\nturn_wall_ms = 300");
     let daemon = setup.start();
     let session = daemon.open(Plugin::Faulty, "{}");
     let poison = refusal(session.act(Player(1), r#"{"do":"spin"}"#));

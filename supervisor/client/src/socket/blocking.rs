@@ -120,7 +120,10 @@ impl BlockingSocket {
                 on.park(Some(Instant::now() + left.unwrap_or(IDLE_PARK).min(IDLE_PARK)));
                 continue;
             }
-            if let Err(broken) = reader.read(&self.table, left) {
+            let patience = lock(&self.table).patience();
+            let wait = left.into_iter().chain(patience).min();
+            let read = reader.read(&self.table, wait).and_then(|()| lock(&self.table).check_gone());
+            if let Err(broken) = read {
                 self.recover(&mut reader, broken);
             }
         }

@@ -6,10 +6,12 @@
 //!                 └─ broken ──────┴─ a verb that may not be sent twice ──▶ Uncertain
 //! ```
 //!
-//! That the supervisor is going down is no answer to what has a key: the connection is about to break, and it is sent again.
+//! That the supervisor is going down is no answer to what has a key: the connection is about to break, and it is sent again. Should it not break for
+//! long, it is given up from here: whoever waits is not to hang on a supervisor that said so and stayed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use croupier_wire::codec::EncodeError;
 use croupier_wire::door::{Code, FromServer, Push, Reply, Request, Verb, decode_from_server, put_request};
@@ -18,8 +20,13 @@ use croupier_wire::frame::Header;
 use super::Broken;
 use crate::{ClientError, PushSink, ReplySlot};
 
+/// By then a supervisor that says it is going down is gone, or something is wrong with it; asking once more does no harm.
+const GOES_WITHIN: Duration = Duration::from_secs(30);
+
 pub(super) struct Table {
     next_call: u64,
+    /// The supervisor said that it is going down, and somebody waits for the next one.
+    gone_by: Option<Instant>,
     /// The connection is made again when it breaks.
     reconnects: bool,
     /// In the order of submission: after a break they are sent again in this order.
@@ -59,7 +66,7 @@ impl Delivery {
 
 impl Table {
     pub(super) fn new(reconnects: bool) -> Table {
-        Table { next_call: 0, reconnects, calls: BTreeMap::new() }
+        Table { next_call: 0, gone_by: None, reconnects, calls: BTreeMap::new() }
     }
 
     /// Whether nothing is awaited and nothing followed.
@@ -125,6 +132,7 @@ impl Table {
             && call.has_key()
         {
             // The connection is about to break, and then this is sent again under the same key.
+            self.gone_by.get_or_insert_with(|| Instant::now() + GOES_WITHIN);
             return Ok(Delivery::Nothing);
         }
         let slot = call.slot.take();
@@ -163,8 +171,24 @@ impl Table {
         Ok(())
     }
 
+    /// How long to wait at most before [`Table::check_gone`] is asked.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.gone_by.map(|by| by.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether the supervisor should be gone by now.
+    pub(super) fn check_gone(&self) -> Result<(), Broken> {
+        match self.patience() {
+            Some(Duration::ZERO) => {
+                Err(Broken::Away("the supervisor said that it is going down, and did not".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The connection broke: what may not be sent twice fails, followers whom nobody reads are forgotten, the rest waits to be sent again.
     pub(super) fn broken(&mut self, path: &Path) {
+        self.gone_by = None;
         self.calls.retain(|_, call| {
             !(call.slot.is_none() && call.sink.as_ref().is_none_or(PushSink::is_abandoned))
         });
@@ -268,5 +292,62 @@ fn verb_name(request: &Request) -> &'static str {
         Request::Control(Verb::Grant { .. }) => "grant",
         Request::Control(Verb::Shutdown) => "shutdown",
         _ => "a request",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use croupier_wire::door::{Input, Refusal, Turn, WhenFull};
+
+    use super::*;
+    use crate::{Backend, Pending};
+
+    /// A backend of a table that is looked at alone.
+    struct Nobody;
+
+    impl Backend for Nobody {
+        fn submit(&self, _: Request, _: ReplySlot) -> Option<Arc<dyn crate::Help>> {
+            None
+        }
+        fn follow(&self, _: Request, _: ReplySlot, _: PushSink) {}
+    }
+
+    fn slot() -> (ReplySlot, Pending) {
+        ReplySlot::new(Arc::new(Nobody))
+    }
+
+    fn turn() -> Request {
+        let input = Input::Leave { player: 1, reason: Vec::new() };
+        Request::Turn(Turn { session: 1, client_seq: 1, input, when_full: WhenFull::Wait, deadline_ms: 0 })
+    }
+
+    #[test]
+    fn a_supervisor_that_says_it_goes_and_stays_is_given_up() {
+        let mut table = Table::new(true);
+        let (reply, _pending) = slot();
+        table.insert(Request::Ping, reply, None);
+        assert!(table.patience().is_none() && table.check_gone().is_ok());
+        let (reply, _pending) = slot();
+        let id = table.insert(turn(), reply, None);
+        let going = Refusal {
+            code: Code::ShuttingDown,
+            text: String::new(),
+            hint: String::new(),
+            plugin: String::new(),
+            session: 0,
+            seq: 0,
+            status: 0,
+        };
+        assert!(matches!(table.answer(id, Reply::Refused(going)), Ok(Delivery::Nothing)));
+        assert!(
+            table.patience().is_some_and(|patience| patience > Duration::ZERO) && table.check_gone().is_ok()
+        );
+        table.gone_by = Some(Instant::now());
+        assert!(matches!(table.check_gone(), Err(Broken::Away(_))));
+        // It is made again, and all is sent again.
+        table.broken(Path::new("a socket"));
+        assert!(table.check_gone().is_ok() && table.patience().is_none() && !table.is_idle());
     }
 }

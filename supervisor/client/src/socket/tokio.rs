@@ -197,7 +197,15 @@ impl Task {
             true => Interest::READABLE,
             false => Interest::READABLE | Interest::WRITABLE,
         };
+        let patience = self.shared.lock().table.patience();
+        let gone = async {
+            match patience {
+                Some(patience) => tokio::time::sleep(patience).await,
+                None => std::future::pending().await,
+            }
+        };
         let wake = tokio::select! {
+            () = gone => return self.shared.lock().table.check_gone(),
             ready = stream.ready(interest) => Wake::Ready(ready?),
             () = self.shared.bell.notified() => Wake::Bell,
         };

@@ -16,6 +16,7 @@ impl Game {
             return cx.answer(request, Err(refusal));
         }
         self.state = State::Starting;
+        self.down = None;
         self.starting = Some(request);
         self.spawn(cx, Role::Serve);
     }
@@ -60,6 +61,8 @@ impl Game {
             return cx.answer(request, Err(Refusal::HasSessions { live, held }));
         }
         self.state = State::Unloading;
+        // Should it stay after all, it runs: what it was suspended for is over.
+        self.forgive_conduct();
         self.unloading = Some(request);
         if let Some(restart) = self.restarting.take() {
             // It has been overtaken. The fresh worker is as good as any to close the sessions in.
@@ -91,6 +94,19 @@ impl Game {
         if let Some(request) = self.unloading.take() {
             let (live, held) = self.count_sessions();
             cx.answer(request, Err(Refusal::HasSessions { live, held }));
+        }
+    }
+
+    /// Sessions that are not kept come to their end. Where no turn is played any more they end without one.
+    pub(super) fn close_stateless(&mut self, cx: &mut Cx<'_>) {
+        let stateless = self.sessions.values().filter(|session| session.is_stateless() && !session.is_held());
+        let ids: Vec<SessionId> = stateless.map(|session| session.id).collect();
+        for id in ids {
+            if self.down.is_none() && self.state == State::Running {
+                self.enqueue_close(id, EndReason::Unloaded);
+            } else {
+                self.end(cx, id, EndReason::Unloaded);
+            }
         }
     }
 

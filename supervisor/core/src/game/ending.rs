@@ -8,7 +8,6 @@ use crate::action::{Action, EndReason, Notice, ToWorker};
 use crate::ids::SessionId;
 use crate::lifecycle::State;
 use crate::refusal::Refusal;
-use crate::session::journal::Record;
 use crate::session::keys::Keys;
 
 /// Ended sessions whose answers are remembered, so that a repeated last turn still gets its answer.
@@ -103,8 +102,8 @@ impl Game {
             waiters.extend(session.keys.take_waiters(key));
         }
         cx.answer_all(waiters, &Err(Refusal::SessionClosed(id)));
-        let seq = session.journal.records().back().map_or(session.last_seq, Record::last_seq);
-        cx.notice(Notice::SessionEnded { session: id, reason, seq });
+        // The last turn with an outcome: of sessions without state the journal has the opening alone.
+        cx.notice(Notice::SessionEnded { session: id, reason, seq: session.recorded.last_seq });
         cx.act(Action::TranscriptClose { session: id, seed: session.seed, reason });
         if reason != EndReason::OpenRefused {
             self.ended.remember(id, session.keys, cx.now.mono_ns);

@@ -121,6 +121,9 @@ impl Game {
         };
         if let Some(request) = self.starting.take() {
             self.state = State::Unloaded;
+            // Sessions from the disk may have turns that wait for it; whoever comes from now on is told as well.
+            self.refuse_waiters(cx, &Refusal::Down { reason: reason.clone() });
+            self.down = Some(reason.clone());
             cx.answer(request, Err(Refusal::Start(reason)));
             return cx.act(Action::Stopped);
         }
@@ -174,21 +177,10 @@ impl Game {
     pub(super) fn go_down(&mut self, cx: &mut Cx<'_>, reason: String) {
         let refusal = Refusal::Down { reason: reason.clone() };
         self.down = Some(reason);
-        let ids: Vec<SessionId> = self.sessions.keys().copied().collect();
-        for id in ids {
-            let Some(session) = self.sessions.get_mut(&id) else { continue };
-            let mut waiters = Vec::new();
-            for flight in &session.flights {
-                waiters.extend(flight.key.map(|key| session.keys.take_waiters(key)).unwrap_or_default());
-            }
-            for key in session.queue.take_theirs() {
-                waiters.extend(session.keys.forget(key));
-            }
-            let opening = matches!(session.phase, Phase::Opening);
-            cx.answer_all(waiters, &Err(refusal.clone()));
-            if opening {
-                self.refuse_open(cx, id, refusal.clone());
-            }
+        self.refuse_waiters(cx, &refusal);
+        let opening = self.sessions.values().filter(|session| matches!(session.phase, Phase::Opening));
+        for id in opening.map(|session| session.id).collect::<Vec<_>>() {
+            self.refuse_open(cx, id, refusal.clone());
         }
         if let Some(restart) = self.restarting.take() {
             cx.answer(restart.request, Err(refusal));
@@ -199,6 +191,20 @@ impl Game {
                 self.end(cx, id, EndReason::Unloaded);
             }
             self.settle_unload(cx);
+        }
+    }
+
+    /// Whoever waits for a turn is told that none is played. Those that have a number keep their keys, the others are taken back.
+    fn refuse_waiters(&mut self, cx: &mut Cx<'_>, refusal: &Refusal) {
+        for session in self.sessions.values_mut() {
+            let mut waiters = Vec::new();
+            for flight in &session.flights {
+                waiters.extend(flight.key.map(|key| session.keys.take_waiters(key)).unwrap_or_default());
+            }
+            for key in session.queue.take_theirs() {
+                waiters.extend(session.keys.forget(key));
+            }
+            cx.answer_all(waiters, &Err(refusal.clone()));
         }
     }
 

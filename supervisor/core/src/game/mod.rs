@@ -41,7 +41,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::action::{Action, Answered, KillReason, Notice, ToWorker};
-use crate::event::Event;
+use crate::event::{Event, Room};
 use crate::ids::{CallId, Now, RequestId, SessionId, WorkerId};
 use crate::lifecycle::State;
 use crate::policy::breaker::Breaker;
@@ -85,6 +85,8 @@ pub struct Game {
     outcasts: VecDeque<SessionId>,
     timers: Timers,
     gate: Gate,
+    /// For ticks of sessions that are written down.
+    room: Room,
     counts: Counts,
     restarts: Restarts,
     standbys: Standbys,
@@ -169,6 +171,7 @@ impl Game {
             suspects: VecDeque::new(),
             outcasts: VecDeque::new(),
             timers: Timers::default(),
+            room: Room::default(),
             counts: Counts::default(),
             restarts: Restarts::default(),
             breaker: Breaker::default(),
@@ -220,6 +223,12 @@ impl Game {
                 let was_behind = self.gate.is_behind();
                 self.gate.open(at, cx.actions);
                 if was_behind && !self.gate.is_behind() {
+                    self.all_ready();
+                }
+            }
+            Event::CloseStateless => self.close_stateless(cx),
+            Event::Room { room } => {
+                if std::mem::replace(&mut self.room, room) != room && room == Room::Enough {
                     self.all_ready();
                 }
             }

@@ -9,6 +9,7 @@ use super::timers::Alarm;
 use super::{Cx, Game};
 use crate::action::{Action, EndReason};
 use crate::durable;
+use crate::event::Room;
 use crate::ids::{Payload, PlayerId, SessionId, kind};
 use crate::refusal::Refusal;
 use crate::session::journal::{Body, RECORD_VERSION, Record};
@@ -24,7 +25,9 @@ impl Game {
         if matches!(session.phase, Phase::Opening | Phase::Closing(_)) {
             return Numbered::Nothing;
         }
-        if session.shelf.is_some() && self.gate.is_behind() {
+        // A tick that a turn has to wait for is played: those come before it, and there is room for as many as there are turns accepted.
+        let no_room = self.room == Room::None && session.queue.is_empty();
+        if session.shelf.is_some() && (self.gate.is_behind() || no_room) {
             return Numbered::Nothing;
         }
         if let Some(ticker) = session.ticker {

@@ -83,11 +83,10 @@ impl Game {
         let spread = if session.journal.newest().is_none() { id.0 % (policy.turns / 2).max(1) } else { 0 };
         let age = cx.now.mono_ns.saturating_sub(session.snapshot_mono_ns);
         let old = age >= policy.age_ns.saturating_mul(patience) && turns > 1;
-        // What is replayed after a death is what somebody waits for, so snapshots that are small are taken often.
-        let pays = session.journal.newest().is_some_and(|newest| bytes >= newest.bytes.len());
+        let early = turns >= policy.turns_min.max(1).saturating_mul(patience);
         let due = (self.diverges && !self.snapshots.distrusted)
             || turns >= policy.turns.saturating_sub(spread).max(1).saturating_mul(patience)
-            || (pays && turns >= policy.turns_min.max(1).saturating_mul(patience))
+            || (early && session.snapshot_pays(bytes))
             || bytes >= policy.bytes.saturating_mul(patience as usize)
             || old;
         if due { Wanted::Yes } else { Wanted::No }
@@ -195,6 +194,15 @@ impl Game {
 }
 
 impl Session {
+    /// What is replayed after a death is what somebody waits for, so snapshots are taken often that are no larger than the turns that they make
+    /// superfluous: with all that is written down beside them, where they are written down.
+    fn snapshot_pays(&self, turns_bytes: usize) -> bool {
+        let Some(newest) = self.journal.newest().map(|newest| newest.bytes.len()) else { return false };
+        // Counting what is beside it takes a while.
+        turns_bytes >= newest
+            && (self.shelf.is_none() || turns_bytes >= newest + self.keys.bytes() + self.outputs.bytes())
+    }
+
     /// A snapshot was asked for in vain: the next one is asked for as much later as after one that came.
     fn miss_snapshot(&mut self, now_mono_ns: u64) {
         self.snapshot_mono_ns = now_mono_ns;

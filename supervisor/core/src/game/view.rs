@@ -173,6 +173,7 @@ fn session_view(session: &Session) -> SessionView {
         snapshot_bytes: newest.map_or(0, |snapshot| snapshot.bytes.len()),
         records: session.journal.records().len(),
         is_parkable: session.is_parkable(),
+        is_stateless: session.is_stateless(),
         outputs: session.outputs.last(),
         tick_ns: session.ticker.map_or(0, |ticker| ticker.period_ns()),
         poison: session.poison,

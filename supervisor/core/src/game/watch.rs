@@ -98,7 +98,7 @@ impl Game {
         }
     }
 
-    /// An operator resumes it: what it did is forgiven.
+    /// An operator resumes it, or wants it gone: what it did is forgiven.
     pub(super) fn forgive_conduct(&mut self) {
         self.suspended_for = None;
         self.conduct.forgive();

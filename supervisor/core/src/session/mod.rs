@@ -248,7 +248,12 @@ impl Session {
 
     /// Whether a planned stop writes it down: it is in memory alone, has been opened, and has a state.
     pub(crate) fn is_parkable(&self) -> bool {
-        self.shelf.is_none() && !self.journal.is_of_opening() && self.phase != Phase::Opening
+        self.shelf.is_none() && !self.is_stateless() && self.phase != Phase::Opening
+    }
+
+    /// Whether nothing is kept of it but its opening.
+    pub(crate) fn is_stateless(&self) -> bool {
+        self.journal.is_of_opening()
     }
 
     /// The worker that holds it, or is being given it.

@@ -2,6 +2,7 @@
 
 use croupier_core::action::{Answered, Notice};
 use croupier_core::durable::Durability;
+use croupier_core::event::{Cause, Event, Options, Room};
 use croupier_core::ids::{RequestId, SessionId, kind};
 use croupier_core::{Refusal, Spec};
 use croupier_fair::entry::Verdict;
@@ -214,4 +215,60 @@ fn what_a_process_session_beside_it_leaves_out_comes_before_its_next_turn() {
     let played = records.iter().position(|entry| entry.kind == kind::ACTION);
     assert!(skipped.is_some() && skipped < played, "{records:?}");
     assert!(!world.disk.waiting.is_empty(), "the disk has written nothing yet");
+}
+
+#[test]
+fn whoever_waits_for_a_plugin_that_does_not_start_is_told_and_the_session_stays_on_the_disk() {
+    let (mut world, session) = world();
+    world.act(session, COUNT);
+    world.settle_now();
+    world.crash(0, on_disk);
+    let waiting = world.turn_as(session, 2, kind::ACTION, 0, COUNT);
+    let worker = *world.workers.keys().next().expect("it is being started");
+    world.die(worker, Cause::Start("no such file".to_owned()));
+    let told = |answer: &Result<Answered, Refusal>| matches!(answer, Err(Refusal::Down { reason }) if reason.contains("no such file"));
+    assert!(told(&world.answers[&waiting]), "{:?}", world.answers[&waiting]);
+    assert!(world.stopped);
+    let late = world.turn_as(session, 3, kind::ACTION, 0, COUNT);
+    assert!(told(&world.answers[&late]), "{:?}", world.answers[&late]);
+    assert_eq!((world.on_disk(), world.disk.waiting.len()), (vec![session], 0));
+    world.crash(0, on_disk);
+    world.settle_now();
+    let again = world.turn_as(session, 2, kind::ACTION, 0, COUNT);
+    world.settle_now();
+    assert_eq!(seq_of(&world, again), 3, "it never had a number");
+}
+
+#[test]
+fn without_room_ticks_wait_but_for_those_that_a_turn_waits_for() {
+    let mut world = World::new(on_disk);
+    let ticking = Options { tick_ns: Some(10 * MS), ..Options::default() };
+    let (session, _) = world.open_with(COUNT, ticking);
+    let in_memory = Options { durability: Some(Durability::Process), ..ticking };
+    let (other, _) = world.open_with(COUNT, in_memory);
+    let live = |world: &mut World| {
+        (0..10).for_each(|_| {
+            world.settle_now();
+            world.pass(10);
+        });
+        world.settle_now();
+    };
+    let seq = |world: &World, session| world.game.session_view(session).expect("live").seq;
+    live(&mut world);
+    assert!(seq(&world, session) > 5 && seq(&world, other) > 5);
+    world.step(Event::Room { room: Room::None });
+    let (before, others) = (seq(&world, session), seq(&world, other));
+    live(&mut world);
+    assert_eq!(seq(&world, session), before, "what nobody asked for waits");
+    assert!(seq(&world, other) > others + 5, "what is in memory needs no room");
+    let turn = world.act(session, COUNT);
+    world.settle_now();
+    assert!(seq_of(&world, turn) > before + 1, "ticks that are due come before it");
+    let before = seq(&world, session);
+    live(&mut world);
+    assert_eq!(seq(&world, session), before);
+    world.step(Event::Room { room: Room::Enough });
+    live(&mut world);
+    assert!(seq(&world, session) > before + 5, "there is room, and nothing else had to happen");
+    world.check_states();
 }

@@ -1,10 +1,11 @@
 //! Snapshots that cannot be had, made or restored: nobody else pays for them, and nothing is lost.
 
 use croupier_core::action::{Answered, Notice};
+use croupier_core::durable::Durability;
 use croupier_core::event::{Cause, Options};
 use croupier_core::ids::{RequestId, SessionId, WorkerId};
 
-use crate::world::{COUNT, KILL, MS, World};
+use crate::world::{COUNT, KILL, MS, SEND, World};
 
 fn first_worker(world: &World) -> WorkerId {
     *world.workers.keys().next().expect("a worker")
@@ -178,4 +179,30 @@ fn snapshots_that_are_no_larger_than_what_they_make_superfluous_are_taken_often(
     let some = most_replayed(3_000);
     assert!((15..30).contains(&some), "they pay after twenty turns or so, not {some}");
     assert_eq!(most_replayed(1 << 20), 59, "they never do");
+}
+
+#[test]
+fn what_is_written_beside_a_snapshot_counts_when_it_is_to_pay() {
+    let most_replayed = |durability| {
+        let mut world = World::new(|spec| {
+            (spec.snapshots.turns, spec.snapshots.turns_min) = (60, 4);
+            spec.durability = durability;
+        });
+        let (session, _) = world.open();
+        let turn = |world: &mut World| {
+            let request = world.act(session, SEND);
+            world.settle_now();
+            assert!(ok(world, request), "{:?}", world.answers.get(&request));
+        };
+        (0..200).for_each(|_| turn(&mut world));
+        let replayed = (0..70).map(|_| {
+            turn(&mut world);
+            let view = world.game.session_view(session).expect("alive");
+            view.seq - view.snapshot_seq
+        });
+        replayed.max().expect("turns")
+    };
+    assert_eq!(most_replayed(Durability::Process), 3);
+    // Hundreds of outputs and the answers of the last turns go with each.
+    assert_eq!(most_replayed(Durability::Disk), 59);
 }

@@ -1,6 +1,6 @@
 //! Sessions whose plugin keeps no state (`durability = "none"`): nothing is kept for them, and nobody who asks them notices a death.
 
-use croupier_core::action::{Answered, Notice};
+use croupier_core::action::{Answered, EndReason, Notice};
 use croupier_core::durable::Durability;
 use croupier_core::event::{Cause, Event, Options};
 use croupier_core::ids::kind;
@@ -70,4 +70,42 @@ fn a_planned_stop_parks_none_of_them_and_a_session_may_choose() {
     world.sync(usize::MAX);
     assert_eq!(world.answers.get(&request), Some(&Ok(Answered::Ok)));
     assert_eq!(world.on_disk(), [kept]);
+}
+
+#[test]
+fn its_end_is_told_with_its_last_turn() {
+    let mut world = World::new(stateless);
+    let (session, _) = world.open();
+    for _ in 0..7 {
+        world.act(session, COUNT);
+    }
+    world.turn(session, kind::CLOSE, 0, b"");
+    world.settle();
+    let ended = |notice: &Notice| matches!(notice, Notice::SessionEnded { seq: 9, .. });
+    assert_eq!(world.count(ended), 1);
+}
+
+#[test]
+fn a_planned_stop_closes_them_with_a_turn_and_no_others() {
+    let mut world = World::new(stateless);
+    let sessions = [world.open().0, world.open().0];
+    let kept = Options { durability: Some(Durability::Process), ..Options::default() };
+    let (kept, _) = world.open_with(COUNT, kept);
+    world.settle();
+    let turn = world.act(sessions[0], COUNT);
+    world.step(Event::CloseStateless);
+    world.settle();
+    assert!(world.answers[&turn].is_ok(), "what was accepted is played first");
+    for session in sessions {
+        assert_eq!(world.opened[&session].ended, Some(EndReason::Unloaded));
+        assert_eq!(world.records[&session].last().map(|entry| entry.kind), Some(kind::CLOSE));
+    }
+    assert_eq!(world.game.session_views(9).len(), 1);
+    let (late, _) = world.open();
+    world.settle();
+    world.suspend();
+    world.settle();
+    world.step(Event::CloseStateless);
+    assert_eq!(world.opened[&late].ended, Some(EndReason::Unloaded), "no turn is played any more");
+    assert_eq!(world.opened[&kept].ended, None);
 }

@@ -1,13 +1,14 @@
 //! Watching workers apart from their turns, in a made-up world: pings, what they use, and what they may not do.
 
-use croupier_core::Spec;
 use croupier_core::action::{KillReason, Notice, ToWorker};
-use croupier_core::event::{Cause, Event};
+use croupier_core::event::{Cause, Event, LiveSessions};
 use croupier_core::ids::{SessionId, WorkerId};
+use croupier_core::lifecycle::State;
 use croupier_core::policy::health::Health;
 use croupier_core::policy::usage::Look;
+use croupier_core::{Refusal, Spec};
 
-use crate::world::{COUNT, KILL, MS, World};
+use crate::world::{COUNT, KILL, MS, TRAP, World};
 
 const MIB: u64 = 1 << 20;
 
@@ -196,4 +197,26 @@ fn one_table_cannot_have_the_plugin_suspended_by_killing_workers_or_by_what_its_
         world.settle_now();
     }
     assert_eq!(world.count(|notice| matches!(notice, Notice::SuspendedFor { .. })), 1);
+}
+
+#[test]
+fn a_suspended_plugin_that_stays_because_a_session_is_held_is_not_called_suspended() {
+    let mut world = World::new(|spec| spec.watch.conduct.violations_max = 1);
+    let (session, _) = world.open();
+    world.act(session, TRAP);
+    world.settle();
+    violate(&mut world, 2);
+    assert_eq!(health(&world).0, Health::Critical);
+    let unload = world.unload(LiveSessions::Close);
+    // It has to be brought back to be closed, and cannot.
+    let worker = first_worker(&world);
+    world.die(worker, Cause::External { signal: 9 });
+    world.settle();
+    assert!(
+        matches!(world.answers[&unload], Err(Refusal::HasSessions { held: 1, .. })),
+        "{:?}",
+        world.answers[&unload]
+    );
+    assert_eq!(world.game.state(), State::Running);
+    assert!(!health(&world).1.contains("croupier resume"), "{:?}", health(&world));
 }

@@ -12,9 +12,9 @@ use crate::unreachable::{Expected, expected};
 const RARE: u64 = 10;
 
 /// Events that concern a whole plugin.
-pub(crate) const PLUGIN_EVENTS: [&str; 12] = [
+pub(crate) const PLUGIN_EVENTS: [&str; 13] = [
     "start", "park", "suspend", "resume", "restart", "release", "unload", "permit", "open", "adopt",
-    "durable", "wake",
+    "durable", "room", "wake",
 ];
 /// States of a plugin, from its life-cycle.
 pub(crate) const PLUGIN_STATES: [&str; 8] =

@@ -22,6 +22,7 @@ impl Sim {
     pub(crate) fn quiet(&mut self) {
         self.tally.quiet += 1;
         self.is_calm = true;
+        self.fill_disk(false);
         for table in &mut self.tables {
             (table.no_starts_until_ns, table.errs) = (0, false);
             table.stations.values_mut().for_each(Station::hurry);

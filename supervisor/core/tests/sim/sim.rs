@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use croupier_core::action::{Action, Answered};
 use croupier_core::event::Event;
 use croupier_core::ids::{Now, RequestId, SessionId, WorkerId};
+use croupier_core::lifecycle::State;
 use croupier_core::{Game, Refusal};
 
 use crate::book::Book;
@@ -325,7 +326,8 @@ impl Sim {
     pub(crate) fn coverage_of(&mut self, game: GameAt, event: &str) {
         let table = &self.tables[game];
         let state = table.game.state();
-        let row = if table.game.down().is_some() { "down".to_owned() } else { state.to_string() };
+        let is_down = table.game.down().is_some() && state != State::Unloaded;
+        let row = if is_down { "down".to_owned() } else { state.to_string() };
         self.coverage.plugin(&row, event);
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use croupier_core::Game;
 use croupier_core::durable::{Change, Durability};
-use croupier_core::event::Event;
+use croupier_core::event::{Event, Room};
 use croupier_core::ids::SessionId;
 use croupier_core::lifecycle::State;
 
@@ -37,7 +37,7 @@ impl Sim {
 
     /// The disk is done with what it was writing, or has failed.
     pub(crate) fn committed(&mut self) {
-        let fails = !self.is_calm && (self.disk.is_full || self.dice.once_in(200));
+        let fails = self.disk.is_full || (!self.is_calm && self.dice.once_in(200));
         if fails {
             self.disk.fail();
             self.disk.in_trouble = true;
@@ -46,7 +46,7 @@ impl Sim {
             }
             return;
         }
-        (self.disk.in_trouble, self.disk.is_full) = (false, self.disk.is_full && !self.is_calm);
+        self.disk.in_trouble = false;
         self.tally.commits += 1;
         let tables = &mut self.tables;
         let told = self.disk.commit(|game, entry| {
@@ -63,12 +63,25 @@ impl Sim {
 
     /// The disk is full for a while, or has room again.
     pub(crate) fn disk_room(&mut self) {
-        self.disk.is_full = !self.disk.is_full && !self.is_calm;
+        self.fill_disk(!self.disk.is_full && !self.is_calm);
         if self.disk.is_full {
             let at = self.now_ns + self.dice.around(S);
             self.agenda.at(at, What::DiskRoom);
         } else {
             self.some_time(self.weather.disk_full_ns, What::DiskRoom);
+        }
+    }
+
+    /// The disk is full from now on, or has room; the games are told.
+    pub(crate) fn fill_disk(&mut self, is_full: bool) {
+        let was_full = std::mem::replace(&mut self.disk.is_full, is_full);
+        if is_full == was_full || self.supervisor == Supervisor::Down {
+            return;
+        }
+        let room = if is_full { Room::None } else { Room::Enough };
+        for game in 0..self.tables.len() {
+            self.coverage_of(game, "room");
+            self.feed(game, Event::Room { room });
         }
     }
 

@@ -29,6 +29,8 @@ const RULES: &[Rule] = &[
     // Few of them fall into the moment in which a plugin is loaded and not yet initialised.
     ("plugin loaded", &["park", "durable"], Seldom(SHORT)),
     ("plugin starting", &["park", "durable"], Seldom(SHORT)),
+    ("plugin running", &["room"], Often),
+    ("plugin *", &["room"], Seldom("a disk does not fill up often")),
     // Workers that do not serve yet.
     (
         "worker starting -",

@@ -103,6 +103,11 @@ impl Disk {
         self.change(|state| state.room = state.used);
     }
 
+    /// There is room for so much more.
+    pub(super) fn leave(&self, bytes: u64) {
+        self.change(|state| state.room = state.used + bytes);
+    }
+
     pub(super) fn make_room(&self) {
         self.change(|state| state.room = u64::MAX);
     }

@@ -5,7 +5,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use croupier_core::action::EndReason;
-use croupier_core::durable::{Answer, Change, Ended, Entry, Kept, Opened, Played, Side, Turn, Verdict};
+use croupier_core::durable::{
+    Answer, Change, Ended, Entry, Kept, Opened, Parked, Played, Side, Turn, Verdict,
+};
 use croupier_core::ids::SessionId;
 
 use super::disk::Dice;
@@ -181,4 +183,9 @@ pub(super) fn snapshot(seq: u64, bytes: usize) -> Change {
     let side = Side { last_seq: seq, last_now_ns: 10 + seq, ..Side::default() };
     let bytes = vec![b's'; bytes].into();
     Change::Snapshot(Box::new(Kept { seq, bytes, state_version: 1, digest: [7; 32], side }))
+}
+
+pub(super) fn parked(seq: u64) -> Change {
+    let side = Side { last_seq: seq, last_now_ns: 10 + seq, ..Side::default() };
+    Change::Parked(Box::new(Parked { digest: [7; 32], snapshots: [None, None], records: vec![], side }))
 }
