@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use croupier::jail::plan::Transport;
 use croupier::registry::PluginOptions;
 use croupier::supervisor::config::IsolationOff;
 use croupier::{Supervisor, SupervisorConfig};
@@ -18,7 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A supervisor whose workers need not be jailed: impostors are not.
 fn unjailed(options: PluginOptions) -> SupervisorConfig {
-    let options = PluginOptions { isolation: Some(Isolation::Off), ..options };
+    // The impostors know the socket; what a hostile worker does to a ring is the jailed suite's.
+    let options =
+        PluginOptions { isolation: Some(Isolation::Off), transport: Some(Transport::Socket), ..options };
     SupervisorConfig::new().plugin_defaults(options).isolation_off(IsolationOff::Allowed)
 }
 

@@ -101,8 +101,22 @@ fn a_crashing_turn_among_64_of_one_session_is_skipped_and_the_rest_keep_their_or
 fn every_way_to_die_is_named_and_survived() {
     every_way_to_die(
         Setup::new().plugin(Plugin::Faulty),
-        &["segv", "abort", "panic", "exit", "div0", "overflow", "hangup"],
+        &["segv", "abort", "panic", "exit", "div0", "overflow"],
     );
+}
+
+/// Over the ring the answer is there all the same: it counts, and the worker is replaced.
+#[test]
+fn over_the_ring_who_hangs_up_has_answered() {
+    let daemon = Setup::new().plugin(Plugin::Faulty).config("[plugins.faulty]\ntransport = \"ring\"").start();
+    let session = daemon.open(Plugin::Faulty, "{}");
+    session.act(Player(1), COUNT).expect("a turn before");
+    session.act(Player(1), r#"{"do":"hangup"}"#).expect("is answered");
+    croupier_tests::wait_for("its worker is ended", || (daemon.status().workers_lost > 0).then_some(()));
+    let after = reply(&session.act(Player(1), COUNT).expect("goes on"));
+    assert_eq!(after["count"], json!(2));
+    let status = daemon.status();
+    assert_eq!((status.poison, status.held), (0, 0), "{status:?}");
 }
 
 /// Over the ring what is written to the socket means nothing.
