@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::breach::Breach;
 
 /// A crate and the crates of the workspace that it may depend on. `tests` may depend on all.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("croupier-wire", &[]),
     ("croupier-notify", &[]),
     ("croupier-abi", &[]),
@@ -36,6 +36,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
         ],
     ),
     ("xtask", &[]),
+    ("croupier-report", &[]),
     // Every crate in plugins/.
     ("croupier-plugin-", &["croupier-sdk"]),
 ];
