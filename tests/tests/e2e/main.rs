@@ -13,6 +13,7 @@ mod errors;
 mod fairness;
 mod hands;
 mod held;
+mod kernels;
 mod kills;
 mod lifecycle;
 mod logs;
