@@ -109,11 +109,18 @@ impl Drop for Clock {
 
 /// A session: an instance with memory of its own.
 pub(crate) struct Instance {
+    guest: Guest,
+    echo: Call,
+    turn: Call,
+    run: TypedFunc<(u32, u64, u32), u64>,
+}
+
+type Call = TypedFunc<(u32, u32, u32), u32>;
+
+/// What a call needs beside its function. Apart from the functions, since cloning one of those costs about what a call does.
+struct Guest {
     store: Store<()>,
     memory: Memory,
-    echo: TypedFunc<(u32, u32, u32), u32>,
-    turn: TypedFunc<(u32, u32, u32), u32>,
-    run: TypedFunc<(u32, u64, u32), u64>,
     input: u32,
     output: u32,
     interrupt: Interrupt,
@@ -121,8 +128,9 @@ pub(crate) struct Instance {
 
 impl Instance {
     fn new(compiled: &Compiled) -> wasmtime::Result<Self> {
+        let interrupt = compiled.interrupt;
         let mut store = Store::new(&compiled.engine, ());
-        allow(&mut store, compiled.interrupt)?;
+        allow(&mut store, interrupt)?;
         let instance = compiled.ready.instantiate(&mut store)?;
         let memory = instance
             .get_memory(&mut store, "memory")
@@ -132,32 +140,27 @@ impl Instance {
         let run = instance.get_typed_func(&mut store, "run")?;
         let input = instance.get_typed_func::<(), u32>(&mut store, "bench_input")?.call(&mut store, ())?;
         let output = instance.get_typed_func::<(), u32>(&mut store, "bench_output")?.call(&mut store, ())?;
-        Ok(Self { store, memory, echo, turn, run, input, output, interrupt: compiled.interrupt })
+        Ok(Self { guest: Guest { store, memory, input, output, interrupt }, echo, turn, run })
     }
 
     pub(crate) fn run(&mut self, kernel: u32, seed: u64, units: u32) -> Result<u64, Fault> {
-        let sum = allow(&mut self.store, self.interrupt)
-            .and_then(|()| self.run.call(&mut self.store, (kernel, seed, units)));
+        let Guest { store, interrupt, .. } = &mut self.guest;
+        let sum = allow(store, *interrupt).and_then(|()| self.run.call(store, (kernel, seed, units)));
         sum.map_err(|error| Fault::wasm("a kernel failed", &error))
     }
 
     pub(crate) fn turn(&mut self, request: &[u8], reply: &mut [u8]) -> Result<usize, Fault> {
-        let turn = self.turn.clone();
-        self.with_bytes(&turn, request, reply).map_err(|error| Fault::wasm("a turn failed", &error))
+        self.guest.call(&self.turn, request, reply).map_err(|error| Fault::wasm("a turn failed", &error))
     }
 
     fn echo(&mut self, request: &[u8], reply: &mut [u8]) -> Result<usize, Fault> {
-        let echo = self.echo.clone();
-        self.with_bytes(&echo, request, reply).map_err(|error| Fault::wasm("an echo failed", &error))
+        self.guest.call(&self.echo, request, reply).map_err(|error| Fault::wasm("an echo failed", &error))
     }
+}
 
+impl Guest {
     /// Bytes in, a call, bytes out: WASM sees its own memory only.
-    fn with_bytes(
-        &mut self,
-        function: &TypedFunc<(u32, u32, u32), u32>,
-        request: &[u8],
-        reply: &mut [u8],
-    ) -> wasmtime::Result<usize> {
+    fn call(&mut self, function: &Call, request: &[u8], reply: &mut [u8]) -> wasmtime::Result<usize> {
         if request.len() > CALL_BYTES_MAX {
             return Err(wasmtime::Error::msg("a request of more than 64 KiB"));
         }
