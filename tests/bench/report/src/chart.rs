@@ -160,7 +160,7 @@ pub fn show(number: f64, unit: Unit) -> String {
         Unit::Count if number >= 1e6 => trim(number / 1e6, " M"),
         Unit::Count if number >= 1e4 => trim(number / 1e3, " k"),
         Unit::Count => trim(number, ""),
-        Unit::Share => trim((number * 1e6).round() / 1e4, ""),
+        Unit::Share => format!("{}", (number * 1e6).round() / 1e4),
     }
 }
 
@@ -311,6 +311,7 @@ mod tests {
         assert_eq!(show(7_600_000.0, Unit::Count), "7.6 M");
         assert_eq!(show(1_000.0, Unit::Time), "1 µs");
         assert_eq!(show(0.999, Unit::Share), "99.9");
+        assert_eq!(show(0.9999, Unit::Share), "99.99");
         assert_eq!(show(0.5, Unit::Share), "50");
         assert_eq!(show(0.34, Unit::Count), "0.34");
     }

@@ -26,7 +26,7 @@ fn fault(what: &'static str, error: impl std::fmt::Debug) -> Fault {
 fn service(name: &str) -> Result<Echoes, Fault> {
     set_log_level(LogLevel::Error);
     let node = NodeBuilder::new().create::<ipc::Service>().map_err(|error| fault("node", error))?;
-    let name = name.try_into().map_err(|error| fault("name", error))?;
+    let name = ServiceName::new(name).map_err(|error| fault("name", error))?;
     node.service_builder(&name)
         .request_response::<[u8], [u8]>()
         .max_active_requests_per_client(ACTIVE_MAX)

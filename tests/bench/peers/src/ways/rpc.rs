@@ -127,9 +127,9 @@ pub(crate) fn serve(path: &Path) -> Result<(), Fault> {
         while let Some(connection) = incoming.next().await {
             let channel = BaseChannel::with_defaults(connection.map_err(fault)?);
             let mut requests = std::pin::pin!(channel.execute(Answers.serve()));
-            // On this thread and one after the other: the work is shorter than a task would cost.
+            // A task each, as its documentation has it.
             while let Some(response) = requests.next().await {
-                response.await;
+                tokio::spawn(response);
             }
         }
         Ok(())
