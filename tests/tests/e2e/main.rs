@@ -13,7 +13,6 @@ mod errors;
 mod fairness;
 mod hands;
 mod held;
-mod kernels;
 mod kills;
 mod lifecycle;
 mod logs;
