@@ -139,6 +139,27 @@ impl Echo {
     }
 }
 
+impl Echo {
+    /// There and back, `count` times, with up to `window` on their way. A window fits into the ring, so nobody waits for room.
+    pub(crate) fn stream(&mut self, payload: &[u8], count: usize, window: usize) {
+        let Link::Ring(ring) = self.link.as_mut().expect("not dropped") else {
+            panic!("only the ring streams");
+        };
+        let (mut sent, mut back) = (0, 0);
+        while back < count * payload.len() {
+            while sent < count && sent * payload.len() < back + window * payload.len() {
+                send(ring, payload);
+                sent += 1;
+            }
+            let (n, _) = ring.receiver.recv(&mut self.bytes).expect("sense");
+            back += n;
+            if n == 0 {
+                wait(ring);
+            }
+        }
+    }
+}
+
 impl Drop for Echo {
     fn drop(&mut self) {
         self.link = None;

@@ -1,4 +1,9 @@
-//! Figures: medians over rounds, with quartiles beside them, against a goal.
+//! Figures: medians over rounds, with quartiles beside them, against goals. Told as a table, and as lines for the report (`tests/bench/report`).
+
+use std::fs::File;
+use std::io::Write as _;
+
+use serde_json::{Value, json};
 
 /// One thing that was measured, round by round.
 #[derive(Default)]
@@ -8,15 +13,18 @@ pub(crate) struct Figure {
     p999: Vec<u64>,
 }
 
-/// A line of the report.
-pub(crate) struct Row {
-    name: String,
-    p50: u64,
-    quartiles: [u64; 2],
-    p99: u64,
-    p999: u64,
-    ratio: f64,
-    goal: Option<f64>,
+/// A median over rounds, and its quartiles.
+#[derive(Clone, Copy)]
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) quartiles: [f64; 2],
+}
+
+/// A goal for how many times something else a figure may be.
+#[derive(Clone, Copy)]
+pub(crate) enum Goal {
+    AtMost(f64),
+    AtLeast(f64),
 }
 
 impl Figure {
@@ -28,51 +36,72 @@ impl Figure {
         self.p999.push(percentile(&times, 999));
     }
 
-    /// Median over the rounds' medians.
-    pub(crate) fn p50(&self) -> u64 {
-        median(&self.p50)
+    pub(crate) fn p50(&self) -> Spread {
+        spread(self.p50.iter().map(|ns| *ns as f64))
     }
 
-    /// As a line, with a goal for how many times `bare` it may be.
-    pub(crate) fn row(&self, name: &str, goal: Option<f64>, bare: u64) -> Row {
-        let mut sorted = self.p50.clone();
-        sorted.sort_unstable();
-        Row {
-            name: name.to_owned(),
-            p50: self.p50(),
-            quartiles: [percentile(&sorted, 250), percentile(&sorted, 750)],
-            p99: median(&self.p99),
-            p999: median(&self.p999),
-            ratio: self.p50() as f64 / bare as f64,
-            goal,
-        }
+    pub(crate) fn p99(&self) -> Spread {
+        spread(self.p99.iter().map(|ns| *ns as f64))
+    }
+
+    pub(crate) fn p999(&self) -> Spread {
+        spread(self.p999.iter().map(|ns| *ns as f64))
+    }
+
+    /// How many times the other it is, compared round by round.
+    pub(crate) fn over(&self, other: &Figure) -> Spread {
+        spread(self.p50.iter().zip(&other.p50).map(|(ours, theirs)| *ours as f64 / *theirs as f64))
     }
 }
 
-fn median(rounds: &[u64]) -> u64 {
-    let mut sorted = rounds.to_vec();
-    sorted.sort_unstable();
-    percentile(&sorted, 500)
+fn spread(rounds: impl Iterator<Item = f64>) -> Spread {
+    let mut rounds: Vec<f64> = rounds.collect();
+    rounds.sort_by(f64::total_cmp);
+    let at = |percent: usize| rounds.get(rounds.len() * percent / 100).copied().unwrap_or(f64::NAN);
+    Spread { median: at(50), quartiles: [at(25), at(75)] }
 }
 
 fn percentile(sorted: &[u64], permille: usize) -> u64 {
     sorted.get((sorted.len() * permille / 1000).min(sorted.len().saturating_sub(1))).copied().unwrap_or(0)
 }
 
-/// Prints a table.
-pub(crate) fn say(title: &str, rows: &[Row]) {
-    println!(
-        "\n## {title}\n\n| what | p50 ns | quartiles | p99 | p99.9 | × bare | goal |\n|---|---|---|---|---|---|---|"
-    );
-    for row in rows {
-        let goal = match row.goal {
-            None => String::new(),
-            Some(goal) if row.ratio <= goal => format!("≤ {goal}: met"),
-            Some(goal) => format!("≤ {goal}: missed"),
+/// Where lines for the report go, if anywhere.
+pub(crate) struct Lines(Option<File>);
+
+impl Lines {
+    /// To the file that follows `--out`, behind what is there.
+    pub(crate) fn of(words: &[String]) -> Lines {
+        let file = words.iter().position(|word| word == "--out").and_then(|at| words.get(at + 1));
+        let open = |path: &String| {
+            File::options().create(true).append(true).open(path).expect("--out can be written")
         };
-        println!(
-            "| {} | {} | {}–{} | {} | {} | {:.2} | {goal} |",
-            row.name, row.p50, row.quartiles[0], row.quartiles[1], row.p99, row.p999, row.ratio
+        Lines(file.map(open))
+    }
+
+    /// One line.
+    pub(crate) fn say(&mut self, line: &Value) {
+        if let Some(file) = &mut self.0 {
+            writeln!(file, "{line}").expect("--out can be written");
+        }
+    }
+
+    /// A figure with a goal. Says how it came out.
+    pub(crate) fn row(
+        &mut self,
+        name: &str,
+        goal: Goal,
+        figure: Spread,
+        unit: &str,
+        command: &str,
+    ) -> String {
+        let (goal, kind, met) = match goal {
+            Goal::AtMost(goal) => (goal, "at most", figure.median <= goal),
+            Goal::AtLeast(goal) => (goal, "at least", figure.median >= goal),
+        };
+        self.say(
+            &json!({ "row": name, "goal": goal, "figure": figure.median, "unit": unit, "goal_kind": kind,
+            "spread": figure.quartiles, "command": command }),
         );
+        format!("{kind} {goal}: {}", if met { "met" } else { "missed" })
     }
 }
