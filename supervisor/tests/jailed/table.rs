@@ -44,8 +44,6 @@ const NO_SENSE: &str = "the index of the ring's other side makes no sense";
 const OTHERWISE_OVER_THE_RING: &[(&str, Stop)] = &[
     // What is printed goes to the socket. That is the ring's bell, and a bell says nothing.
     ("link_as_output", Own(&[])),
-    // The answer is in the ring before the bell is found to be gone.
-    ("close_all", Own(&["exit", "it closed its link and lived on"])),
 ];
 
 /// Attacks on the ring itself, by their names in `ring.h`.
@@ -75,7 +73,7 @@ const OF_THE_RING: &[(&str, Stop)] = &[
     // Whichever comes first; the socket takes no more when the supervisor is slower.
     ("rings_for_ever", Own(&["CPU", "link_mib_per_s", "wall deadline"])),
     ("rings_one_by_one", Own(&["CPU", "link_mib_per_s", "wall deadline"])),
-    ("closes_the_bell", End("it closed its link and lived on")),
+    ("closes_the_bell", Warden("close", EPERM)),
     ("longer_mapping", End("signal 7")),
     ("unmaps_the_ring", End("signal 11")),
     ("code_from_the_ring", Warden("mprotect", EPERM)),
@@ -197,9 +195,9 @@ pub(crate) const ATTACKS: &[(&str, Stop)] = &[
     ("give_abort", End("signal 6")),
     ("exit_call", End("exit")),
     ("exit_group_call", End("exit")),
-    ("close_all", End("exit")),
+    ("close_all", Warden("close", EPERM)),
     ("babble", End("protocol")),
-    ("hang_up", End("it closed its link and lived on")),
+    ("hang_up", Warden("close", EPERM)),
     ("flood", End("system calls that its jail refuses, the last one openat")),
     ("read_secrets", Warden("openat", ENOENT)),
     ("connect_loopback", Warden("socket", EPERM)),

@@ -105,25 +105,33 @@ fn every_way_to_die_is_named_and_survived() {
     );
 }
 
-/// Over the ring the answer is there all the same: it counts, and the worker is replaced.
+/// The filter keeps the link open: it cannot be closed in one turn, and be missed in another.
 #[test]
-fn over_the_ring_who_hangs_up_has_answered() {
-    let daemon = Setup::new().plugin(Plugin::Faulty).config("[plugins.faulty]\ntransport = \"ring\"").start();
-    let session = daemon.open(Plugin::Faulty, "{}");
-    session.act(Player(1), COUNT).expect("a turn before");
-    session.act(Player(1), r#"{"do":"hangup"}"#).expect("is answered");
-    croupier_tests::wait_for("its worker is ended", || (daemon.status().workers_lost > 0).then_some(()));
-    let after = reply(&session.act(Player(1), COUNT).expect("goes on"));
-    assert_eq!(after["count"], json!(2));
-    let status = daemon.status();
-    assert_eq!((status.poison, status.held), (0, 0), "{status:?}");
+fn nobody_hangs_up() {
+    for transport in ["ring", "socket"] {
+        let config = format!("[plugins.faulty]\ntransport = \"{transport}\"");
+        let daemon = Setup::new().plugin(Plugin::Faulty).config(&config).start();
+        let session = daemon.open(Plugin::Faulty, "{}");
+        session.act(Player(1), COUNT).expect("a turn before");
+        session.act(Player(1), r#"{"do":"hangup"}"#).expect("is played, and closes nothing of ours");
+        let after = reply(&session.act(Player(1), COUNT).expect("goes on"));
+        assert_eq!(after["count"], json!(2));
+        let status = daemon.status();
+        assert_eq!((status.poison, status.held, status.workers_lost), (0, 0, 0), "{status:?}");
+        let state = daemon.state_dir();
+        let state = state.to_str().expect("UTF-8");
+        croupier_tests::wait_for("the audit log names the call", || {
+            let audit = daemon.cli(["audit", "--denied", "--state-dir", state]);
+            audit.stdout.contains("close").then_some(())
+        });
+    }
 }
 
 /// Over the ring what is written to the socket means nothing.
 #[test]
 fn over_the_socket_garbage_on_it_is_one_more() {
     let setup = Setup::new().plugin(Plugin::Faulty).config("[plugins.faulty]\ntransport = \"socket\"");
-    every_way_to_die(setup, &["segv", "exit", "garbage", "hangup"]);
+    every_way_to_die(setup, &["segv", "exit", "garbage"]);
 }
 
 fn every_way_to_die(setup: Setup, deaths: &[&str]) {
