@@ -37,7 +37,8 @@ pub struct Pot {
 
 /// Cuts what was put in into the main pot and side pots. `dead` (antes that buy no claim) goes to the main pot, for all live players.
 ///
-/// Slices that the same players can win are one pot. A slice that nobody is left to win (all who put that much in folded or mucked) goes with the pot below it: chips never vanish.
+/// Slices that the same players can win are one pot. A slice that nobody is left to win (all who put that much in folded or mucked) goes with the pot below it, or, where there is
+/// none, to all who are left: chips never vanish.
 #[must_use]
 pub fn pots(stakes: &[Stake], dead: Chips) -> Vec<Pot> {
     let live_at = |level: Chips| -> Vec<Place> {
@@ -50,6 +51,8 @@ pub fn pots(stakes: &[Stake], dead: Chips) -> Vec<Pot> {
         }
         match pots.last_mut() {
             Some(below) if players.is_empty() || below.players == players => below.amount += amount,
+            // Nothing lies below, and who put this in is gone: it belongs to who is left.
+            None if players.is_empty() => pots.push(Pot { amount, players: live_at(Chips::ZERO) }),
             _ => pots.push(Pot { amount, players }),
         }
     };
@@ -120,6 +123,13 @@ mod tests {
     fn chips_without_a_claimant_fall_to_the_pot_below() {
         use Claim::{Gone, Live};
         assert_eq!(cut(&[(50, Live), (100, Gone), (100, Gone)], 0), [(250, vec![0])]);
+    }
+
+    #[test]
+    fn antes_of_those_who_folded_go_to_the_one_who_paid_none() {
+        use Claim::{Gone, Live};
+        assert_eq!(cut(&[(1, Gone), (0, Live), (1, Gone)], 0), [(2, vec![1])]);
+        assert_eq!(cut(&[(1, Gone), (0, Live), (2, Gone), (0, Live)], 0), [(3, vec![1, 3])]);
     }
 
     #[test]
