@@ -1,5 +1,6 @@
 //! What time it is, for everything that asks: one monotonic clock from the supervisor's start, and the wall clock beside it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use croupier_core::ids::Now;
@@ -41,6 +42,35 @@ impl Clock {
     }
 }
 
+/// Both clocks for somebody who asks at every turn: the wall clock itself is read once in [`Pair::FRESH_NS`], and goes with the other one until then.
+/// Reading it costs a good part of what a turn does.
+#[derive(Debug, Default)]
+pub struct Pair {
+    /// Wall clock minus monotonic clock, in nanoseconds, modulo 2⁶⁴; and when that was.
+    ahead_ns: AtomicU64,
+    read_mono_ns: AtomicU64,
+}
+
+impl Pair {
+    /// How old the difference of the clocks may be: a step of the wall clock is seen that much later.
+    pub const FRESH_NS: u64 = 1_000_000;
+
+    /// Now, on both clocks. One thread at a time, as under a game's lock; others would see a wall clock that is a little off. When the wall clock is read anew it may be behind what was said before,
+    /// by less than that: whoever stamps with it takes the later one.
+    pub fn now(&self, clock: &Clock) -> Now {
+        self.at(clock.mono_ns(), wall_ns)
+    }
+
+    fn at(&self, mono_ns: u64, wall_ns: impl FnOnce() -> u64) -> Now {
+        let read_mono_ns = self.read_mono_ns.load(Ordering::Relaxed);
+        if read_mono_ns == 0 || mono_ns.saturating_sub(read_mono_ns) >= Pair::FRESH_NS {
+            self.ahead_ns.store(wall_ns().wrapping_sub(mono_ns), Ordering::Relaxed);
+            self.read_mono_ns.store(mono_ns, Ordering::Relaxed);
+        }
+        Now { mono_ns, wall_ns: mono_ns.wrapping_add(self.ahead_ns.load(Ordering::Relaxed)) }
+    }
+}
+
 /// Nanoseconds since the Unix epoch; 0 before it.
 pub fn wall_ns() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, saturating_ns)
@@ -53,6 +83,16 @@ fn saturating_ns(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_wall_clock_goes_with_the_other_one_and_is_read_again_when_that_is_old() {
+        let pair = Pair::default();
+        let now = |mono_ns, wall_ns| pair.at(mono_ns, || wall_ns).wall_ns;
+        assert_eq!(now(5, 1000), 1000);
+        assert_eq!(now(7, 9_999), 1002, "as it was read before");
+        assert_eq!(now(5 + Pair::FRESH_NS, 400), 400, "it was put back meanwhile");
+        assert_eq!(now(6 + Pair::FRESH_NS, 9_999), 401);
+    }
 
     #[test]
     fn no_span_overflows_a_time() {

@@ -13,11 +13,14 @@
 //! Run by `scripts/bench failover`.
 #![allow(clippy::print_stdout, reason = "the figures are what it is for")]
 
+mod common;
+
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use common::figures::{Goal, Lines, spread};
 use croupier::registry::{Durability, PluginOptions};
 use croupier::supervisor::{Supervisor, SupervisorConfig};
 use croupier_client::{Client, OpenOptions, Player, Push, Session, What};
@@ -110,7 +113,9 @@ impl Variant {
 }
 
 fn main() {
-    let quick = std::env::args().any(|word| word == "--quick");
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let quick = words.iter().any(|word| word == "--quick");
+    let mut lines = Lines::of(&words);
     let kills = if quick { KILLS_QUICK } else { KILLS };
     let columns = [
         "durability",
@@ -142,7 +147,7 @@ fn main() {
             for standbys in [0, 1] {
                 let variant = Variant { durability, standbys, snapshots, load };
                 if variant.is_wanted() {
-                    run(variant, kills);
+                    run(variant, kills, &mut lines);
                 }
             }
         }
@@ -181,7 +186,7 @@ fn now_ns() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
 }
 
-fn run(variant: Variant, kills: usize) {
+fn run(variant: Variant, kills: usize, lines: &mut Lines) {
     let runtime = Runtime::new().expect("a runtime");
     let place = tempfile::tempdir().expect("a directory");
     let (snapshot_turns, snapshot_turns_min) = variant.snapshots.turns();
@@ -228,7 +233,7 @@ fn run(variant: Variant, kills: usize) {
         while let Some(player) = players.join_next().await {
             player.expect("a player whom no death cost a turn");
         }
-        report(variant, &rows, &calm, rate);
+        report(variant, &rows, &calm, rate, lines);
         supervisor.shutdown().await;
     });
 }
@@ -346,13 +351,33 @@ fn percentile(sorted: &[u64], percent: usize) -> u64 {
     sorted.get(sorted.len().saturating_sub(1) * percent / 100).copied().unwrap_or(0)
 }
 
-fn report(variant: Variant, kills: &[Kill], calm: &[u64], rate: f64) {
+/// The variants that have a goal for their p99: milliseconds.
+fn goal(variant: Variant) -> Option<(&'static str, f64)> {
+    match variant {
+        Variant {
+            durability: Durability::Process,
+            load: Load::Paced,
+            snapshots: Snapshots::Default,
+            standbys,
+        } => Some(match standbys {
+            0 => ("death to next good answer, 1,000 sessions, no standby, p99", 15.0),
+            _ => ("death to next good answer, 1,000 sessions, a standby, p99", 1.0),
+        }),
+        _ => None,
+    }
+}
+
+fn report(variant: Variant, kills: &[Kill], calm: &[u64], rate: f64, lines: &mut Lines) {
     let ms = |ns: u64| ns as f64 / NS_PER_MS;
     let median = |column: fn(&Kill) -> u64| {
         let mut all: Vec<u64> = kills.iter().map(column).collect();
         all.sort_unstable();
         ms(percentile(&all, 50))
     };
+    if let Some((what, goal)) = goal(variant) {
+        let p99 = spread(kills.iter().map(|kill| ms(kill.p99)));
+        lines.row(what, Goal::AtMost(goal), p99, "ms", "scripts/bench --only failover");
+    }
     let Variant { durability, standbys, snapshots, load } = variant;
     let words = |word: &dyn std::fmt::Debug| format!("{word:?}").to_lowercase();
     let (durability, load, turns) = (words(&durability), words(&load), words(&snapshots));

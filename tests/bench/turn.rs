@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Rounds go round over all of them, so that a slow minute of the machine hits them alike; a figure is the median over rounds of the round's own, quartiles beside it. Caller
-//! and peer are pinned to two processors unless "same core" is said. `--profile N` plays N turns over the ring and measures nothing: for perf(1) and
+//! and peer are pinned to two processors unless "same core" is said. `--profile N [BYTES]` plays N turns over the ring and measures nothing: for perf(1) and
 //! callgrind. Run by `scripts/bench turn`.
 #![allow(clippy::print_stdout, reason = "the figures are what it is for")]
 
@@ -17,16 +17,15 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use common::figures::{Figure, Goal, Lines};
-use common::{bare, pinned};
+use common::figures::{Figure, Goal, Lines, Spread, spread};
+use common::house::House;
+use common::{bare, cpu_time, pinned};
 use croupier::jail::plan::Transport;
-use croupier::registry::{Durability, PluginOptions};
-use croupier::supervisor::{Supervisor, SupervisorConfig};
-use croupier_client::blocking::{Client, Session};
-use croupier_client::{Input, OpenOptions, Pending, Player};
-use croupier_tests::artifacts::{artifacts, compile, repository};
+use croupier::registry::Durability;
+use croupier_client::blocking::Session;
+use croupier_client::{Input, Pending, Player};
+use croupier_tests::artifacts::{compile, repository};
 use serde_json::json;
-use tokio::runtime::Runtime;
 
 /// Bytes of a payload, and round trips of one round.
 const SIZES: [(usize, usize); 3] = [(64, 20_000), (1 << 10, 10_000), (64 << 10, 2_000)];
@@ -52,59 +51,26 @@ fn main() {
     let home = repository().join("tests/bench/echo");
     compile(&home.join("echo.c"), &so, &["-I".to_owned(), home.display().to_string()]);
     if let Some(at) = words.iter().position(|word| word == "--profile") {
-        let turns = words.get(at + 1).and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
-        return profile(&so, turns);
+        let number = |at: usize| words.get(at).and_then(|n| n.parse().ok());
+        return profile(&so, number(at + 1).unwrap_or(1_000_000), number(at + 2).unwrap_or(64));
     }
     let rounds = if words.iter().any(|word| word == "--quick") { ROUNDS_QUICK } else { ROUNDS };
     let mut lines = Lines::of(&words);
-    round_trips(&so, rounds, &mut lines);
+    round_trips(&so, rounds, &mut lines, Cores::Other);
+    round_trips(&so, rounds, &mut lines, Cores::Same);
     pipelined(&so, rounds, &mut lines);
 }
 
-/// One supervisor in this process with one worker of the echo.
-struct House {
-    supervisor: Supervisor,
-    client: Client,
-    runtime: Runtime,
-    _state: tempfile::TempDir,
+fn open(so: &Path, way: Way) -> House {
+    House::with(so, way.transport, way.durability)
 }
 
-impl House {
-    fn open(so: &Path, way: Way) -> House {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .expect("a runtime");
-        let state = tempfile::tempdir().expect("a directory");
-        let options = PluginOptions {
-            transport: Some(way.transport),
-            durability: Some(way.durability),
-            ..PluginOptions::default()
-        };
-        let config = SupervisorConfig::new()
-            .worker_binary(artifacts().worker())
-            .state_dir(state.path())
-            .plugin("echo", options);
-        let supervisor = Supervisor::start(config, runtime.handle().clone()).expect("a supervisor");
-        runtime.block_on(supervisor.load(so)).expect("the echo loads");
-        let client = Client::embedded(supervisor.backend());
-        House { supervisor, client, runtime, _state: state }
-    }
-
-    fn session(&self) -> Session {
-        self.client.open("echo", "{}", OpenOptions::default()).expect("a session")
-    }
-
-    fn close(self) {
-        self.runtime.block_on(self.supervisor.shutdown());
-    }
-}
-
-fn profile(so: &Path, turns: usize) {
-    let house = House::open(so, WAYS[1]);
+fn profile(so: &Path, turns: usize, bytes: usize) {
+    let house = open(so, WAYS[1]);
     let session = house.session();
-    let payload = vec![7; 64];
+    let payload = vec![7; bytes];
+    pinned::descendants(1);
+    pinned::here(0);
     let from = Instant::now();
     for _ in 0..turns {
         session.act(HOUSE, payload.clone()).expect("a turn");
@@ -123,6 +89,29 @@ struct Way {
     /// At most so many times the bare ring, for each size.
     goals: [Option<f64>; 3],
 }
+
+/// Where caller and worker run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cores {
+    Other,
+    Same,
+}
+
+impl Cores {
+    fn word(self) -> &'static str {
+        match self {
+            Cores::Other => "other",
+            Cores::Same => "same",
+        }
+    }
+}
+
+/// At most so many times the bare ring, and the bare socket, when all run on one core.
+const SAME_CORE_GOALS: [f64; 2] = [1.5, 0.7];
+/// At most so many times its own median; and, of the rarest, so many times the bare ring's.
+const TAIL_GOALS: [f64; 2] = [3.0, 2.0];
+/// Microseconds of all processes for a turn when there are always many.
+const CPU_US_GOAL: f64 = 0.5;
 
 const WAYS: [Way; 3] = [
     Way {
@@ -144,20 +133,29 @@ const WAYS: [Way; 3] = [
         goals: [None, None, None],
     },
 ];
+/// What is told to users: the defaults.
+const OURS: &str = WAYS[1].name;
 const BARE: [&str; 2] = ["bare croupier-ring", "bare socket"];
 
-fn round_trips(so: &Path, rounds: usize, lines: &mut Lines) {
-    println!("\n## Round trips, one in flight, caller and worker on different cores\n");
+fn round_trips(so: &Path, rounds: usize, lines: &mut Lines, cores: Cores) {
+    println!(
+        "\n## Round trips, one in flight, caller and worker on {} core\n",
+        match cores {
+            Cores::Other => "another",
+            Cores::Same => "the same",
+        }
+    );
     println!(
         "| what | p50 ns | quartiles | p99 | p99.9 | × bare ring | goal |\n|---|---|---|---|---|---|---|"
     );
     let mut ring = bare::Echo::start(bare::Role::Ring, 1);
     let mut socket = bare::Echo::start(bare::Role::Socket, 1);
-    let houses = WAYS.map(|way| House::open(so, way));
-    pinned::descendants(1);
+    let houses = WAYS.map(|way| open(so, way));
+    pinned::descendants(if cores == Cores::Other { 1 } else { 0 });
     pinned::here(0);
     let sessions: Vec<Session> = houses.iter().map(House::session).collect();
-    for (index, (bytes, count)) in SIZES.into_iter().enumerate() {
+    let sizes = if cores == Cores::Other { &SIZES[..] } else { &SIZES[..1] };
+    for (index, (bytes, count)) in sizes.iter().copied().enumerate() {
         let payload = vec![7; bytes];
         let mut figures: Vec<Figure> = (0..BARE.len() + WAYS.len()).map(|_| Figure::default()).collect();
         for round in 0..=rounds {
@@ -175,25 +173,47 @@ fn round_trips(so: &Path, rounds: usize, lines: &mut Lines) {
             }
         }
         let names = BARE.into_iter().chain(WAYS.iter().map(|way| way.name));
-        let goals = [None, None].into_iter().chain(WAYS.iter().map(|way| way.goals[index]));
+        let goals = [None, None].into_iter().chain(WAYS.iter().map(|way| match cores {
+            Cores::Other => way.goals[index],
+            Cores::Same => (way.name == OURS).then_some(SAME_CORE_GOALS[0]),
+        }));
         for ((name, goal), figure) in names.zip(goals).zip(&figures) {
-            tell(lines, name, bytes, figure, figure.over(&figures[0]), goal);
+            tell(lines, name, bytes, cores, figure, figure.over(&figures[0]), goal);
+        }
+        let ours = &figures[BARE.len() + 1];
+        if cores == Cores::Same {
+            let row = format!("round trip of {bytes} B on one core, {OURS}, beside the socket");
+            say(lines, &row, Goal::AtMost(SAME_CORE_GOALS[1]), ours.over(&figures[1]), "× the bare socket");
+        } else if index == 0 {
+            let row = format!("p99 of a round trip of {bytes} B, {OURS}");
+            say(lines, &row, Goal::AtMost(TAIL_GOALS[0]), ours.p99_over_p50(), "× its own median");
+            let row = format!("p99.9 of a round trip of {bytes} B, {OURS}");
+            let ratio = ours.p999_over(&figures[0]);
+            say(lines, &row, Goal::AtMost(TAIL_GOALS[1]), ratio, "× that of the bare ring");
         }
     }
     drop(sessions);
     houses.into_iter().for_each(House::close);
 }
 
+/// A figure that is no line of the table.
+fn say(lines: &mut Lines, row: &str, goal: Goal, figure: Spread, unit: &str) {
+    let verdict = lines.row(row, goal, figure, unit, COMMAND);
+    println!("{row}: {:.2} {unit}, {verdict}", figure.median);
+}
+
 fn tell(
     lines: &mut Lines,
     name: &str,
     bytes: usize,
+    cores: Cores,
     figure: &Figure,
-    ratio: common::figures::Spread,
+    ratio: Spread,
     goal: Option<f64>,
 ) {
     let (p50, p99, p999) = (figure.p50(), figure.p99(), figure.p999());
-    let row = format!("round trip of {bytes} B, {name}");
+    let on = if cores == Cores::Same { " on one core" } else { "" };
+    let row = format!("round trip of {bytes} B{on}, {name}");
     let verdict = goal
         .map(|goal| lines.row(&row, Goal::AtMost(goal), ratio, "× the bare ring", COMMAND))
         .unwrap_or_default();
@@ -201,8 +221,11 @@ fn tell(
         "| {bytes} B, {name} | {:.0} | {:.0}–{:.0} | {:.0} | {:.0} | {:.2} | {verdict} |",
         p50.median, p50.quartiles[0], p50.quartiles[1], p99.median, p999.median, ratio.median
     );
-    lines.say(&json!({ "bench": "rtt", "who": name, "core": "other", "size": bytes, "mode": "one in flight",
-        "p50_ns": p50.median, "p99_ns": p99.median, "p999_ns": p999.median, "spread": p50.quartiles }));
+    lines.say(
+        &json!({ "bench": "rtt", "who": name, "core": cores.word(), "size": bytes, "mode": "one in flight",
+        "p50_ns": p50.median, "p99_ns": p99.median, "p999_ns": p999.median, "spread": p50.quartiles,
+        "curve": figure.curve() }),
+    );
 }
 
 fn times(count: usize, mut call: impl FnMut()) -> Vec<u64> {
@@ -221,17 +244,24 @@ fn pipelined(so: &Path, rounds: usize, lines: &mut Lines) {
     let payload = vec![7; 64];
     let mut bare = bare::Echo::start(bare::Role::Ring, 1);
     let ways = &WAYS[1..];
-    let houses: Vec<House> = ways.iter().map(|way| House::open(so, *way)).collect();
+    let houses: Vec<House> = ways.iter().map(|way| open(so, *way)).collect();
     pinned::descendants(1);
     pinned::here(0);
     let sessions: Vec<Vec<Session>> =
         houses.iter().map(|house| (0..TABLES).map(|_| house.session()).collect()).collect();
     let mut figures: Vec<Figure> = (0..=ways.len()).map(|_| Figure::default()).collect();
+    let mut cpu_us = Vec::new();
     for round in 0..=rounds {
         let from = Instant::now();
         bare.stream(&payload, PIPELINED, TABLES * IN_FLIGHT);
         let mut measured = vec![from.elapsed()];
-        measured.extend(sessions.iter().map(|sessions| play_pipelined(sessions)));
+        for (way, sessions) in ways.iter().zip(&sessions) {
+            let cpu = cpu_time::family();
+            measured.push(play_pipelined(sessions));
+            if round > 0 && way.name == OURS {
+                cpu_us.push((cpu_time::family() - cpu).as_nanos() as f64 / 1e3 / PIPELINED as f64);
+            }
+        }
         if round > 0 {
             let each = |time: Duration| vec![time.as_nanos() as u64 / PIPELINED as u64];
             figures.iter_mut().zip(measured).for_each(|(figure, time)| figure.round(each(time)));
@@ -242,7 +272,7 @@ fn pipelined(so: &Path, rounds: usize, lines: &mut Lines) {
         let ns = figure.p50();
         let per_s = |ns: f64| 1e9 / ns;
         let spread = [per_s(ns.quartiles[1]), per_s(ns.quartiles[0])];
-        let verdict = if name == WAYS[1].name {
+        let verdict = if name == OURS {
             let row = format!("pipelined turns of 64 B, {name}");
             lines.row(&row, Goal::AtLeast(0.65), figures[0].over(figure), "× the bare ring", COMMAND)
         } else {
@@ -252,6 +282,8 @@ fn pipelined(so: &Path, rounds: usize, lines: &mut Lines) {
         lines.say(&json!({ "bench": "throughput", "who": name, "core": "other", "size": 64,
             "window": TABLES * IN_FLIGHT, "calls_per_s": per_s(ns.median), "spread": spread }));
     }
+    let row = format!("processor time of a turn of 64 B, all processes, pipelined, {OURS}");
+    say(lines, &row, Goal::AtMost(CPU_US_GOAL), spread(cpu_us.into_iter()), "µs");
     drop(sessions);
     houses.into_iter().for_each(House::close);
 }

@@ -1,5 +1,6 @@
 //! Ids as types, and time as an argument.
 
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 macro_rules! id {
@@ -46,6 +47,31 @@ impl PlayerId {
     pub const HOUSE: PlayerId = PlayerId(0);
     /// Every player; only as an address.
     pub const ALL: PlayerId = PlayerId(u64::MAX);
+}
+
+/// For maps by an id that we give out ourselves: nobody can choose such ids so that they collide, so one multiplication spreads them well enough.
+pub type IdHash = BuildHasherDefault<IdHasher>;
+
+/// See [`IdHash`].
+#[derive(Debug, Default, Clone, Copy)]
+pub struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64((*byte).into());
+        }
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        // The golden ratio; maps take their buckets from the low bits and their tags from the high ones, so both are to change with every id.
+        let spread = (self.0 ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = spread ^ (spread >> 32);
+    }
 }
 
 /// Bytes that are shared between queue, journal, transcript and frames without a copy.

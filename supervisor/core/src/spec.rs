@@ -59,6 +59,8 @@ pub struct Spec {
     pub watch: WatchPolicy,
     /// What a session survives unless its options say otherwise.
     pub durability: Durability,
+    /// Whether somebody keeps transcripts; without, no [`Action::Record`](crate::action::Action::Record) is made.
+    pub transcripts: bool,
     /// The first entry of the durable journal that this game writes, minus one: what is on the disk already.
     pub journal_at: u64,
     /// Period of ticks unless the session's options say otherwise; 0 for none.
@@ -169,6 +171,7 @@ impl Spec {
                 conduct: ConductPolicy::default(),
             },
             durability: Durability::Process,
+            transcripts: true,
             journal_at: 0,
             tick_ns: 0,
             idle_ns: 0,

@@ -313,6 +313,10 @@ impl Life {
                 },
                 () = port.wants_write() => writing = true,
                 _ = tick.tick(), if self.killed.is_none() => {
+                    // What it says without being asked, such as log lines, waits here for so long at the most.
+                    if port.rouse() {
+                        port.look();
+                    }
                     looks.tick(driver, slot, &self.process);
                     match budget.tick(slot.work(), || cpu_time(self.process.pid())) {
                         Verdict::Fine => {}

@@ -16,7 +16,7 @@ use croupier_core::action::{Action, Answered, Output};
 use croupier_core::durable::{Change, Durability};
 use croupier_core::event::{Cause, Event, LiveSessions, Open, Turn};
 use croupier_core::game::OutputsError;
-use croupier_core::ids::{RequestId, SessionId, WorkerId};
+use croupier_core::ids::{IdHash, RequestId, SessionId, WorkerId};
 use croupier_core::views::{Export, GameView, SessionView};
 use croupier_core::{Game, Refusal};
 use croupier_fair::seed::ServerSeed;
@@ -28,6 +28,7 @@ use super::perform::{After, door_output};
 use super::rights::{RevokeError, Rights};
 use super::slot::Slot;
 use super::transcripts::{Known, Opening, Reveal};
+use crate::clock::Pair;
 use crate::crash::writer::Death;
 use crate::events::PushTo;
 use crate::jail::Isolation;
@@ -83,16 +84,17 @@ impl std::fmt::Debug for GameDriver {
 pub(super) struct Inner {
     pub(super) game: Game,
     pub(super) slots: BTreeMap<WorkerId, Arc<Slot>>,
-    pub(super) waiters: HashMap<RequestId, Answerer>,
-    pub(super) followers: HashMap<SessionId, Vec<Box<dyn PushTo>>>,
+    pub(super) waiters: HashMap<RequestId, Answerer, IdHash>,
+    pub(super) followers: HashMap<SessionId, Vec<Box<dyn PushTo>>, IdHash>,
     /// Live sessions whose seed goes to everybody at close though their game hides information.
     pub(super) reveal_public: HashSet<SessionId>,
     pub(super) rights: Rights,
     /// Live and held sessions that are written to the disk.
     pub(super) durable: HashSet<SessionId>,
     /// The last entries of durable sessions whose transcripts are not closed yet.
-    pub(super) ended_at: HashMap<SessionId, u64>,
+    pub(super) ended_at: HashMap<SessionId, u64, IdHash>,
     actions: Vec<Action>,
+    clocks: Pair,
     /// When the timer wakes next, as it knows.
     armed: Option<u64>,
     abandoned: bool,
@@ -133,6 +135,7 @@ impl GameDriver {
         journal: Option<GameJournal>,
     ) -> GameDriver {
         let mut spec = plugin.spec.clone();
+        spec.transcripts = !context.transcripts.is_empty();
         match &journal {
             Some(journal) => spec.journal_at = journal.at(),
             // Loading refuses what would need one.
@@ -141,13 +144,14 @@ impl GameDriver {
         let inner = Inner {
             game: Game::new(spec),
             slots: BTreeMap::new(),
-            waiters: HashMap::new(),
-            followers: HashMap::new(),
+            waiters: HashMap::default(),
+            followers: HashMap::default(),
             reveal_public: HashSet::new(),
             rights: Rights::default(),
             durable: HashSet::new(),
-            ended_at: HashMap::new(),
+            ended_at: HashMap::default(),
             actions: Vec::new(),
+            clocks: Pair::default(),
             armed: None,
             abandoned: false,
             retired: None,
@@ -236,7 +240,7 @@ impl GameDriver {
         if inner.abandoned || inner.retired.is_some() {
             return;
         }
-        let now = self.context.clock.now();
+        let now = inner.clocks.now(&self.context.clock);
         let mut actions = std::mem::take(&mut inner.actions);
         for event in events {
             inner.game.step(now, event, &mut actions);
@@ -261,13 +265,22 @@ impl GameDriver {
 
     /// As [`GameDriver::turn`], for a thread that waits for `on` and nothing else: it looks for the answer itself.
     pub fn turn_awaited(&self, turn: Turn, answerer: Answerer, on: &dyn Wait) {
+        let session = turn.session;
         let Some(after) = self.asked(turn.request, Event::Turn(turn), answerer) else { return };
         let sent = after.flush.first().cloned();
         // Before it is sent: an answer that comes at once must not wake anybody else.
         let lent = sent.as_deref().and_then(Slot::lend);
         self.afterwards(after);
+        self.prepare(session);
         if let (Some(slot), Some(lent)) = (&sent, lent) {
             slot.help_with(self, lent, on);
+        }
+    }
+
+    /// While the worker plays, there is time for what the session's next turn needs. When somebody else is at it, it is made when it is needed.
+    fn prepare(&self, session: SessionId) {
+        if let Ok(mut inner) = self.inner.try_lock() {
+            inner.game.prepare(session);
         }
     }
 
@@ -417,7 +430,10 @@ impl GameDriver {
 
     /// Plays a turn. `turn.request` is fresh from [`Context::request`]. Says whom the caller can help to get its answer.
     pub fn turn(&self, turn: Turn, answerer: Answerer) -> Option<Arc<dyn Help>> {
-        Some(self.ask(turn.request, Event::Turn(turn), answerer)?)
+        let session = turn.session;
+        let sent = self.ask(turn.request, Event::Turn(turn), answerer)?;
+        self.prepare(session);
+        Some(sent)
     }
 
     /// The caller of this request went away. The turn is played all the same, once it was accepted.

@@ -7,8 +7,8 @@ use croupier_core::event::Event;
 use croupier_core::ids::{CallId, WorkerId};
 use croupier_wire::link::Limits;
 
-use super::pump::hear;
-use super::slot::{Call, Slot};
+use super::pump::{Events, hear};
+use super::slot::Slot;
 use crate::clock::Clock;
 use crate::worker::convert;
 use crate::worker::link::Ways;
@@ -51,8 +51,7 @@ impl Hearing {
         call: CallId,
         message: &croupier_core::action::ToWorker,
     ) -> Result<(), croupier_wire::codec::EncodeError> {
-        let is_turn = matches!(message, croupier_core::action::ToWorker::Turn(_));
-        self.slot.sent(if is_turn { Call::Turn } else { Call::Other });
+        self.slot.sent(message);
         let (wire, flags) = convert::to_wire(message);
         self.port.put(&wire, flags, call.0)?;
         self.port.flush();
@@ -61,8 +60,8 @@ impl Hearing {
 
     /// What it says now, up to a bound.
     pub fn hear(&self) -> (Received, Vec<Event>) {
-        let mut heard = Vec::new();
+        let mut heard = Events::new();
         let received = hear(&self.slot, &self.port, |events| heard = events);
-        (received, heard)
+        (received, heard.into_vec())
     }
 }

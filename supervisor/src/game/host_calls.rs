@@ -56,9 +56,9 @@ pub(super) fn ask(provider: &Provider, call: HostCall, answer_bytes_max: usize) 
     let asked = std::panic::AssertUnwindSafe(|| provider(call));
     match std::panic::catch_unwind(asked) {
         Ok(Ok(answer)) if answer.len() <= answer_bytes_max => (0, answer.into()),
-        Ok(Ok(_)) => (TOO_BIG, Payload::from([])),
-        Ok(Err(status)) if status < 0 => (status, Payload::from([])),
-        Ok(Err(_)) | Err(_) => (INTERNAL, Payload::from([])),
+        Ok(Ok(_)) => (TOO_BIG, Payload::default()),
+        Ok(Err(status)) if status < 0 => (status, Payload::default()),
+        Ok(Err(_)) | Err(_) => (INTERNAL, Payload::default()),
     }
 }
 

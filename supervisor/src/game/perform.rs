@@ -9,22 +9,23 @@ use croupier_core::event::{Event, HostKey};
 use croupier_core::ids::{CallId, Payload, SessionId, WorkerId};
 use croupier_fair::entry::Effect;
 use croupier_wire::door;
+use smallvec::SmallVec;
 
 use super::attend::attend;
 use super::driver::{Answerer, GameDriver, Inner};
 use super::host_calls::{HostCall, UNSUPPORTED, ask};
-use super::slot::{Call, Slot};
+use super::slot::Slot;
 use super::transcripts::{Opening, Reveal, WhenDropped};
 use crate::worker::convert;
 use crate::worker::logs::PluginLog;
 use crate::worker::port::Flushed;
 use crate::worker::rate::Rate;
 
-/// What is done when the lock is released.
+/// What is done when the lock is released. Mostly that is one flush or one answer, which needs no memory of its own.
 #[derive(Default)]
 pub(super) struct After {
-    pub(super) flush: Vec<Arc<Slot>>,
-    answers: Vec<(Answerer, Result<Answered, Refusal>)>,
+    pub(super) flush: SmallVec<[Arc<Slot>; 1]>,
+    answers: SmallVec<[(Answerer, Result<Answered, Refusal>); 1]>,
     spawns: Vec<Arc<Slot>>,
     asks: Vec<(HostKey, String, Payload)>,
     stopped: bool,
@@ -117,7 +118,7 @@ impl GameDriver {
         if matches!(message, ToWorker::Shutdown) {
             slot.leave();
         }
-        slot.sent(if matches!(message, ToWorker::Turn(_)) { Call::Turn } else { Call::Other });
+        slot.sent(message);
         let (wire, flags) = convert::to_wire(message);
         if let Err(error) = port.put(&wire, flags, call.0) {
             // Inputs are capped well below a frame, so this is a fault of ours; the worker must not wait for a call that never comes.
@@ -152,10 +153,13 @@ impl GameDriver {
     /// Does what was put off. Called without the lock.
     pub(super) fn afterwards(&self, after: After) {
         for slot in after.flush {
-            if let Some(port) = slot.port.get()
-                && let Flushed::Broken(why) = port.flush()
-            {
+            let Some(port) = slot.port.get() else { continue };
+            if let Flushed::Broken(why) = port.flush() {
                 slot.kill(KillReason::Protocol(why));
+            }
+            // Unless this thread has borrowed the link, somebody has to hear of the answer.
+            if port.rouse() {
+                port.look();
             }
         }
         if let Some(me) = self.me.upgrade() {
@@ -178,7 +182,7 @@ impl GameDriver {
 
     fn host_call(self: Arc<Self>, key: HostKey, name: &str, args: Payload) {
         let Some(provider) = self.context.host_calls.get(name) else {
-            let answer = Payload::from([]);
+            let answer = Payload::default();
             return self.step(Event::HostAnswer { key, status: UNSUPPORTED, answer });
         };
         let call = HostCall { plugin: self.plugin.name.clone(), key, args };

@@ -6,6 +6,8 @@ use croupier_core::ids::{CallId, Payload};
 use croupier_wire::link::{FaultCode, FromWorker, LINK_VERSION, Limits, PERMISSION_BYTES_MAX};
 use croupier_wire::outcome::call_hash;
 
+use smallvec::SmallVec;
+
 use super::driver::GameDriver;
 use super::slot::{Call, Slot};
 use crate::worker::convert::{check_call, check_done, check_snapshot, check_text, done_to_core};
@@ -17,6 +19,9 @@ const FAULT_TEXT_CHARS_MAX: usize = 1000;
 /// Bytes of log lines that a worker may send between two answers, headers included. Lines over the plugin's rate are thrown away and cost it
 /// nothing; this much at once is no log any more.
 const CHATTER_BYTES_MAX: u64 = 64 << 20;
+
+/// What came at once: one answer, mostly.
+pub(super) type Events = SmallVec<[Event; 1]>;
 
 impl GameDriver {
     /// Takes what a worker has said, up to a bound.
@@ -55,7 +60,7 @@ impl GameDriver {
     /// one would fault over it.
     pub(super) fn pump_last(&self, slot: &Slot) {
         let Some(port) = slot.port.get() else { return };
-        let received = port.receive_last(Vec::new(), taker(slot, port.limits()), |events| {
+        let received = port.receive_last(Events::new(), taker(slot, port.limits()), |events| {
             if !events.is_empty() {
                 self.step_all(events);
             }
@@ -67,15 +72,12 @@ impl GameDriver {
 }
 
 /// Receives from one worker, up to a bound, and passes on what it means: all of it at once, in order.
-pub(super) fn hear(slot: &Slot, port: &Port, pass_on: impl FnOnce(Vec<Event>)) -> Received {
-    port.receive(Vec::new(), taker(slot, port.limits()), pass_on)
+pub(super) fn hear(slot: &Slot, port: &Port, pass_on: impl FnOnce(Events)) -> Received {
+    port.receive(Events::new(), taker(slot, port.limits()), pass_on)
 }
 
 /// Gathers what messages mean.
-fn taker(
-    slot: &Slot,
-    limits: &Limits,
-) -> impl FnMut(&mut Vec<Event>, u64, FromWorker<'_>) -> Result<(), String> {
+fn taker(slot: &Slot, limits: &Limits) -> impl FnMut(&mut Events, u64, FromWorker<'_>) -> Result<(), String> {
     |events, call, message| {
         events.extend(event(slot, limits, call, message)?);
         Ok(())

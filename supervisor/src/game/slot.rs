@@ -5,7 +5,7 @@ use std::sync::{Mutex, OnceLock, Weak};
 use std::time::Instant;
 
 use croupier_client::{Help, Wait};
-use croupier_core::action::KillReason;
+use croupier_core::action::{KillReason, ToWorker};
 use croupier_core::ids::WorkerId;
 use croupier_wire::frame::HEADER_BYTES;
 use tokio::sync::watch;
@@ -15,12 +15,16 @@ use super::driver::GameDriver;
 use crate::crash::writer::Sample;
 use crate::jail::{Isolation, Warden};
 use crate::worker::cause::LastWords;
+use crate::worker::link::Looked;
 use crate::worker::logs::PluginLog;
 use crate::worker::port::{Lent, Port, Ready, Received};
 use crate::worker::rate::{BURST_S, Rate, Spent};
 
 /// Receives of one thread that looks itself, at the most: it comes back to its own deadline, however much the worker says.
 const PUMPS_MAX: u32 = 64;
+
+/// Looks at the ring between two looks at what is waited for.
+const LOOKS_PER_ASK: u32 = 16;
 
 /// Kinds of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,8 +154,14 @@ impl Slot {
         self.welcomed.store(true, Ordering::Release);
     }
 
-    /// A call goes out to it.
-    pub(super) fn sent(&self, call: Call) {
+    /// A message goes out to it.
+    pub(super) fn sent(&self, message: &ToWorker) {
+        let call = match message {
+            ToWorker::Turn(_) => Call::Turn,
+            // Part of the turn that asked; what is never answered must not count as open.
+            ToWorker::CallAnswer(_) => return,
+            _ => Call::Other,
+        };
         self.tally(call).sent.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -190,7 +200,7 @@ impl Slot {
         }
         // Effects are part of a turn's outcome, so that none can be dropped as log lines are. Those of replays do not come here; nobody is given them.
         let mut rate = crate::lock(&self.effects);
-        match rate.spend(effects as u64, self.since.elapsed()) {
+        match rate.spend(effects as u64, || self.since.elapsed()) {
             Spent::Within => Ok(()),
             Spent::Over => Err(format!(
                 "it gave out more than its {} sends, emits and host calls a second (effects_per_s), for {BURST_S} s or all at once",
@@ -243,6 +253,13 @@ impl Slot {
             }
             goes_on
         });
+        if on.ready() && self.work().idle {
+            lent.rest();
+            if !self.work().idle && port.rouse() {
+                port.look();
+            }
+            return;
+        }
         // Something came for others: take it, and see that somebody is told of what comes next.
         if lent.give_back() {
             game.pump(self);
@@ -266,22 +283,27 @@ impl Help for Slot {
 
 /// Looks, and takes what comes, until there is nothing to wait for any more, or it is in vain.
 fn look_itself(lent: &Lent<'_>, on: &dyn Wait, mut pump: impl FnMut() -> bool) {
-    let (mut left, mut pumps) = (lent.looks(), 0);
-    while left > 0 && pumps < PUMPS_MAX && !on.ready() {
+    let (looks, mut pumps) = (lent.looks(), 0);
+    let mut look = 0;
+    while look < looks && pumps < PUMPS_MAX {
         if lent.has_bytes() {
             pumps += 1;
-            lent.learn(true);
+            lent.learn(Looked::Came);
             // Of one that is heard no more there may be bytes for ever, and the answer comes from elsewhere.
-            if !pump() {
+            if !pump() || on.ready() {
                 return;
             }
         } else {
-            left -= 1;
+            // What it waits for hardly ever comes from another thread while this one takes all that the worker says.
+            if look % LOOKS_PER_ASK == 0 && on.ready() {
+                return;
+            }
+            look += 1;
             std::hint::spin_loop();
         }
     }
-    if left == 0 {
-        lent.learn(false);
+    if look == looks {
+        lent.learn(Looked::InVain);
     }
 }
 
@@ -291,7 +313,7 @@ mod tests {
     use std::os::unix::fs::FileExt as _;
     use std::os::unix::net::UnixStream;
 
-    use croupier_ring::{RING_BYTES_MIN, Sender, Shared, adopt, create};
+    use croupier_ring::{RING_BYTES_MIN, Sender, Shared, Wake, adopt, create};
     use croupier_wire::link::{FromWorker, Limits};
 
     use super::*;
@@ -369,5 +391,22 @@ mod tests {
         });
         assert!(pumps <= PUMPS_MAX);
         assert!(lent.give_back(), "there is more");
+    }
+
+    #[test]
+    fn a_link_that_rests_is_not_rung_for_until_it_is_roused() {
+        let (port, mut sender, _memory, _far) = port();
+        let mut frame = Vec::new();
+        FromWorker::Ok.put(&mut frame, 7, LIMITS.frame_bytes).expect("fits");
+        assert!(!port.rouse(), "it does not rest");
+        port.lend().expect("nobody else does").rest();
+        assert_eq!(sender.send(&frame).expect("sense"), (frame.len(), Wake::Done));
+        assert!(port.rouse(), "something has come, and nobody was told");
+        assert!(!port.rouse(), "it does not rest any more");
+        assert_eq!(pump(&port), Received::Drained);
+        port.lend().expect("nobody else does").rest();
+        port.lend().expect("it rests, so nobody does").rest();
+        assert!(!port.rouse(), "nothing has come");
+        assert_eq!(sender.send(&frame).expect("sense").1, Wake::Bell);
     }
 }

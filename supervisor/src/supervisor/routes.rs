@@ -3,6 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError, RwLock, Weak};
 
+use croupier_core::ids::IdHash;
+
 use crate::game::GameDriver;
 
 /// Shards; a power of two.
@@ -19,7 +21,7 @@ pub enum Kept {
     Disk,
 }
 
-type Shard<G> = RwLock<HashMap<u64, (Weak<G>, Kept)>>;
+type Shard<G> = RwLock<HashMap<u64, (Weak<G>, Kept), IdHash>>;
 
 /// From session ids to games.
 #[derive(Debug)]

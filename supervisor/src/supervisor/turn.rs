@@ -132,7 +132,7 @@ fn done(result: Result<Answered, CoreRefusal>, plugin: &str, session: u64) -> Re
 
 /// The core's form of an input, checked.
 fn input(input: Input, payloads: PayloadKind, bytes_max: usize) -> Result<event::Input, Refusal> {
-    let empty = || Payload::from([]);
+    let empty = || Payload::default();
     let of = |kind, player, payload: Vec<u8>| event::Input {
         kind,
         player: PlayerId(player),

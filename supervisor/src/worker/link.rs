@@ -60,6 +60,17 @@ pub enum Armed {
     Ended,
 }
 
+/// What came of looking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looked {
+    /// Something.
+    Came,
+    /// Nothing, until it was in vain.
+    InVain,
+    /// It had been in vain, and something came soon afterwards: looking on would have been worth it.
+    CameSoonAfter,
+}
+
 /// For a thread that looks itself whether something has come, so that nobody needs to be woken.
 pub trait Lookout {
     /// The worker need not ring. Says how often to look before it is in vain; 0 when the worker cannot be running meanwhile.
@@ -72,7 +83,7 @@ pub trait Lookout {
     fn has_bytes(&mut self) -> io::Result<bool>;
 
     /// What came of looking.
-    fn learn(&mut self, came: bool);
+    fn learn(&mut self, looked: Looked);
 
     /// From now on the worker rings again. False when something is there already: then it is not to be waited for.
     ///

@@ -9,7 +9,7 @@
 
 use std::io;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering, fence};
 use std::time::{Duration, Instant};
 
 use croupier_wire::codec::EncodeError;
@@ -17,7 +17,7 @@ use croupier_wire::frame::FrameReader;
 use croupier_wire::link::{FromWorker, LINK_VERSION, Limits, ToWorker, decode_from_worker};
 use tokio::sync::Notify;
 
-use super::link::{Armed, Lookout, WayIn, WayOut, Ways};
+use super::link::{Armed, Looked, Lookout, WayIn, WayOut, Ways};
 use super::rate::{BURST_S, Rate, Spent};
 
 /// Longest time from the first byte of a frame to its last. Longer, and the worker is dripping.
@@ -28,6 +28,8 @@ const FRAME_COST_BYTES: u64 = 240;
 const READS_PER_RECEIVE: usize = 16;
 /// Bytes at the front of the outgoing buffer that are out already and may stay there; beyond, what is left moves up.
 const SENT_BYTES_MAX: usize = 256 << 10;
+/// A thread that slept less than this would better have looked on: waking it takes about as long.
+const SHORT_SLEEP: Duration = Duration::from_micros(150);
 /// An outgoing buffer above this many bytes is given back when it is empty.
 const OUT_KEPT_BYTES_MAX: usize = 1 << 20;
 
@@ -38,9 +40,17 @@ pub struct Port {
     input: Mutex<Input>,
     want_write: Notify,
     want_look: Notify,
-    /// A thread looks itself.
-    lent: AtomicBool,
+    /// Who would notice that something has come: [`BELL`], [`LENT`] or [`RESTS`].
+    heard_by: AtomicU8,
 }
+
+/// Whoever waits for the bell.
+const BELL: u8 = 0;
+/// A thread that looks itself.
+const LENT: u8 = 1;
+/// Nobody, since nothing is expected: a thread has just looked, and has what it waited for. So between two turns of one caller neither the bell is set nor the line
+/// that says so goes back and forth between two processors. Whoever watches the link comes by every few milliseconds.
+const RESTS: u8 = 2;
 
 struct Out {
     way: Box<dyn WayOut>,
@@ -66,6 +76,8 @@ struct Input {
     rate: Rate,
     since: Instant,
     partial_since: Option<Instant>,
+    /// A thread looked in vain then, and nothing has come since.
+    in_vain_since: Option<Instant>,
     broken: bool,
     /// The worker said that it faulted: what it sent until then was taken, and nothing that comes later is.
     faulted: bool,
@@ -128,6 +140,7 @@ impl Port {
             rate,
             since,
             partial_since: None,
+            in_vain_since: None,
             broken: false,
             faulted: false,
             after_fault: false,
@@ -139,7 +152,7 @@ impl Port {
             input,
             want_write: Notify::new(),
             want_look: Notify::new(),
-            lent: AtomicBool::new(false),
+            heard_by: AtomicU8::new(BELL),
         }
     }
 
@@ -277,14 +290,33 @@ impl Port {
 
     /// Lends the link to a thread that looks itself whether something has come. None when it cannot be looked at without a system call, or another thread does that already.
     pub fn lend(&self) -> Option<Lent<'_>> {
-        if self.lent.swap(true, Ordering::Acquire) {
+        if self.heard_by.swap(LENT, Ordering::AcqRel) == LENT {
             return None;
         }
         let looks = crate::lock(&self.input).way.lookout().map(Lookout::begin);
         if looks.is_none() {
-            self.lent.store(false, Ordering::Release);
+            self.heard_by.store(BELL, Ordering::Release);
         }
         looks.map(|looks| Lent { port: self, looks })
+    }
+
+    /// To be called behind a flush by whoever does not look for the answer, and now and then: a link that [rests](Lent::rest) has its bell again. True when there is something to
+    /// receive that nobody will be told of.
+    pub fn rouse(&self) -> bool {
+        // What was sent before this is seen by whoever lets the link rest, unless we see here that it rests: the other fence is in `Lent::rest`.
+        fence(Ordering::SeqCst);
+        let rests = self.heard_by.load(Ordering::Relaxed) == RESTS;
+        if !rests || self.heard_by.compare_exchange(RESTS, BELL, Ordering::AcqRel, Ordering::Relaxed).is_err()
+        {
+            return false;
+        }
+        // A thread that begins to look just now looks all the same, and is rung for in vain.
+        self.ring_again(&mut crate::lock(&self.input))
+    }
+
+    /// Nonsense is for whoever receives.
+    fn ring_again(&self, input: &mut Input) -> bool {
+        input.way.lookout().is_some_and(|lookout| !lookout.end().unwrap_or(false))
     }
 
     /// By when the frame that has begun must be whole; none when none has begun.
@@ -314,27 +346,42 @@ impl Lent<'_> {
     }
 
     /// What came of looking.
-    pub fn learn(&self, came: bool) {
-        if let Some(lookout) = crate::lock(&self.port.input).way.lookout() {
-            lookout.learn(came);
+    pub fn learn(&self, looked: Looked) {
+        let mut input = crate::lock(&self.port.input);
+        input.in_vain_since = (looked == Looked::InVain).then(Instant::now);
+        if let Some(lookout) = input.way.lookout() {
+            lookout.learn(looked);
         }
     }
 
     /// Gives it back: the worker rings again. True when there is something to receive that nobody will be told of.
     pub fn give_back(self) -> bool {
-        self.end()
-    }
-
-    fn end(&self) -> bool {
         let mut input = crate::lock(&self.port.input);
         // Under the lock, so that nobody begins to look between the two.
-        self.port.lent.store(false, Ordering::Release);
-        // Nonsense is for whoever receives.
-        input.way.lookout().is_some_and(|lookout| !lookout.end().unwrap_or(false))
+        self.port.heard_by.store(BELL, Ordering::Release);
+        self.port.ring_again(&mut input)
+    }
+
+    /// Gives it back when nothing is expected of the worker, without asking it to ring: see [`RESTS`]. The caller then looks once more whether something is expected, and if so
+    /// [rouses](Port::rouse) it.
+    pub fn rest(self) {
+        self.port.heard_by.store(RESTS, Ordering::Release);
+        // See `Port::rouse`.
+        fence(Ordering::SeqCst);
     }
 }
 
 impl Input {
+    /// Something came. Without this the time for looking falls below what an answer takes, and sticks there.
+    fn learn_from_sleep(&mut self) {
+        if let Some(since) = self.in_vain_since.take()
+            && since.elapsed() < SHORT_SLEEP
+            && let Some(lookout) = self.way.lookout()
+        {
+            lookout.learn(Looked::CameSoonAfter);
+        }
+    }
+
     /// Nothing is received any more.
     fn end(&mut self, why: String) -> Ready {
         self.broken = true;
@@ -343,7 +390,7 @@ impl Input {
 
     /// It has sent so many bytes, or what counts for them.
     fn spend(&mut self, bytes: u64) -> Result<(), String> {
-        match self.rate.spend(bytes, self.since.elapsed()) {
+        match self.rate.spend(bytes, || self.since.elapsed()) {
             Spent::Within => Ok(()),
             Spent::Over => Err(format!(
                 "it sent more than its {} MiB a second (link_mib_per_s), for {BURST_S} s or all at once",
@@ -364,6 +411,7 @@ impl Input {
             Ok(read) => {
                 self.reader.filled(read);
                 spent = read as u64;
+                self.learn_from_sleep();
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Received::More,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.after_fault => {

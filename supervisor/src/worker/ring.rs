@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind};
 
 use croupier_ring::{Nonsense, Receiver, Ring, Sender, Shared, Sleep, Spin};
 
-use super::link::{Armed, Lookout, SocketLink, WayIn, WayOut, Ways};
+use super::link::{Armed, Looked, Lookout, SocketLink, WayIn, WayOut, Ways};
 
 /// Bytes that are read off the bell at once.
 const BELL_BYTES: usize = 64;
@@ -117,11 +117,11 @@ impl Lookout for RingIn {
         self.receiver.has_bytes().map_err(nonsense)
     }
 
-    fn learn(&mut self, came: bool) {
-        if came {
-            self.spin.came();
-        } else {
-            self.spin.missed();
+    fn learn(&mut self, looked: Looked) {
+        match looked {
+            Looked::Came => self.spin.came(),
+            Looked::InVain => self.spin.missed(),
+            Looked::CameSoonAfter => self.spin.woken_soon(),
         }
     }
 

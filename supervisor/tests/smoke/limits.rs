@@ -1,6 +1,9 @@
 //! Limits that the supervisor keeps by itself: what a worker gives out, and how long it lives.
 
+use std::sync::Arc;
+
 use croupier::SupervisorConfig;
+use croupier::game::host_calls::HostCall;
 use croupier::registry::PluginOptions;
 use croupier_client::blocking::Session;
 use croupier_client::{Code, OpenOptions, Player};
@@ -86,6 +89,24 @@ fn a_turn_is_not_excused_by_its_workers_age() {
     let bench = bench(options);
     let mut events = bench.client.events().expect("events");
     let table = open(&bench);
+    let error = table.act(Player(1), r#"{"do":"spin"}"#).expect_err("for ever");
+    assert_eq!(error.code(), Some(Code::Poison), "{error}");
+    assert_eq!(death(&mut events), "used up its CPU time");
+    drop((table, events));
+    bench.end();
+}
+
+/// A host call is part of its turn, and its answer is nothing that the worker has to answer: the CPU time of the turns behind it is watched like any other's.
+#[test]
+fn a_turn_behind_a_host_call_has_its_cpu_time_watched() {
+    let options =
+        PluginOptions { cpu_ms_per_turn: Some(300), turn_wall_ms: Some(600_000), ..PluginOptions::default() };
+    let echo = Arc::new(|call: HostCall| Ok(call.args.to_vec()));
+    let bench = start(SupervisorConfig::new().plugin("faulty", options).host_call("echo", echo));
+    bench.client.load(faulty().to_str().expect("UTF-8")).expect("loads");
+    let mut events = bench.client.events().expect("events");
+    let table = open(&bench);
+    table.act(Player(1), r#"{"do":"call","args":"hello"}"#).expect("is answered");
     let error = table.act(Player(1), r#"{"do":"spin"}"#).expect_err("for ever");
     assert_eq!(error.code(), Some(Code::Poison), "{error}");
     assert_eq!(death(&mut events), "used up its CPU time");

@@ -162,7 +162,10 @@ impl Echo {
 
 impl Drop for Echo {
     fn drop(&mut self) {
-        self.link = None;
+        // The end of a socket is seen by itself.
+        if let Some(Link::Ring(ring)) = self.link.take() {
+            ring.sender.go();
+        }
         let _ = self.child.wait();
     }
 }

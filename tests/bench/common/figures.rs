@@ -11,7 +11,12 @@ pub(crate) struct Figure {
     p50: Vec<u64>,
     p99: Vec<u64>,
     p999: Vec<u64>,
+    /// Of all rounds.
+    all: Vec<u64>,
 }
+
+/// Shares of all times, for a curve.
+const SHARES: [usize; 13] = [1, 100, 250, 500, 750, 900, 950, 975, 990, 995, 998, 999, 1000];
 
 /// A median over rounds, and its quartiles.
 #[derive(Clone, Copy)]
@@ -34,6 +39,14 @@ impl Figure {
         self.p50.push(percentile(&times, 500));
         self.p99.push(percentile(&times, 990));
         self.p999.push(percentile(&times, 999));
+        self.all.append(&mut times);
+    }
+
+    /// Which share of all took how long at most: `[[share, ns], …]`.
+    pub(crate) fn curve(&self) -> Vec<[f64; 2]> {
+        let mut all = self.all.clone();
+        all.sort_unstable();
+        SHARES.iter().map(|share| [*share as f64 / 1e3, percentile(&all, *share) as f64]).collect()
     }
 
     pub(crate) fn p50(&self) -> Spread {
@@ -50,11 +63,26 @@ impl Figure {
 
     /// How many times the other it is, compared round by round.
     pub(crate) fn over(&self, other: &Figure) -> Spread {
-        spread(self.p50.iter().zip(&other.p50).map(|(ours, theirs)| *ours as f64 / *theirs as f64))
+        ratios(&self.p50, &other.p50)
+    }
+
+    /// As [`Figure::over`], of the rarest.
+    pub(crate) fn p999_over(&self, other: &Figure) -> Spread {
+        ratios(&self.p999, &other.p999)
+    }
+
+    /// How far out the tail is.
+    pub(crate) fn p99_over_p50(&self) -> Spread {
+        ratios(&self.p99, &self.p50)
     }
 }
 
-fn spread(rounds: impl Iterator<Item = f64>) -> Spread {
+fn ratios(ours: &[u64], theirs: &[u64]) -> Spread {
+    spread(ours.iter().zip(theirs).map(|(ours, theirs)| *ours as f64 / *theirs as f64))
+}
+
+/// The median and the quartiles of what rounds came to.
+pub(crate) fn spread(rounds: impl Iterator<Item = f64>) -> Spread {
     let mut rounds: Vec<f64> = rounds.collect();
     rounds.sort_by(f64::total_cmp);
     let at = |percent: usize| rounds.get(rounds.len() * percent / 100).copied().unwrap_or(f64::NAN);

@@ -9,7 +9,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::os::unix::net::UnixStream;
 
-use croupier::worker::link::SocketLink;
+use croupier::worker::link::{Looked, SocketLink};
 use croupier::worker::port::{Port, Ready, Received};
 use croupier::worker::ring::ways;
 use croupier_ring::{RING_BYTES_MIN, create};
@@ -46,6 +46,8 @@ struct Rig {
     bell: UnixStream,
     /// Nothing that comes later may be taken.
     broken: bool,
+    /// The next thread that has looked lets the link rest.
+    rests: bool,
 }
 
 impl Rig {
@@ -55,7 +57,7 @@ impl Rig {
         bell.set_nonblocking(true).expect("ours");
         let link = SocketLink::new(ours).expect("ours");
         let port = Port::new(ways(ring, link), LIMITS, LINK_BYTES_PER_S);
-        Rig { port, memory: File::from(fd), bell, broken: false }
+        Rig { port, memory: File::from(fd), bell, broken: false, rests: false }
     }
 
     fn word(&self, word: u64) -> u32 {
@@ -101,8 +103,14 @@ impl Rig {
         assert!(self.port.lend().is_none(), "one thread at a time");
         let there = lent.has_bytes();
         let received = there.then(|| self.port.receive((), |(), _, _| Ok(()), |()| ()));
-        lent.learn(there);
-        let more = lent.give_back();
+        lent.learn(if there { Looked::Came } else { Looked::InVain });
+        let more = if self.rests {
+            lent.rest();
+            self.port.rouse()
+        } else {
+            lent.give_back()
+        };
+        self.rests = !self.rests;
         self.broken |= matches!(received, Some(Received::Broken(_)));
         if more {
             self.receive();

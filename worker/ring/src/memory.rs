@@ -39,11 +39,10 @@ const FROM_WORKER: usize = 1;
 
 impl Ring {
     fn of(lane: &dyn Fn(usize) -> Shared, out: usize, back: usize) -> Ring {
-        let cpus = rustix::thread::sched_getaffinity(None).map_or(1, |cpus| cpus.count() as usize);
         Ring {
             sender: Sender::new(lane(out)),
             receiver: Receiver::new(lane(back), lane(out)),
-            spin: Spin::new(cpus),
+            spin: Spin::default(),
         }
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! Waking a sleeper costs a system call here and tens of microseconds there; looking costs the processor. So: look for about as long as a wake-up takes, if the other side can be
 //! running at all, and look less when it is in vain.
+//!
+//! Both say where they run, and on the same processor nobody looks; on a machine with one processor that is always so. How many processors a side may use itself says nothing: one that is
+//! pinned to its own looks for one that is pinned to another.
 
 /// Looks before the first sleep and after each quick wake-up; some 50 µs where one takes 28 ns.
 const LOOKS_MAX: u32 = 2000;
@@ -12,17 +15,15 @@ const LOOKS_MIN: u32 = 32;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spin {
     looks: u32,
-    max: u32,
+}
+
+impl Default for Spin {
+    fn default() -> Spin {
+        Spin { looks: LOOKS_MAX }
+    }
 }
 
 impl Spin {
-    /// For a machine with so many processors that this process may use.
-    pub fn new(cpus: usize) -> Spin {
-        // On one processor the other side cannot run while we look.
-        let max = if cpus > 1 { LOOKS_MAX } else { 0 };
-        Spin { looks: max, max }
-    }
-
     /// How often to look now, on processor `cpu`, when the other side was last seen on `peer`.
     pub fn looks(&self, cpu: u32, peer: u32) -> u32 {
         if cpu == peer { 0 } else { self.looks }
@@ -30,17 +31,17 @@ impl Spin {
 
     /// Something came while looking.
     pub fn came(&mut self) {
-        self.looks = (self.looks * 2).min(self.max);
+        self.looks = (self.looks * 2).min(LOOKS_MAX);
     }
 
     /// Nothing came while looking.
     pub fn missed(&mut self) {
-        self.looks = (self.looks / 2).max(LOOKS_MIN).min(self.max);
+        self.looks = (self.looks / 2).max(LOOKS_MIN);
     }
 
     /// After a sleep that was short: it would have come while looking, had that not become so little. Without this the budget falls below what an answer takes, and sticks there.
     pub fn woken_soon(&mut self) {
-        self.looks = self.max;
+        self.looks = LOOKS_MAX;
     }
 }
 
@@ -50,7 +51,7 @@ mod tests {
 
     #[test]
     fn it_learns_both_ways_and_does_not_stick() {
-        let mut spin = Spin::new(2);
+        let mut spin = Spin::default();
         assert_eq!(spin.looks(0, 1), LOOKS_MAX);
         (0..20).for_each(|_| spin.missed());
         assert_eq!(spin.looks(0, 1), LOOKS_MIN);
@@ -62,9 +63,6 @@ mod tests {
 
     #[test]
     fn who_shares_a_processor_does_not_look() {
-        assert_eq!(Spin::new(2).looks(1, 1), 0);
-        let mut alone = Spin::new(1);
-        alone.woken_soon();
-        assert_eq!(alone.looks(0, 1), 0);
+        assert_eq!(Spin::default().looks(1, 1), 0);
     }
 }

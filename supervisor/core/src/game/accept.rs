@@ -16,6 +16,7 @@ use crate::event::{Input, Open, Turn, WhenFull};
 use crate::ids::{Payload, PlayerId, RequestId, SessionId, kind};
 use crate::lifecycle::{State, Step};
 use crate::refusal::Refusal;
+use crate::session::chance::Chance;
 use crate::session::journal::Journal;
 use crate::session::keys::{Begin, Key, Keys, WINDOW};
 use crate::session::outputs::Outputs;
@@ -58,7 +59,8 @@ impl Game {
         let commit = open.seed.commit(open.session.0);
         let mix = Mix::start(&commit);
         let opened_ns = cx.now.wall_ns;
-        let seed = croupier_fair::seed::turn_seed(&open.seed, open.session.0, &mix, 1);
+        let mut chance = Chance::new(&open.seed, open.session);
+        let seed = chance.seed(&mix, 1);
         let journal = match open.options.durability.unwrap_or(self.spec.durability) {
             Durability::None => Journal::of_opening(),
             Durability::Process | Durability::Disk => Journal::default(),
@@ -70,6 +72,7 @@ impl Game {
             home: Home::None,
             epoch: 0,
             opened_ns,
+            chance,
             seed: open.seed,
             commit,
             open_request: Some(open.request),
@@ -256,8 +259,8 @@ impl Game {
         let input = Input {
             kind: kind::CLOSE,
             player: PlayerId::HOUSE,
-            payload: Payload::from([]),
-            client_seed: Payload::from([]),
+            payload: Payload::default(),
+            client_seed: Payload::default(),
         };
         session.queue.push(Pending { input, key: None, end: Some(reason) });
         self.make_ready(id);

@@ -99,7 +99,7 @@ impl Game {
         }
         self.journal_turn(id, &flight, &done);
         self.write_turn(cx, id, &flight, &done);
-        cx.act(Action::Record { session: id, entry: entry(&flight, &done) });
+        self.record(cx, id, || entry(&flight, &done));
         self.let_out(cx, id, &flight, &done);
         cx.notice(Notice::TurnDone { session: id, seq, status: done.status });
         if self.settle_turn(cx, worker, id, &flight, &done) == Ends::Now {
@@ -171,6 +171,13 @@ impl Game {
         session.journal.push(Record { version: RECORD_VERSION, digest, epoch: session.epoch, body });
     }
 
+    /// A turn, as it ends, goes into the session's transcript, where one is kept.
+    pub(super) fn record(&self, cx: &mut Cx<'_>, id: SessionId, entry: impl FnOnce() -> Entry) {
+        if self.spec.transcripts {
+            cx.act(Action::Record { session: id, entry: entry() });
+        }
+    }
+
     /// Outputs and the answer go out: the turn is on record. What the plugin may not give out any more is withheld: its worker was told otherwise, and
     /// did nothing wrong. Record and outcome hash keep it, because they are what the plugin answered, and what its replay must answer.
     fn let_out(&mut self, cx: &mut Cx<'_>, id: SessionId, flight: &Flight, done: &TurnAnswer) {
@@ -198,8 +205,9 @@ impl Game {
             })
         };
         if let Some(key) = flight.key {
-            let waiters = session.keys.finish(key, &outcome);
-            cx.answer_all(waiters, &outcome.clone().map(Answered::Done));
+            for request in session.keys.finish(key, &outcome) {
+                cx.answer(request, outcome.clone().map(Answered::Done));
+            }
         }
         if flight.kind == kind::OPEN
             && let Some(request) = session.open_request.take()

@@ -17,7 +17,7 @@ use super::patience::TurnWas;
 use super::timers::Alarm;
 use super::workers::{Call, CallKind, Role};
 use super::{Cx, Game};
-use crate::action::{Action, Answered, Notice, ToWorker};
+use crate::action::{Answered, Notice, ToWorker};
 use crate::durable;
 use crate::event::Cause;
 use crate::ids::{SessionId, WorkerId, kind};
@@ -287,7 +287,7 @@ impl Game {
             let waiters = session.keys.finish(key, &Err(refusal.clone()));
             cx.answer_all(waiters, &Err::<Answered, _>(refusal.clone()));
         }
-        cx.act(Action::Record { session: id, entry: entry_with(&flight, Verdict::Poison) });
+        self.record(cx, id, || entry_with(&flight, Verdict::Poison));
         if flight.kind == kind::OPEN {
             return self.refuse_open(cx, id, refusal);
         }

@@ -72,7 +72,7 @@ impl Game {
                 cx.act(Action::HostCall { key: HostKey { session, seq, index }, name, args });
             }
             Ask::Fresh => {
-                let record = CallRecord { asked, status: E_DENIED, answer: Payload::from([]) };
+                let record = CallRecord { asked, status: E_DENIED, answer: Payload::default() };
                 flight.calls.push(record.clone());
                 flight.told += 1;
                 cx.act(Action::Send { worker, call: id, message: ToWorker::CallAnswer(record) });

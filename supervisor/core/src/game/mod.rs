@@ -140,7 +140,11 @@ impl Cx<'_> {
         self.actions.push(Action::Answer { request, result });
     }
 
-    fn answer_all(&mut self, requests: Vec<RequestId>, result: &Result<Answered, Refusal>) {
+    fn answer_all(
+        &mut self,
+        requests: impl IntoIterator<Item = RequestId>,
+        result: &Result<Answered, Refusal>,
+    ) {
         for request in requests {
             self.answer(request, result.clone());
         }

@@ -2,12 +2,12 @@
 //!
 //! Ticks that are due come before what waits in the queue. Players are checked here, so that a join just before counts.
 
-use croupier_fair::entry::{Entry, Verdict};
-use croupier_fair::seed::turn_seed;
+use croupier_fair::entry::Verdict;
 
+use super::death::entry_with;
 use super::timers::Alarm;
 use super::{Cx, Game};
-use crate::action::{Action, EndReason};
+use crate::action::EndReason;
 use crate::durable;
 use crate::event::Room;
 use crate::ids::{Payload, PlayerId, SessionId, kind};
@@ -60,6 +60,13 @@ impl Game {
         Numbered::Flight
     }
 
+    /// Makes the seed of a session's next turn ahead: to be called when there is time, while a worker plays.
+    pub fn prepare(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.chance.prepare(&session.mix, session.last_seq + 1);
+        }
+    }
+
     /// Leaves out late ticks, on record. Its time is that of the last of them, so that the next one follows one period later.
     fn skip_ticks(&mut self, cx: &mut Cx<'_>, id: SessionId, ticks: u64, last_ns: u64) {
         // It takes its place behind the turns in flight, and is recorded when they all have their outcome.
@@ -70,11 +77,8 @@ impl Game {
         session.last_seq += 1;
         session.last_now_ns = session.last_now_ns.max(last_ns);
         let (seq, now_ns) = (session.last_seq, session.last_now_ns);
-        session.flights.push_back(Flight {
-            sent: true,
-            kind: kind::TICK,
-            ..new_flight(session, seq, now_ns, Payload::from([]))
-        });
+        let flight = new_flight(session, seq, now_ns, Payload::default());
+        session.flights.push_back(Flight { sent: true, kind: kind::TICK, ..flight });
         session.skips.push_back((seq, ticks));
         self.settle_skips(cx, id);
     }
@@ -91,19 +95,7 @@ impl Game {
             let (digest, epoch) = (self.digest.clone(), session.epoch);
             session.journal.push(Record { version: RECORD_VERSION, digest, epoch, body });
             self.write_verdict(cx, id, &flight, durable::Verdict::Skipped { ticks }, Vec::new());
-            cx.act(Action::Record {
-                session: id,
-                entry: Entry {
-                    seq,
-                    kind: kind::TICK,
-                    player: PlayerId::HOUSE.0,
-                    now_ns,
-                    payload: Payload::from([]),
-                    client_seed: Payload::from([]),
-                    calls: Vec::new(),
-                    verdict: Verdict::Skipped { ticks },
-                },
-            });
+            self.record(cx, id, || entry_with(&flight, Verdict::Skipped { ticks }));
         }
     }
 }
@@ -118,8 +110,8 @@ pub(super) enum Numbered {
     Nothing,
 }
 
-fn new_flight(session: &Session, seq: u64, now_ns: u64, payload: Payload) -> Flight {
-    let seed = turn_seed(&session.seed, session.id.0, &session.mix, seq);
+fn new_flight(session: &mut Session, seq: u64, now_ns: u64, payload: Payload) -> Flight {
+    let seed = session.chance.seed(&session.mix, seq);
     Flight::of_house(kind::ACTION, seq, now_ns, (seed, session.mix), payload)
 }
 
@@ -129,10 +121,8 @@ fn number_tick(session: &mut Session, at: u64) {
     }
     session.last_seq += 1;
     session.last_now_ns = session.last_now_ns.max(at);
-    let flight = Flight {
-        kind: kind::TICK,
-        ..new_flight(session, session.last_seq, session.last_now_ns, Payload::from([]))
-    };
+    let (seq, now_ns) = (session.last_seq, session.last_now_ns);
+    let flight = Flight { kind: kind::TICK, ..new_flight(session, seq, now_ns, Payload::default()) };
     session.flights.push_back(flight);
 }
 
@@ -150,12 +140,13 @@ fn number_pending(session: &mut Session, pending: Pending, wall_ns: u64) {
     if input.kind == kind::CLOSE {
         session.phase = Phase::Closing(pending.end.unwrap_or(EndReason::Closed));
     }
+    let (seq, now_ns) = (session.last_seq, session.last_now_ns);
     let flight = Flight {
         kind: input.kind,
         player: input.player,
         client_seed: input.client_seed,
         key: pending.key,
-        ..new_flight(session, session.last_seq, session.last_now_ns, input.payload)
+        ..new_flight(session, seq, now_ns, input.payload)
     };
     session.flights.push_back(flight);
 }

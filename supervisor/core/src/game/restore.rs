@@ -5,8 +5,6 @@
 //!                        └──snapshot refused: the one before, the whole journal, or held
 //! ```
 
-use croupier_fair::seed::turn_seed;
-
 use super::dispatch::{Alone, Progress};
 use super::workers::{CallKind, Expect, Role};
 use super::{Cx, Game};
@@ -220,10 +218,10 @@ fn next_replay(session: &mut Session) -> Option<(WorkerId, TurnMessage, Expect)>
                     session: session.id,
                     seq,
                     now_ns: run.first_now_ns + restoring.tick * run.period_ns,
-                    seed: turn_seed(&session.seed, session.id.0, &run.mix, seq),
+                    seed: session.chance.again(&run.mix, seq),
                     kind: kind::TICK,
                     player: PlayerId::HOUSE,
-                    payload: Payload::from([]),
+                    payload: Payload::default(),
                     calls: Vec::new(),
                     run: Run::Replay,
                     snapshot: Wanted::No,

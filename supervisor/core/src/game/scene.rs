@@ -1,7 +1,5 @@
 //! What a worker was at when it died. Reads only; asked before the death is taken in.
 
-use croupier_fair::seed::turn_seed;
-
 use super::Game;
 use super::workers::{CallKind, Expect};
 use crate::ids::{Payload, PlayerId, SessionId, WorkerId, kind};
@@ -72,8 +70,8 @@ fn case_tick(session: &Session, run: &TickRun, tick: u64) -> CaseTurn {
         kind: kind::TICK,
         player: PlayerId::HOUSE,
         now_ns: run.first_now_ns + tick * run.period_ns,
-        seed: turn_seed(&session.seed, session.id.0, &run.mix, seq),
-        payload: Payload::from([]),
+        seed: session.chance.again(&run.mix, seq),
+        payload: Payload::default(),
         calls: Vec::new(),
         outcome: None,
     }

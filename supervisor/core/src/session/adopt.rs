@@ -9,6 +9,7 @@ use std::sync::Arc;
 use croupier_fair::entry::Effect;
 use croupier_fair::seed::{Mix, ServerSeed};
 
+use super::chance::Chance;
 use super::journal::{Body, Journal, Newest, RECORD_VERSION, Record, Snapshot, TickRun, TurnRecord};
 use super::keys::{Keys, Outcome};
 use super::outputs::Outputs;
@@ -108,6 +109,7 @@ fn begin(id: SessionId, at: u64, opened: &Opened, now: Now) -> Session {
         home: Home::None,
         epoch: 0,
         opened_ns: opened.opened_ns,
+        chance: Chance::new(&seed, id),
         seed,
         commit,
         open_request: None,

@@ -8,10 +8,11 @@
 //! Per client the last [`WINDOW`] answers are kept; what is still running, or was refused, pushes none of them out. Clients are
 //! bounded; one that has been quiet for [`CLIENT_QUIET_NS`] and waits for nothing makes room for a new one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use super::waiters::Waiters;
 use crate::action::Done;
-use crate::ids::{ClientId, RequestId};
+use crate::ids::{ClientId, IdHash, RequestId};
 use crate::refusal::Refusal;
 
 /// Answers kept per client, and numbers that a client may have outstanding.
@@ -34,26 +35,35 @@ pub type Outcome = Result<Done, Refusal>;
 pub struct Keys {
     clients: BTreeMap<ClientId, Client>,
     /// What each caller waits for.
-    waiting: BTreeMap<RequestId, Key>,
+    waiting: HashMap<RequestId, Key, IdHash>,
 }
 
 #[derive(Debug, Default)]
 struct Client {
     /// The highest number that is finished.
     newest: u64,
-    running: BTreeMap<u64, Running>,
-    finished: BTreeMap<u64, Finished>,
+    running: AllRunning,
+    /// By number.
+    finished: VecDeque<Finished>,
     used_mono_ns: u64,
+}
+
+/// Turns that run, by number. Most clients have one at a time: that one needs no memory of its own.
+#[derive(Debug, Default)]
+struct AllRunning {
+    one: Option<(u64, Running)>,
+    others: BTreeMap<u64, Running>,
 }
 
 #[derive(Debug)]
 struct Running {
     body: u64,
-    waiters: Vec<RequestId>,
+    waiters: Waiters,
 }
 
 #[derive(Debug)]
 struct Finished {
+    seq: u64,
     body: u64,
     outcome: Outcome,
 }
@@ -94,11 +104,11 @@ impl Keys {
         }
         let client = self.clients.entry(id).or_default();
         client.used_mono_ns = now_mono_ns;
-        if let Some(finished) = client.finished.get(&seq) {
+        if let Some(finished) = client.finished(seq) {
             let same = finished.body == body;
             return if same { Begin::Answered(finished.outcome.clone()) } else { Begin::Reused };
         }
-        if let Some(running) = client.running.get_mut(&seq) {
+        if let Some(running) = client.running.get_mut(seq) {
             if running.body != body {
                 return Begin::Reused;
             }
@@ -109,25 +119,23 @@ impl Keys {
         if seq == 0 || client.newest.saturating_sub(seq) >= WINDOW {
             return Begin::Expired;
         }
-        client.running.insert(seq, Running { body, waiters: vec![request] });
+        client.running.insert(seq, Running { body, waiters: Waiters::one(request) });
         self.waiting.insert(request, key);
         Begin::Fresh
     }
 
     /// The turn's outcome is final: keeps it, and returns everyone who waits for it.
-    pub fn finish(&mut self, key: Key, outcome: &Outcome) -> Vec<RequestId> {
-        let Some(client) = self.clients.get_mut(&key.0) else { return Vec::new() };
-        let Some(Running { body, waiters }) = client.running.remove(&key.1) else { return Vec::new() };
-        client.finished.insert(key.1, Finished { body, outcome: outcome.clone() });
-        client.newest = client.newest.max(key.1);
-        client.trim();
+    pub fn finish(&mut self, key: Key, outcome: &Outcome) -> Waiters {
+        let Some(client) = self.clients.get_mut(&key.0) else { return Waiters::default() };
+        let Some(Running { body, waiters }) = client.running.remove(key.1) else { return Waiters::default() };
+        client.finish(Finished { seq: key.1, body, outcome: outcome.clone() });
         self.wait_no_more(waiters)
     }
 
     /// The turn was refused before it had a number: as if it had never been. Returns everyone who waits for it.
-    pub fn forget(&mut self, key: Key) -> Vec<RequestId> {
-        let Some(client) = self.clients.get_mut(&key.0) else { return Vec::new() };
-        let running = client.running.remove(&key.1);
+    pub fn forget(&mut self, key: Key) -> Waiters {
+        let Some(client) = self.clients.get_mut(&key.0) else { return Waiters::default() };
+        let running = client.running.remove(key.1);
         if client.newest == 0 && client.running.is_empty() {
             self.clients.remove(&key.0);
         }
@@ -135,15 +143,15 @@ impl Keys {
     }
 
     /// Everyone who waits for `key`, who then waits no more; the turn goes on.
-    pub fn take_waiters(&mut self, key: Key) -> Vec<RequestId> {
-        let running = self.clients.get_mut(&key.0).and_then(|client| client.running.get_mut(&key.1));
+    pub fn take_waiters(&mut self, key: Key) -> Waiters {
+        let running = self.clients.get_mut(&key.0).and_then(|client| client.running.get_mut(key.1));
         let waiters = running.map(|running| std::mem::take(&mut running.waiters)).unwrap_or_default();
         self.wait_no_more(waiters)
     }
 
-    fn wait_no_more(&mut self, waiters: Vec<RequestId>) -> Vec<RequestId> {
-        for request in &waiters {
-            self.waiting.remove(request);
+    fn wait_no_more(&mut self, waiters: Waiters) -> Waiters {
+        for request in waiters.iter() {
+            self.waiting.remove(&request);
         }
         waiters
     }
@@ -151,8 +159,8 @@ impl Keys {
     /// `request` waits no more. Returns the key that it waited for, and how many still wait for that.
     pub fn leave(&mut self, request: RequestId) -> Option<(Key, usize)> {
         let key = self.waiting.remove(&request)?;
-        let running = self.clients.get_mut(&key.0)?.running.get_mut(&key.1)?;
-        running.waiters.retain(|waiter| *waiter != request);
+        let running = self.clients.get_mut(&key.0)?.running.get_mut(key.1)?;
+        running.waiters.remove(request);
         Some((key, running.waiters.len()))
     }
 
@@ -173,19 +181,19 @@ impl Keys {
 
     /// What a finished key came to, for a session that takes no turns any more.
     pub fn finished(&self, key: Key, body: u64) -> Option<Outcome> {
-        let finished = self.clients.get(&key.0)?.finished.get(&key.1)?;
+        let finished = self.clients.get(&key.0)?.finished(key.1)?;
         (finished.body == body).then(|| finished.outcome.clone())
     }
 
     /// What a key that runs was used for.
     pub fn body(&self, key: Key) -> Option<u64> {
-        Some(self.clients.get(&key.0)?.running.get(&key.1)?.body)
+        Some(self.clients.get(&key.0)?.running.get(key.1)?.body)
     }
 
     /// Every answer that is remembered: its key, what that stands for, and the answer.
     pub fn answers(&self) -> impl Iterator<Item = (Key, u64, &Outcome)> + '_ {
         self.clients.iter().flat_map(|(id, client)| {
-            client.finished.iter().map(|(seq, finished)| ((*id, *seq), finished.body, &finished.outcome))
+            client.finished.iter().map(|finished| ((*id, finished.seq), finished.body, &finished.outcome))
         })
     }
 
@@ -193,22 +201,20 @@ impl Keys {
     pub(crate) fn remember(&mut self, key: Key, body: u64, outcome: Outcome, now_mono_ns: u64) {
         let client = self.clients.entry(key.0).or_default();
         client.used_mono_ns = now_mono_ns;
-        client.running.remove(&key.1);
-        client.finished.insert(key.1, Finished { body, outcome });
-        client.newest = client.newest.max(key.1);
-        client.trim();
+        client.running.remove(key.1);
+        client.finish(Finished { seq: key.1, body, outcome });
     }
 
     /// A turn that had a number before the supervisor's death. Nobody waits for it yet.
     pub(crate) fn resume(&mut self, key: Key, body: u64, now_mono_ns: u64) {
         let client = self.clients.entry(key.0).or_default();
         client.used_mono_ns = now_mono_ns;
-        client.running.insert(key.1, Running { body, waiters: Vec::new() });
+        client.running.insert(key.1, Running { body, waiters: Waiters::default() });
     }
 
     /// Bytes that it takes to remember all answers, roughly.
     pub fn bytes(&self) -> usize {
-        let finished = self.clients.values().flat_map(|client| client.finished.values());
+        let finished = self.clients.values().flat_map(|client| &client.finished);
         finished.map(Finished::bytes).sum()
     }
 
@@ -229,16 +235,67 @@ impl Client {
     }
 
     fn newest_used(&self) -> u64 {
-        self.running.last_key_value().map_or(self.newest, |(seq, _)| self.newest.max(*seq))
+        self.running.last().map_or(self.newest, |seq| self.newest.max(seq))
     }
 
-    /// Forgets answers that are too old.
-    fn trim(&mut self) {
-        while let Some(oldest) = self.finished.first_entry()
-            && self.newest - oldest.key() >= WINDOW
-        {
-            oldest.remove();
+    fn finished(&self, seq: u64) -> Option<&Finished> {
+        let at = self.finished.binary_search_by_key(&seq, |finished| finished.seq).ok()?;
+        self.finished.get(at)
+    }
+
+    /// Keeps an answer, and forgets those that are too old.
+    fn finish(&mut self, finished: Finished) {
+        let seq = finished.seq;
+        match self.finished.binary_search_by_key(&seq, |known| known.seq) {
+            Ok(at) => self.finished[at] = finished,
+            Err(at) => self.finished.insert(at, finished),
         }
+        self.newest = self.newest.max(seq);
+        while self.finished.front().is_some_and(|oldest| self.newest - oldest.seq >= WINDOW) {
+            self.finished.pop_front();
+        }
+    }
+}
+
+impl AllRunning {
+    fn is_empty(&self) -> bool {
+        self.one.is_none() && self.others.is_empty()
+    }
+
+    fn get(&self, seq: u64) -> Option<&Running> {
+        match &self.one {
+            Some((one, running)) if *one == seq => Some(running),
+            _ => self.others.get(&seq),
+        }
+    }
+
+    fn get_mut(&mut self, seq: u64) -> Option<&mut Running> {
+        match &mut self.one {
+            Some((one, running)) if *one == seq => Some(running),
+            _ => self.others.get_mut(&seq),
+        }
+    }
+
+    /// Adds one that is not there, or replaces it.
+    fn insert(&mut self, seq: u64, running: Running) {
+        match &mut self.one {
+            Some((one, known)) if *one == seq => *known = running,
+            None if !self.others.contains_key(&seq) => self.one = Some((seq, running)),
+            _ => drop(self.others.insert(seq, running)),
+        }
+    }
+
+    fn remove(&mut self, seq: u64) -> Option<Running> {
+        match self.one.take_if(|(one, _)| *one == seq) {
+            Some((_, running)) => Some(running),
+            None => self.others.remove(&seq),
+        }
+    }
+
+    /// The highest number.
+    fn last(&self) -> Option<u64> {
+        let one = self.one.as_ref().map(|(seq, _)| *seq);
+        one.max(self.others.last_key_value().map(|(seq, _)| *seq))
     }
 }
 
@@ -272,7 +329,7 @@ mod tests {
         assert_eq!(begin(&mut keys, 1, 5, 1), Begin::Fresh);
         assert_eq!(begin(&mut keys, 1, 5, 2), Begin::Waiting);
         assert_eq!(begin(&mut keys, 1, 6, 3), Begin::Reused);
-        assert_eq!(keys.finish((ClientId(1), 1), &done(9)), vec![RequestId(1), RequestId(2)]);
+        assert_eq!(keys.finish((ClientId(1), 1), &done(9)), [RequestId(1), RequestId(2)]);
         assert_eq!(begin(&mut keys, 1, 5, 4), Begin::Answered(done(9)));
         assert_eq!(begin(&mut keys, 1, 6, 5), Begin::Reused);
     }
@@ -313,7 +370,7 @@ mod tests {
     fn a_refused_turn_leaves_no_trace() {
         let mut keys = Keys::default();
         assert_eq!(begin(&mut keys, 1, 0, 1), Begin::Fresh);
-        assert_eq!(keys.forget((ClientId(1), 1)), vec![RequestId(1)]);
+        assert_eq!(keys.forget((ClientId(1), 1)), [RequestId(1)]);
         assert_eq!(begin(&mut keys, 1, 7, 2), Begin::Fresh);
     }
 
@@ -337,6 +394,6 @@ mod tests {
         begin(&mut keys, 1, 0, 2);
         assert_eq!(keys.leave(RequestId(1)), Some(((ClientId(1), 1), 1)));
         assert_eq!(keys.leave(RequestId(1)), None);
-        assert_eq!(keys.finish((ClientId(1), 1), &done(1)), vec![RequestId(2)]);
+        assert_eq!(keys.finish((ClientId(1), 1), &done(1)), [RequestId(2)]);
     }
 }

@@ -8,6 +8,7 @@
 //! This is data with small helpers; the game ([`crate::game`]) decides.
 
 pub(crate) mod adopt;
+pub(crate) mod chance;
 pub mod journal;
 pub mod keys;
 pub mod outputs;
@@ -15,6 +16,7 @@ pub(crate) mod parked;
 pub(crate) mod queue;
 pub(crate) mod recorded;
 pub mod ticker;
+pub mod waiters;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -23,6 +25,7 @@ use croupier_fair::seed::{Mix, ServerSeed};
 use crate::action::{CallRecord, EndReason};
 use crate::ids::{Payload, PlayerId, RequestId, SessionId, WorkerId};
 use crate::policy::restart::DeathId;
+use chance::Chance;
 use journal::Journal;
 use keys::{Key, Keys};
 use outputs::Outputs;
@@ -40,6 +43,7 @@ pub(crate) struct Session {
     pub(crate) epoch: u64,
     pub(crate) opened_ns: u64,
     pub(crate) seed: ServerSeed,
+    pub(crate) chance: Chance,
     pub(crate) commit: [u8; 32],
     /// Who waits for the open turn.
     pub(crate) open_request: Option<RequestId>,
@@ -219,7 +223,7 @@ impl Flight {
             seed,
             mix,
             payload,
-            client_seed: Payload::from([]),
+            client_seed: Payload::default(),
             key: None,
             calls: Vec::new(),
             has_asked: false,

@@ -59,7 +59,7 @@ fn turn(of: &TurnRecord) -> Turn {
         now_ns: of.now_ns,
         seed: of.seed,
         payload: of.payload.clone(),
-        client_seed: Payload::from([]),
+        client_seed: Payload::default(),
         mix: [0; 32],
         calls: of.calls.iter().map(|call| (call.asked, call.status, call.answer.clone())).collect(),
     }

@@ -85,7 +85,7 @@ impl Turns {
 
 enum Player {
     Native(Native),
-    Wasm(Instance, Compiled),
+    Wasm(Instance, #[expect(dead_code, reason = "its clock runs as long as it lives")] Compiled),
 }
 
 impl Player {

@@ -112,9 +112,10 @@ pub(crate) fn processor() -> String {
     name.map_or_else(|| "unknown".to_owned(), |(_, name)| name.to_owned())
 }
 
-/// The kernel's release.
+/// The kernel's version: what a distribution or a hypervisor adds to it says nothing to readers elsewhere.
 pub(crate) fn kernel() -> String {
-    rustix::system::uname().release().to_string_lossy().into_owned()
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    release.split('.').take(2).collect::<Vec<_>>().join(".")
 }
 
 /// The versions of packages, as this package's lock file has them.

@@ -15,7 +15,9 @@ impl Plugin {
     pub(crate) fn new(kernels: &Path) -> Result<Self, Fault> {
         let fault = |error: extism::Error| Fault::plain(format!("Extism cannot take the kernels: {error}"));
         let file = kernels.join("kernels-extism.wasm");
-        let manifest = Manifest::new([Wasm::file(file)]);
+        let wasm = std::fs::read(&file)
+            .map_err(|error| Fault::new(format!("{} cannot be read", file.display()), error))?;
+        let manifest = Manifest::new([Wasm::data(wasm)]);
         let compiled = CompiledPlugin::new(PluginBuilder::new(manifest)).map_err(fault)?;
         Ok(Self { plugin: extism::Plugin::new_from_compiled(&compiled).map_err(fault)? })
     }

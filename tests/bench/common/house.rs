@@ -1,0 +1,59 @@
+//! A supervisor in this process with one worker of one plugin, to be played with.
+
+use std::path::Path;
+
+use croupier::jail::plan::Transport;
+use croupier::registry::{Durability, PluginOptions};
+use croupier::supervisor::{Supervisor, SupervisorConfig};
+use croupier_client::OpenOptions;
+use croupier_client::blocking::{Client, Session};
+use croupier_tests::artifacts::artifacts;
+use tokio::runtime::Runtime;
+
+/// See the module.
+pub(crate) struct House {
+    supervisor: Supervisor,
+    client: Client,
+    runtime: Runtime,
+    plugin: String,
+    _state: tempfile::TempDir,
+}
+
+impl House {
+    /// With sessions that survive their workers.
+    pub(crate) fn open(so: &Path, transport: Transport) -> House {
+        House::with(so, transport, Durability::Process)
+    }
+
+    pub(crate) fn with(so: &Path, transport: Transport, durability: Durability) -> House {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let state = tempfile::tempdir().expect("a directory");
+        let options = PluginOptions {
+            transport: Some(transport),
+            durability: Some(durability),
+            ..PluginOptions::default()
+        };
+        let plugin = so.file_stem().and_then(|stem| stem.to_str()).expect("a name");
+        let plugin = plugin.trim_start_matches("lib").to_owned();
+        let config = SupervisorConfig::new()
+            .worker_binary(artifacts().worker())
+            .state_dir(state.path())
+            .plugin(&plugin, options);
+        let supervisor = Supervisor::start(config, runtime.handle().clone()).expect("a supervisor");
+        runtime.block_on(supervisor.load(so)).expect("the plugin loads");
+        let client = Client::embedded(supervisor.backend());
+        House { supervisor, client, runtime, plugin, _state: state }
+    }
+
+    pub(crate) fn session(&self) -> Session {
+        self.client.open(&self.plugin, "{}", OpenOptions::default()).expect("a session")
+    }
+
+    pub(crate) fn close(self) {
+        self.runtime.block_on(self.supervisor.shutdown());
+    }
+}
