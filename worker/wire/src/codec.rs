@@ -2,7 +2,8 @@
 //!
 //! Bodies are bincode 2 `standard()`. A length inside a body is the sender's claim, and bincode allocates what is
 //! claimed before it reads: with a fixed limit, ten bytes could make the reader allocate the whole limit. So the limit here
-//! follows the body: a message may claim at most [`CLAIM_PER_BYTE`] bytes for each byte that is really there.
+//! follows the body: a message may claim at most [`CLAIM_PER_BYTE`] bytes for each byte that is really there. (Of a list in a list both may be claimed to the full, since what
+//! is read is no claim any more; lists are no deeper than that.)
 //!
 //! Decoding refuses trailing bytes. What is decoded borrowed points into the frame.
 
