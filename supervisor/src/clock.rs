@@ -1,6 +1,5 @@
 //! What time it is, for everything that asks: one monotonic clock from the supervisor's start, and the wall clock beside it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use croupier_core::ids::Now;
@@ -46,28 +45,31 @@ impl Clock {
 /// Reading it costs a good part of what a turn does.
 #[derive(Debug, Default)]
 pub struct Pair {
-    /// Wall clock minus monotonic clock, in nanoseconds, modulo 2⁶⁴; and when that was.
-    ahead_ns: AtomicU64,
-    read_mono_ns: AtomicU64,
+    /// Wall clock minus monotonic clock, in nanoseconds, modulo 2⁶⁴; and when that was. None before the first time.
+    ahead: Option<(u64, u64)>,
 }
 
 impl Pair {
     /// How old the difference of the clocks may be: a step of the wall clock is seen that much later.
     pub const FRESH_NS: u64 = 1_000_000;
 
-    /// Now, on both clocks. One thread at a time, as under a game's lock; others would see a wall clock that is a little off. When the wall clock is read anew it may be behind what was said before,
-    /// by less than that: whoever stamps with it takes the later one.
-    pub fn now(&self, clock: &Clock) -> Now {
+    /// Now, on both clocks. When the wall clock is read anew it may be behind what was said before, by less than that: whoever stamps with it takes the later one.
+    pub fn now(&mut self, clock: &Clock) -> Now {
         self.at(clock.mono_ns(), wall_ns)
     }
 
-    fn at(&self, mono_ns: u64, wall_ns: impl FnOnce() -> u64) -> Now {
-        let read_mono_ns = self.read_mono_ns.load(Ordering::Relaxed);
-        if read_mono_ns == 0 || mono_ns.saturating_sub(read_mono_ns) >= Pair::FRESH_NS {
-            self.ahead_ns.store(wall_ns().wrapping_sub(mono_ns), Ordering::Relaxed);
-            self.read_mono_ns.store(mono_ns, Ordering::Relaxed);
-        }
-        Now { mono_ns, wall_ns: mono_ns.wrapping_add(self.ahead_ns.load(Ordering::Relaxed)) }
+    fn at(&mut self, mono_ns: u64, wall_ns: impl FnOnce() -> u64) -> Now {
+        let ahead_ns = match self.ahead {
+            Some((ahead_ns, read_mono_ns)) if mono_ns.saturating_sub(read_mono_ns) < Pair::FRESH_NS => {
+                ahead_ns
+            }
+            _ => {
+                let ahead_ns = wall_ns().wrapping_sub(mono_ns);
+                self.ahead = Some((ahead_ns, mono_ns));
+                ahead_ns
+            }
+        };
+        Now { mono_ns, wall_ns: mono_ns.wrapping_add(ahead_ns) }
     }
 }
 
@@ -86,8 +88,8 @@ mod tests {
 
     #[test]
     fn the_wall_clock_goes_with_the_other_one_and_is_read_again_when_that_is_old() {
-        let pair = Pair::default();
-        let now = |mono_ns, wall_ns| pair.at(mono_ns, || wall_ns).wall_ns;
+        let mut pair = Pair::default();
+        let mut now = |mono_ns, wall_ns| pair.at(mono_ns, || wall_ns).wall_ns;
         assert_eq!(now(5, 1000), 1000);
         assert_eq!(now(7, 9_999), 1002, "as it was read before");
         assert_eq!(now(5 + Pair::FRESH_NS, 400), 400, "it was put back meanwhile");

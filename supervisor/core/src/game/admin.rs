@@ -88,9 +88,7 @@ impl Game {
             return;
         }
         self.state = State::Running;
-        for session in self.sessions.values_mut() {
-            session.queue.take_back(EndReason::Unloaded);
-        }
+        self.sessions.for_each_mut(|session| session.queue.take_back(EndReason::Unloaded));
         if let Some(request) = self.unloading.take() {
             let (live, held) = self.count_sessions();
             cx.answer(request, Err(Refusal::HasSessions { live, held }));

@@ -196,7 +196,7 @@ impl Game {
 
     /// Whoever waits for a turn is told that none is played. Those that have a number keep their keys, the others are taken back.
     fn refuse_waiters(&mut self, cx: &mut Cx<'_>, refusal: &Refusal) {
-        for session in self.sessions.values_mut() {
+        self.sessions.for_each_mut(|session| {
             let mut waiters = Vec::new();
             for flight in &session.flights {
                 waiters.extend(flight.key.map(|key| session.keys.take_waiters(key)).unwrap_or_default());
@@ -205,7 +205,7 @@ impl Game {
                 waiters.extend(session.keys.forget(key));
             }
             cx.answer_all(waiters, &Err(refusal.clone()));
-        }
+        });
     }
 
     /// The spare worker has nobody left to try.

@@ -48,7 +48,8 @@ use crate::policy::breaker::Breaker;
 use crate::policy::conduct::Conduct;
 use crate::policy::restart::Restarts;
 use crate::refusal::Refusal;
-use crate::session::{Home, Session};
+use crate::session::Home;
+use crate::session::all::Sessions;
 use crate::spec::{Grants, Spec};
 use crate::views::Counts;
 use ending::Ended;
@@ -71,7 +72,7 @@ pub struct Game {
     down: Option<String>,
     workers: BTreeMap<WorkerId, Worker>,
     last_worker: u64,
-    sessions: BTreeMap<SessionId, Session>,
+    sessions: Sessions,
     ended: Ended,
     /// Sessions that have something to send.
     ready: VecDeque<SessionId>,
@@ -167,7 +168,7 @@ impl Game {
             down: None,
             workers: BTreeMap::new(),
             last_worker: 0,
-            sessions: BTreeMap::new(),
+            sessions: Sessions::default(),
             ended: Ended::default(),
             ready: VecDeque::new(),
             placing: VecDeque::new(),

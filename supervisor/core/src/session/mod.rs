@@ -8,6 +8,7 @@
 //! This is data with small helpers; the game ([`crate::game`]) decides.
 
 pub(crate) mod adopt;
+pub(crate) mod all;
 pub(crate) mod chance;
 pub mod journal;
 pub mod keys;
