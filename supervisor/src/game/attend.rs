@@ -34,7 +34,7 @@ use crate::jail::{AdmitError, Admitted, Warden, admit};
 use crate::registry::BinaryError;
 use crate::worker::cause::{self, Killed, cause};
 use crate::worker::launcher::{LaunchError, Launched, Order};
-use crate::worker::link::SocketLink;
+use crate::worker::link::{SocketLink, ToldBy};
 use crate::worker::logs;
 use crate::worker::port::{Flushed, PARTIAL_FRAME_MAX, Port, Ready, Received};
 use crate::worker::process::Process;
@@ -283,6 +283,8 @@ impl Life {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            // Whatever is ready again and again, others have their turn: the runtime's own driver, too, which tells of the process's end.
+            tokio::task::coop::consume_budget().await;
             let (due, late) = dues.next(port, slot);
             tokio::select! {
                 () = self.process.ended() => return,
@@ -307,7 +309,7 @@ impl Life {
                         tokio::task::yield_now().await;
                     }
                 }
-                guard = self.readiness.writable(), if writing => match driver.flush(slot, port) {
+                guard = self.readiness.writable(), if writing && port.told_by() == ToldBy::Writable => match driver.flush(slot, port) {
                     Flushed::Blocked => guard.expect("the runtime's driver lives").clear_ready(),
                     Flushed::All | Flushed::Broken(_) => writing = false,
                 },

@@ -15,9 +15,23 @@ pub trait WayOut: Send {
     /// Takes as many of `bytes` as there is room for, and says how many.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] when there is no room at all: then the socket becomes ready when there is.
+    /// [`io::ErrorKind::WouldBlock`] when there is no room at all: then the socket becomes ready when there is, as [`WayOut::told_by`] says.
     /// [`io::ErrorKind::InvalidData`] when the worker broke the link's rules; anything else when it is gone.
     fn try_send(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// How one learns that there is room again.
+    fn told_by(&self) -> ToldBy {
+        ToldBy::Writable
+    }
+}
+
+/// What the link's socket does when there is room for more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToldBy {
+    /// It becomes writable.
+    Writable,
+    /// It becomes readable: the worker rings. Whether it is writable says nothing, and once the worker is gone it always is.
+    Bell,
 }
 
 /// The way from a worker.

@@ -17,7 +17,7 @@ use croupier_wire::frame::FrameReader;
 use croupier_wire::link::{FromWorker, LINK_VERSION, Limits, ToWorker, decode_from_worker};
 use tokio::sync::Notify;
 
-use super::link::{Armed, Looked, Lookout, WayIn, WayOut, Ways};
+use super::link::{Armed, Looked, Lookout, ToldBy, WayIn, WayOut, Ways};
 use super::rate::{BURST_S, Rate, Spent};
 
 /// Longest time from the first byte of a frame to its last. Longer, and the worker is dripping.
@@ -36,6 +36,7 @@ const OUT_KEPT_BYTES_MAX: usize = 1 << 20;
 /// One worker's link with its buffers.
 pub struct Port {
     limits: Limits,
+    told_by: ToldBy,
     out: Mutex<Out>,
     input: Mutex<Input>,
     want_write: Notify,
@@ -145,9 +146,11 @@ impl Port {
             faulted: false,
             after_fault: false,
         });
+        let told_by = link.out.told_by();
         let out = Mutex::new(Out { way: link.out, bytes: Vec::new(), sent: 0, closed: false });
         Port {
             limits,
+            told_by,
             out,
             input,
             want_write: Notify::new(),
@@ -205,6 +208,11 @@ impl Port {
             out.bytes = Vec::new();
         }
         Flushed::All
+    }
+
+    /// How one learns that there is room for what a flush left.
+    pub fn told_by(&self) -> ToldBy {
+        self.told_by
     }
 
     /// Completes when a flush left something.

@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind};
 
 use croupier_ring::{Nonsense, Receiver, Ring, Sender, Shared, Sleep, Spin};
 
-use super::link::{Armed, Looked, Lookout, SocketLink, WayIn, WayOut, Ways};
+use super::link::{Armed, Looked, Lookout, SocketLink, ToldBy, WayIn, WayOut, Ways};
 
 /// Bytes that are read off the bell at once.
 const BELL_BYTES: usize = 64;
@@ -47,6 +47,10 @@ impl WayOut for RingOut {
                 return Err(ErrorKind::WouldBlock.into());
             }
         }
+    }
+
+    fn told_by(&self) -> ToldBy {
+        ToldBy::Bell
     }
 }
 

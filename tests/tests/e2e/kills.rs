@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use croupier_client::{ClientError, Code, OpenOptions, Player, What};
-use croupier_tests::{Daemon, Killer, Plugin, Watch};
+use croupier_tests::{Daemon, Killer, Plugin, Watch, procs};
+use rustix::process::Signal;
 use serde_json::json;
 
 use super::reply;
@@ -83,6 +84,40 @@ fn chance_comes_out_the_same_after_a_kill() {
         last = reply(&table.act(Player(1), r#"{"roll":true}"#).expect("a roll"));
     }
     assert!(daemon.status().workers_lost >= 10);
+}
+
+/// Its way in is full when it dies: what waits for room there must not keep anybody busy who would notice the death.
+#[test]
+fn a_worker_that_stands_still_until_its_link_is_full_is_killed_and_nothing_is_lost() {
+    let daemon = Daemon::with(&[Plugin::Faulty]);
+    let client = daemon.player();
+    let filler = "x".repeat(48 << 10);
+    let turn = json!({"do": "echo", "value": filler}).to_string();
+    for _ in 0..3 {
+        let sessions: Vec<_> = (0..SESSIONS)
+            .map(|_| client.open("faulty", "{}", OpenOptions::default()).expect("a session"))
+            .collect();
+        let worker = daemon.workers(Some(Plugin::Faulty)).pop().expect("a worker");
+        assert!(procs::signal_child(daemon.pid(), worker.pid, Signal::STOP));
+        std::thread::scope(|scope| {
+            let players: Vec<_> = sessions
+                .iter()
+                .map(|session| {
+                    scope.spawn(|| session.act(Player(1), turn.as_str()).expect("a turn, whatever happens"))
+                })
+                .collect();
+            croupier_tests::wait_for("turns in flight", || {
+                let in_flight = daemon.workers(Some(Plugin::Faulty)).pop()?.in_flight;
+                (in_flight as usize >= SESSIONS).then_some(())
+            });
+            assert!(daemon.kill_worker(worker.pid));
+            for player in players {
+                assert_eq!(player.join().expect("a player").seq, 2);
+            }
+        });
+        sessions.iter().for_each(|session| drop(session.close().expect("it closes")));
+    }
+    assert_eq!(daemon.status().poison, 0);
 }
 
 #[test]
