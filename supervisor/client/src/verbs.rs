@@ -64,6 +64,12 @@ macro_rules! verb_methods {
             crate::verbs::nothing(finish!($($async)? self.core.control(verb)))
         }
 
+        /// Changes how many workers serve a plugin, until it is loaded anew; sessions are moved while they are played.
+        pub $($async)? fn scale(&self, plugin: &str, replicas: u32) -> Result<(), ClientError> {
+            let verb = Verb::Scale { plugin: plugin.to_owned(), replicas };
+            crate::verbs::nothing(finish!($($async)? self.core.control(verb)))
+        }
+
         /// Lifts a plugin's quarantine, forgives its deaths, and closes its breaker.
         pub $($async)? fn release(&self, plugin: &str) -> Result<(), ClientError> {
             let verb = Verb::Release { plugin: plugin.to_owned() };

@@ -394,6 +394,24 @@ pub enum Notice {
         /// Time since it lost its last worker.
         pause_ns: u64,
     },
+    /// A session went from one worker to another while both lived.
+    SessionMoved {
+        /// Which.
+        session: SessionId,
+        /// From where.
+        from: WorkerId,
+        /// To where.
+        to: WorkerId,
+        /// Turns replayed.
+        replayed: u64,
+        /// Time in which nothing of it was played.
+        pause_ns: u64,
+    },
+    /// It shall be served by so many workers from now on.
+    Scaled {
+        /// How many.
+        replicas: u32,
+    },
     /// A replayed turn answered differently.
     Diverged {
         /// The session.

@@ -33,6 +33,13 @@ pub enum Event {
         /// Who asked.
         request: RequestId,
     },
+    /// Change how many workers serve: sessions are spread over them, or move together, while they are played.
+    Scale {
+        /// Who asked.
+        request: RequestId,
+        /// How many, 1 to [`crate::game::REPLICAS_MAX`].
+        replicas: u32,
+    },
     /// Lift a quarantine, forgive the deaths and close the breaker.
     Release {
         /// Who asked.

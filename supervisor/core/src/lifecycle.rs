@@ -43,6 +43,8 @@ pub enum Step {
     Resume,
     /// Replace its workers.
     Restart,
+    /// Change how many workers serve.
+    Scale,
     /// Take it down.
     Unload,
     /// Open a session.
@@ -61,8 +63,8 @@ pub const STATES: [State; 7] = [
 ];
 
 /// All steps, for tests and tables.
-pub const STEPS: [Step; 6] =
-    [Step::Load, Step::Suspend, Step::Resume, Step::Restart, Step::Unload, Step::Open];
+pub const STEPS: [Step; 7] =
+    [Step::Load, Step::Suspend, Step::Resume, Step::Restart, Step::Scale, Step::Unload, Step::Open];
 
 impl State {
     /// Whether `step` may be taken from here.
@@ -70,8 +72,8 @@ impl State {
         matches!(
             (self, step),
             (State::Unloaded, Step::Load)
-                | (State::Running, Step::Suspend | Step::Restart | Step::Unload | Step::Open)
-                | (State::Suspended, Step::Resume | Step::Restart | Step::Unload)
+                | (State::Running, Step::Suspend | Step::Restart | Step::Scale | Step::Unload | Step::Open)
+                | (State::Suspended, Step::Resume | Step::Restart | Step::Scale | Step::Unload)
         )
     }
 
@@ -105,6 +107,7 @@ impl fmt::Display for Step {
             Step::Suspend => "suspend",
             Step::Resume => "resume",
             Step::Restart => "restart",
+            Step::Scale => "scale",
             Step::Unload => "unload",
             Step::Open => "open a session of",
         })
@@ -130,6 +133,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(allowed, 8);
+        assert_eq!(allowed, 10);
     }
 }

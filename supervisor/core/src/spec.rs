@@ -51,6 +51,8 @@ pub struct Spec {
     pub poison_max: u32,
     /// When dead workers are replaced.
     pub restart: RestartPolicy,
+    /// Workers that serve, each with its share of the sessions; 1 to [`crate::game::REPLICAS_MAX`].
+    pub replicas: u32,
     /// Spare workers that take the place of dead ones at once, up to [`crate::game::STANDBYS_MAX`].
     pub standbys: u32,
     /// When a plugin that answers with faults is given a rest.
@@ -162,6 +164,7 @@ impl Spec {
             catch_up_ticks: 100,
             poison_max: 8,
             restart: RestartPolicy::default(),
+            replicas: 1,
             standbys: 0,
             breaker: BreakerPolicy::default(),
             watch: WatchPolicy {

@@ -22,6 +22,8 @@ pub struct GameView {
     pub held: usize,
     /// Counts since load.
     pub counts: Counts,
+    /// Workers that serve, and how many are wanted.
+    pub replicas: (usize, usize),
     /// Standbys that are warm, and how many are wanted.
     pub standbys: (usize, usize),
     /// Its workers.
@@ -41,6 +43,8 @@ pub struct Counts {
     pub retries: u64,
     /// Poison turns.
     pub poison: u64,
+    /// Sessions that went from one worker to another while both lived.
+    pub moved: u64,
 }
 
 /// How much a game holds in memory: counts, and about how many bytes.
@@ -89,6 +93,8 @@ pub struct WorkerView {
     pub state: &'static str,
     /// Sessions that it holds.
     pub sessions: usize,
+    /// Turns that it has answered.
+    pub turns: u64,
     /// Calls in flight.
     pub in_flight: usize,
     /// When it was asked for, monotonic.

@@ -71,6 +71,8 @@ enum Verb {
     Resume(operate::Named),
     /// Replace a plugin's workers by fresh ones; sessions go on
     Restart(operate::Named),
+    /// Change how many workers serve a plugin, until it is loaded anew; sessions are moved while they are played
+    Scale(operate::Scale),
     /// Let a plugin that is down or resting try again: its deaths are forgiven; sessions go on
     Release(operate::Named),
     /// List plugins
@@ -180,6 +182,7 @@ fn carry_out(cli: Cli, out: &mut Out) -> Result<ExitCode, Stop> {
         Verb::Suspend(named) => named.suspend(&common.connect()?, out)?,
         Verb::Resume(named) => named.resume(&common.connect()?, out)?,
         Verb::Restart(named) => named.restart(&common.connect()?, out)?,
+        Verb::Scale(scale) => scale.run(&common.connect()?, out)?,
         Verb::Release(named) => named.release(&common.connect()?, out)?,
         Verb::Plugins(plugins) => plugins.run(&common.connect()?, out)?,
         Verb::Sessions(sessions) => sessions.run(&common.connect()?, out)?,

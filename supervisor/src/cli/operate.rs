@@ -101,6 +101,28 @@ impl Named {
     }
 }
 
+/// Arguments of `scale`.
+#[derive(Debug, Args)]
+pub(crate) struct Scale {
+    /// The plugin's name
+    plugin: String,
+    /// How many workers shall serve it
+    replicas: u32,
+}
+
+impl Scale {
+    pub(crate) fn run(&self, client: &Client, out: &mut Out) -> Result<(), Stop> {
+        client.scale(&self.plugin, self.replicas)?;
+        let Scale { plugin, replicas } = self;
+        ok(
+            out,
+            &format!(
+                "{plugin} is served by {replicas}, until it is loaded anew; `croupier workers` shows its sessions move"
+            ),
+        )
+    }
+}
+
 /// Arguments of `revoke` and `grant`.
 #[derive(Debug, Args)]
 pub(crate) struct Revoke {

@@ -24,6 +24,7 @@ pub(crate) fn plugins(plugins: &[PluginInfo]) -> Vec<String> {
         ("SESSIONS", Align::Right),
         ("HELD", Align::Right),
         ("WORKERS", Align::Right),
+        ("REPLICAS", Align::Right),
         ("STANDBYS", Align::Right),
         ("TURNS", Align::Right),
         ("LOST", Align::Right),
@@ -40,6 +41,7 @@ pub(crate) fn plugins(plugins: &[PluginInfo]) -> Vec<String> {
             plugin.sessions.to_string(),
             plugin.held.to_string(),
             plugin.workers.len().to_string(),
+            format!("{}/{}", plugin.replicas, plugin.replicas_wanted),
             format!("{}/{}", plugin.standbys, plugin.standbys_wanted),
             plugin.turns.to_string(),
             plugin.workers_lost.to_string(),
@@ -157,9 +159,10 @@ pub(crate) fn workers(workers: &[WorkerInfo]) -> Vec<String> {
         ("PID", Align::Right),
         ("STATE", Align::Left),
         ("SESSIONS", Align::Right),
+        ("TURNS", Align::Right),
         ("CALLS", Align::Right),
         ("AGE", Align::Right),
-        ("RSS MIB", Align::Right),
+        ("MIB", Align::Right),
         ("CPU", Align::Right),
     ]);
     for worker in workers {
@@ -169,9 +172,10 @@ pub(crate) fn workers(workers: &[WorkerInfo]) -> Vec<String> {
             worker.pid.to_string(),
             worker.state.clone(),
             worker.sessions.to_string(),
+            count(worker.turns),
             worker.in_flight.to_string(),
             duration(worker.age_ms),
-            format!("{}.{}", worker.rss_kib / 1024, worker.rss_kib % 1024 * 10 / 1024),
+            mib(worker.rss_kib),
             duration(worker.cpu_ms),
         ]);
     }
@@ -273,6 +277,12 @@ fn what(what: &What) -> String {
                 "session {session} restored in worker {worker}, {replayed} turns replayed, pause {pause_us} µs"
             )
         }
+        What::SessionMoved { session, from, to, replayed, pause_us } => {
+            format!(
+                "session {session} moved from worker {from} to worker {to}, {replayed} turns replayed, pause {pause_us} µs"
+            )
+        }
+        What::PluginScaled { replicas } => format!("{replicas} workers shall serve"),
         What::Diverged { session, seq } => format!("SESSION {session} DIVERGED on replay at turn {seq}"),
         What::Poison { session, seq, player } => {
             format!("POISON: session {session}, turn {seq}, player {player}")
@@ -325,6 +335,23 @@ fn pairs(pairs: &[(&str, String)]) -> Vec<String> {
     pairs.iter().map(|(name, value)| format!("{name:<width$}  {value}")).collect()
 }
 
+/// Memory in MiB, with a tenth where that matters.
+fn mib(kib: u64) -> String {
+    if kib < 10 << 10 { format!("{}.{}", kib >> 10, kib % 1024 * 10 / 1024) } else { (kib >> 10).to_string() }
+}
+
+/// A count as a person says it: `9999`, `10k`, `12.3M`. JSON has it to the last.
+pub(crate) fn count(count: u64) -> String {
+    let (unit, word) = match count {
+        0..10_000 => return count.to_string(),
+        10_000..1_000_000 => return format!("{}k", count / 1_000),
+        1_000_000..1_000_000_000 => (1_000_000, 'M'),
+        1_000_000_000..1_000_000_000_000 => (1_000_000_000, 'G'),
+        _ => (1_000_000_000_000, 'T'),
+    };
+    format!("{}.{}{word}", count / unit, count % unit * 10 / unit)
+}
+
 /// Milliseconds as a person says them: `120ms`, `4.2s`, `12m30s`, `2h05m`, `3d04h`.
 pub(crate) fn duration(ms: u64) -> String {
     let s = ms / 1000;
@@ -366,6 +393,7 @@ mod tests {
             rss_kib: 1 << 20,
             cpu_ms: 12_345_678,
             isolation: isolation.to_owned(),
+            turns: 1 << 40,
         };
         let whole = format!("standard; enforced: {}; absent: cgroup (none)", "seccomp, ".repeat(20));
         let lines =
@@ -378,6 +406,12 @@ mod tests {
         assert!(at("isolation of 2:") < at("  off"));
         let alarming: Vec<&String> = lines.iter().filter(|line| is_alarming(line)).collect();
         assert_eq!(alarming, ["  off"]);
+    }
+
+    #[test]
+    fn counts() {
+        let all: Vec<String> = [0, 9_999, 10_000, 999_999, 1_000_000, 12_345_678, 1 << 40].map(count).into();
+        assert_eq!(all, ["0", "9999", "10k", "999k", "1.0M", "12.3M", "1.0T"]);
     }
 
     #[test]

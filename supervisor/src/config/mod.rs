@@ -457,6 +457,8 @@ mod tests {
         assert!(wrong("[defaults]\ncpu_percent = 0").starts_with("defaults.cpu_percent: 0 would"));
         assert!(wrong("[transcripts]\nauditor_key = \"zz\"").starts_with("transcripts.auditor_key"));
         assert!(wrong("[plugins.holdem]\nqueue_max = \"many\"").starts_with("plugins.holdem.queue_max"));
+        assert!(wrong("[defaults]\nreplicas = 17").starts_with("defaults.replicas: 17 is more than 16"));
+        assert!(wrong("[defaults]\nreplicas = 0").starts_with("defaults.replicas: 0 would"));
         assert!(wrong("[defaults]\nstandbys = 9").starts_with("defaults.standbys: 9 is more than 8"));
         assert!(wrong("[plugins.holdem.settings]\nrake = 0.05").starts_with("plugins.holdem.settings.rake"));
         assert!(wrong("[log]\nfilter = \"croupier=loud\"").starts_with("log.filter"));

@@ -1,6 +1,6 @@
 //! One plugin's table in the config: its options, and the settings that its `init` gets as JSON.
 
-use croupier_core::game::STANDBYS_MAX;
+use croupier_core::game::{REPLICAS_MAX, STANDBYS_MAX};
 use croupier_manifest::manifest::{Permission, PluginName};
 use serde_json::{Map, Value};
 
@@ -45,11 +45,15 @@ pub(super) fn check(at: &str, options: &PluginOptions) -> Result<(), (String, St
         ("turn_wall_ms", options.turn_wall_ms == Some(0)),
         ("load_wall_ms", options.load_wall_ms == Some(0)),
         ("ping_wall_ms", options.ping_wall_ms == Some(0)),
+        ("replicas", options.replicas == Some(0)),
         ("violations_window_s", options.violations_window_s == Some(0)),
         ("cpu_percent", options.cpu_percent == Some(0)),
         ("effects_per_s", options.effects_per_s == Some(0)),
         ("link_mib_per_s", options.link_mib_per_s == Some(0)),
     ];
+    if let Some(replicas) = options.replicas.filter(|replicas| *replicas > REPLICAS_MAX) {
+        return Err((format!("{at}.replicas"), format!("{replicas} is more than {REPLICAS_MAX}")));
+    }
     if let Some(standbys) = options.standbys.filter(|standbys| *standbys > STANDBYS_MAX) {
         return Err((format!("{at}.standbys"), format!("{standbys} is more than {STANDBYS_MAX}")));
     }

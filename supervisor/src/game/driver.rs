@@ -392,6 +392,12 @@ impl GameDriver {
         self.ask(request, Event::Restart { request }, answerer);
     }
 
+    /// Changes how many workers serve.
+    pub fn scale(&self, replicas: u32, answerer: Answerer) {
+        let request = self.context.request();
+        self.ask(request, Event::Scale { request, replicas }, answerer);
+    }
+
     /// Lifts what keeps the game down.
     pub fn release(&self, answerer: Answerer) {
         let request = self.context.request();

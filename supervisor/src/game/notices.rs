@@ -104,6 +104,14 @@ impl GameDriver {
                 replayed,
                 pause_us: pause_ns / 1000,
             },
+            Notice::SessionMoved { session, from, to, replayed, pause_ns } => What::SessionMoved {
+                session: session.0,
+                from: from.0,
+                to: to.0,
+                replayed,
+                pause_us: pause_ns / 1000,
+            },
+            Notice::Scaled { replicas } => What::PluginScaled { replicas },
             Notice::Diverged { session, seq } => What::Diverged { session: session.0, seq },
             Notice::SnapshotsDistrusted { reason } => What::SnapshotsDistrusted { reason },
             // For the log and the audit log.
@@ -188,6 +196,8 @@ impl GameDriver {
             | Notice::SessionAdopted { .. }
             | Notice::SessionEnded { .. }
             | Notice::SessionRestored { .. }
+            | Notice::SessionMoved { .. }
+            | Notice::Scaled { .. }
             | Notice::PlayerJoined { .. }
             | Notice::PlayerLeft { .. }
             | Notice::TurnDone { .. } => return None,
@@ -210,6 +220,7 @@ impl GameDriver {
                 );
             }
             Notice::Released => tracing::info!(plugin, "plugin released"),
+            Notice::Scaled { replicas } => tracing::info!(plugin, replicas, "plugin scaled"),
             Notice::BreakerOpened { failed, turns } => {
                 tracing::error!(plugin, failed, turns, "too many turns failed: the plugin is given a rest");
             }
@@ -313,6 +324,7 @@ impl GameDriver {
             | Notice::SessionAdopted { .. }
             | Notice::SessionEnded { .. }
             | Notice::SessionRestored { .. }
+            | Notice::SessionMoved { .. }
             | Notice::PlayerJoined { .. }
             | Notice::PlayerLeft { .. }
             | Notice::TurnDone { .. } => {}

@@ -147,6 +147,8 @@ options! {
     link_mib_per_s: u32,
     /// Idle time-out in milliseconds; 0 for never.
     idle_timeout_ms: u64,
+    /// Workers that serve, each with its share of the sessions.
+    replicas: u32,
     /// Spare workers, initialised, that take the place of a dead one at once.
     standbys: u32,
     /// When a dead worker is replaced.

@@ -1,7 +1,7 @@
 //! Manifest and operator's options together: what the game, the link and the worker go by. Pure.
 
 use croupier_core::Spec;
-use croupier_core::game::STANDBYS_MAX;
+use croupier_core::game::{REPLICAS_MAX, STANDBYS_MAX};
 use croupier_core::policy::breaker::BreakerPolicy;
 use croupier_core::policy::conduct::ConductPolicy;
 use croupier_core::policy::restart::RestartPolicy;
@@ -115,6 +115,7 @@ pub(super) fn spec(
         poison_max: options.poison_max.unwrap_or(defaults.poison_max),
         tick_ns: u64::from(tick_ms) * NS_PER_MS,
         idle_ns: ms_to_ns(idle_ms),
+        replicas: options.replicas.unwrap_or(defaults.replicas).clamp(1, REPLICAS_MAX),
         standbys: options.standbys.unwrap_or(defaults.standbys).min(STANDBYS_MAX),
         restart: restart(options, defaults.restart),
         breaker: breaker(options, defaults.breaker),

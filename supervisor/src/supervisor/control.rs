@@ -3,6 +3,7 @@
 use croupier_core::Refusal as CoreRefusal;
 use croupier_core::action::Answered;
 use croupier_core::event::LiveSessions as CoreLiveSessions;
+use croupier_core::game::REPLICAS_MAX;
 use croupier_core::ids::SessionId;
 use croupier_wire::door::{AuditHead, Code, ControlReply, LiveSessions, Refusal, Reply, Verb};
 
@@ -26,6 +27,12 @@ impl Shared {
             Verb::Suspend { plugin } => return self.ask_game(&plugin, to, |game, done| game.suspend(done)),
             Verb::Resume { plugin } => return self.ask_game(&plugin, to, |game, done| game.resume(done)),
             Verb::Restart { plugin } => return self.ask_game(&plugin, to, |game, done| game.restart(done)),
+            Verb::Scale { plugin, replicas } if !(1..=REPLICAS_MAX).contains(&replicas) => {
+                Err(replicas_refused(&plugin, replicas))
+            }
+            Verb::Scale { plugin, replicas } => {
+                return self.ask_game(&plugin, to, |game, done| game.scale(replicas, done));
+            }
             Verb::Release { plugin } => return self.ask_game(&plugin, to, |game, done| game.release(done)),
             Verb::DropHeld { session } => return self.drop_held(session, to),
             Verb::Plugins { plugin } => self.plugin_infos(plugin.as_deref()).map(ControlReply::Plugins),
@@ -122,6 +129,7 @@ impl Shared {
 
 /// What is written down about a verb; nothing about those that only look.
 fn record_of(uid: Option<u32>, verb: &Verb) -> Option<Happened> {
+    let replicas_word;
     let (name, plugin, session, about) = match verb {
         Verb::Load { path } => ("load", "", 0, path.as_str()),
         Verb::Unload { plugin, sessions: LiveSessions::Refuse } => ("unload", plugin.as_str(), 0, ""),
@@ -132,6 +140,10 @@ fn record_of(uid: Option<u32>, verb: &Verb) -> Option<Happened> {
         Verb::Resume { plugin } => ("resume", plugin.as_str(), 0, ""),
         Verb::Restart { plugin } => ("restart", plugin.as_str(), 0, ""),
         Verb::Release { plugin } => ("release", plugin.as_str(), 0, ""),
+        Verb::Scale { plugin, replicas } => {
+            replicas_word = replicas.to_string();
+            ("scale", plugin.as_str(), 0, replicas_word.as_str())
+        }
         Verb::Revoke { plugin, permission } => ("revoke", plugin.as_str(), 0, permission.as_str()),
         Verb::Grant { plugin, permission } => ("grant", plugin.as_str(), 0, permission.as_str()),
         Verb::Export { session } => ("export", "", *session, ""),
@@ -155,6 +167,14 @@ fn record_of(uid: Option<u32>, verb: &Verb) -> Option<Happened> {
         about: text(about),
         outcome: "done".to_owned(),
     })
+}
+
+fn replicas_refused(plugin: &str, replicas: u32) -> Refusal {
+    Refusal {
+        plugin: plugin.to_owned(),
+        hint: format!("say a number from 1 to {REPLICAS_MAX}"),
+        ..refusal(Code::Unsupported, format!("{replicas} replicas are too few or too many"))
+    }
 }
 
 fn answerer(to: Replier, plugin: String, session: u64) -> Answerer {

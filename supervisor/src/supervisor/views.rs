@@ -36,6 +36,9 @@ impl Shared {
             health: health.word().to_owned(),
             standbys: view.standbys.0 as u32,
             standbys_wanted: view.standbys.1 as u32,
+            replicas: view.replicas.0 as u32,
+            replicas_wanted: view.replicas.1 as u32,
+            moved: view.counts.moved,
         }
     }
 
@@ -104,6 +107,7 @@ impl Shared {
                 pid: pids.get(&worker.worker).copied().unwrap_or(0),
                 state: worker.state.to_owned(),
                 sessions: worker.sessions as u64,
+                turns: worker.turns,
                 in_flight: worker.in_flight as u32,
                 age_ms: now.saturating_sub(worker.spawned_mono_ns) / NS_PER_MS,
                 rss_kib: 0,

@@ -18,6 +18,7 @@ mod lifecycle;
 mod logs;
 mod patience;
 mod poison;
+mod replicas;
 mod standby;
 mod turns;
 mod watch;

@@ -220,6 +220,9 @@ fn dense_replies() -> Vec<ControlReply> {
         health: String::new(),
         standbys: 0,
         standbys_wanted: 0,
+        replicas: 0,
+        replicas_wanted: 0,
+        moved: 0,
     };
     let session = door::SessionInfo {
         session: 0,
@@ -241,6 +244,7 @@ fn dense_replies() -> Vec<ControlReply> {
         rss_kib: 0,
         cpu_ms: 0,
         isolation: String::new(),
+        turns: 0,
     };
     let detail = door::SessionDetail {
         info: session.clone(),

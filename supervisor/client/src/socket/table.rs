@@ -271,6 +271,7 @@ fn is_repeatable(request: &Request) -> bool {
             | Verb::Resume { .. }
             | Verb::Restart { .. }
             | Verb::Release { .. }
+            | Verb::Scale { .. }
             | Verb::DropHeld { .. }
             | Verb::Revoke { .. }
             | Verb::Grant { .. }
@@ -287,6 +288,7 @@ fn verb_name(request: &Request) -> &'static str {
         Request::Control(Verb::Resume { .. }) => "resume",
         Request::Control(Verb::Restart { .. }) => "restart",
         Request::Control(Verb::Release { .. }) => "release",
+        Request::Control(Verb::Scale { .. }) => "scale",
         Request::Control(Verb::DropHeld { .. }) => "session --drop",
         Request::Control(Verb::Revoke { .. }) => "revoke",
         Request::Control(Verb::Grant { .. }) => "grant",

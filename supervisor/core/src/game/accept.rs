@@ -95,6 +95,7 @@ impl Game {
             last_outside_mono_ns: cx.now.mono_ns,
             snapshot_mono_ns: cx.now.mono_ns,
             snapshot_asked: None,
+            moving: None,
             snapshot_missed: (0, 0),
             poison: 0,
             trouble: Trouble::default(),

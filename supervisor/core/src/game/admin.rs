@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::workers::{CallKind, Role, WorkerPhase};
+use super::workers::{CallKind, Role, Worker, WorkerPhase};
 use super::{Cx, Game, Restart};
 use crate::action::{Action, Answered, EndReason, KillReason, Notice, ToWorker};
 use crate::event::LiveSessions;
@@ -36,18 +36,32 @@ impl Game {
         self.respawn_at = None;
         let old: Vec<WorkerId> =
             self.workers.values().filter(|slot| slot.role != Role::Probe).map(|slot| slot.id).collect();
-        let fresh = self.spawn(cx, Role::Serve);
+        let fresh = (0..self.replicas).map(|_| self.spawn(cx, Role::Serve)).collect();
         self.restarting = Some(Restart { request, fresh, old });
     }
 
-    /// The fresh worker of a restart serves: the old ones drain.
-    fn restart_switches(&mut self, cx: &mut Cx<'_>, worker: WorkerId) {
-        if self.restarting.as_ref().is_none_or(|restart| restart.fresh != worker) {
+    /// Whether a worker belongs to a restart that is under way.
+    pub(super) fn is_fresh(&self, worker: WorkerId) -> bool {
+        self.restarting.as_ref().is_some_and(|restart| restart.fresh.contains(&worker))
+    }
+
+    /// Another one comes in the place of a worker of a restart that is gone.
+    pub(super) fn refresh(&mut self, cx: &mut Cx<'_>, gone: WorkerId) {
+        let another = self.spawn(cx, Role::Serve);
+        if let Some(restart) = &mut self.restarting {
+            restart.fresh.iter_mut().filter(|fresh| **fresh == gone).for_each(|fresh| *fresh = another);
+        }
+    }
+
+    /// When all fresh workers of a restart serve, the old ones leave.
+    fn settle_restart(&mut self, cx: &mut Cx<'_>) {
+        let serves = |worker: &WorkerId| self.workers.get(worker).is_some_and(Worker::is_serving);
+        if !self.restarting.as_ref().is_some_and(|restart| restart.fresh.iter().all(serves)) {
             return;
         }
         let Some(restart) = self.restarting.take() else { return };
         for old in restart.old {
-            self.drain(cx, old);
+            self.leave(cx, old);
         }
         cx.answer(restart.request, Ok(Answered::Ok));
     }
@@ -173,6 +187,7 @@ impl Game {
         }
         if slot.role == Role::Serve {
             self.down = None;
+            self.replica_trouble = None;
         }
         (self.start_failures, self.start_kills) = (0, 0);
         self.respawn_at = None;
@@ -185,7 +200,7 @@ impl Game {
             cx.notice(Notice::Loaded);
             cx.answer(request, Ok(Answered::Ok));
         }
-        self.restart_switches(cx, worker);
+        self.settle_restart(cx);
         self.settle_unload(cx);
         self.all_ready();
     }

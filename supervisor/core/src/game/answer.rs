@@ -93,6 +93,9 @@ impl Game {
         let Some(mut flight) = session.flights.pop_front() else { return };
         let asked = session.snapshot_asked.take_if(|asked| *asked == seq).is_some();
         self.counts.turns += 1;
+        if let Some(slot) = self.workers.get_mut(&worker) {
+            slot.turns += 1;
+        }
         self.breaker_saw(cx, id, if done.status == E_INTERNAL { TurnWas::Faulty } else { TurnWas::Sound });
         if settle_calls(&mut flight) || done.diverged {
             self.diverged(cx, id, seq);

@@ -54,8 +54,11 @@ impl Game {
             self.count_death(cx, worker, &slot.calls, &cause);
             self.blame(cx, slot.role, &slot.calls, &cause);
         }
+        if slot.served && self.is_fresh(worker) {
+            self.refresh(cx, worker);
+        }
         if !slot.served && !slot.retired {
-            self.start_failed(cx, worker, &cause);
+            self.start_failed(cx, (worker, slot.role), &cause);
         } else if cause != Cause::Asked {
             self.bear(cx, worker, &cause);
         }
@@ -70,6 +73,7 @@ impl Game {
             return;
         }
         session.home = Home::None;
+        session.moving = None;
         session.snapshot_asked = None;
         session.lost_mono_ns.get_or_insert(cx.now.mono_ns);
         let skips = &session.skips;
@@ -320,6 +324,7 @@ impl Game {
         }
         let at = session.worker();
         session.home = Home::None;
+        session.moving = None;
         cx.answer_all(waiters, &Err(refusal));
         cx.notice(Notice::SessionHeld { session: id, reason });
         if let Some(worker) = at

@@ -4,8 +4,8 @@
 //!  nowhere ──place──▶ restoring (`restore`) ──▶ at a worker ──▶ its next turn: one that has a number already, or a new one (`number`)
 //! ```
 //!
-//! While there are suspects, a serving worker plays the first of them alone, one turn at a time; everybody else waits. An outcast is
-//! played the same way in the spare worker, and nobody waits.
+//! While there are suspects, one serving worker tries them: it plays the first of them alone, one turn at a time, and everybody else in it waits; in the
+//! other replicas nobody does. An outcast is played the same way in the spare worker, and nobody waits.
 
 use std::collections::VecDeque;
 
@@ -54,12 +54,13 @@ impl Game {
 
     fn run_round(&mut self, cx: &mut Cx<'_>) -> Progress {
         let mut progress = Progress::Idle;
+        self.choose_trial();
         for first in [self.suspects.front().copied(), self.outcasts.front().copied()].into_iter().flatten() {
             if self.run_session(cx, first) == Progress::Moved {
                 progress = Progress::Moved;
             }
         }
-        if !self.suspects.is_empty() {
+        if !self.workers.values().any(|slot| self.plays_all(slot)) {
             return progress;
         }
         // A few at a time, so that the first ones are there soon instead of all of them late.
@@ -110,7 +111,44 @@ impl Game {
     /// Whether some serving worker has fewer than `calls` calls in flight, and fewer than `restores` that bring sessions back.
     fn any_room(&self, calls: usize, restores: usize) -> bool {
         let has_room = |slot: &Worker| slot.calls.len() < calls && slot.restores < restores;
-        self.workers.values().any(|slot| slot.takes_turns() && slot.role == Role::Serve && has_room(slot))
+        self.workers.values().any(|slot| self.plays_all(slot) && has_room(slot))
+    }
+
+    /// Whether a worker serves whoever is there.
+    fn plays_all(&self, slot: &Worker) -> bool {
+        slot.role == Role::Serve && slot.takes_turns() && !self.is_trying(slot.id)
+    }
+
+    /// Whether a worker tries suspects: nobody else is played there.
+    pub(super) fn is_trying(&self, worker: WorkerId) -> bool {
+        self.trial == Some(worker)
+    }
+
+    /// Chooses the worker that tries the suspects; who had to wait for them where the last ones were tried goes on.
+    fn choose_trial(&mut self) {
+        let first = self.suspects.front().and_then(|id| self.sessions.get(id));
+        let trial = first.and_then(|session| session.worker().or_else(|| self.next_trial()));
+        let before = std::mem::replace(&mut self.trial, trial);
+        if before == trial {
+            return;
+        }
+        if let Some(slot) = before.and_then(|worker| self.workers.get(&worker)) {
+            let ids: Vec<SessionId> = slot.sessions.iter().copied().collect();
+            ids.into_iter().for_each(|id| self.make_ready(id));
+        }
+    }
+
+    /// The same as for the last suspect; else the one with the fewest sessions, which wait meanwhile. For one that is on its way, and has none, it is waited.
+    fn next_trial(&self) -> Option<WorkerId> {
+        let serves = |slot: &&Worker| slot.role == Role::Serve && slot.takes_turns();
+        if let Some(slot) = self.trial.and_then(|worker| self.workers.get(&worker)).filter(serves) {
+            return Some(slot.id);
+        }
+        let fewest = self.workers.values().filter(serves);
+        let fewest = fewest.min_by_key(|slot| (slot.leaves, slot.sessions.len()))?;
+        let comes = |slot: &Worker| slot.role == Role::Serve && slot.is_coming() && !slot.is_serving();
+        let waits = !fewest.sessions.is_empty() && self.workers.values().any(comes);
+        (!waits).then_some(fewest.id)
     }
 
     fn run_session(&mut self, cx: &mut Cx<'_>, id: SessionId) -> Progress {
@@ -132,14 +170,19 @@ impl Game {
         let (worker, alone) = match &session.home {
             Home::None => return self.place(cx, id),
             Home::Restoring(restoring) => (restoring.worker, Alone::Session),
-            Home::At(worker) => (*worker, Alone::Turn),
+            Home::At(worker) => match session.moving {
+                Some(on) => return self.go_on_moving(cx, id, on),
+                None => (*worker, Alone::Turn),
+            },
         };
         if !self.workers.get(&worker).is_some_and(|slot| slot.takes_turns()) {
             // It is on its way out, or suspended. When it has gone or goes on, its sessions are put on the list again.
             return Progress::Idle;
         }
         if !self.may_send(worker, id, alone) {
-            return Progress::Blocked;
+            // Who waits for suspects is put on the list again when those are done.
+            let waits = self.is_trying(worker) && self.suspects.front() != Some(&id);
+            return if waits { Progress::Idle } else { Progress::Blocked };
         }
         match alone {
             Alone::Session => self.replay_next(cx, id),
@@ -164,7 +207,7 @@ impl Game {
             return false;
         }
         let first = match slot.role {
-            Role::Serve if self.suspects.is_empty() => return true,
+            Role::Serve if !self.is_trying(worker) => return true,
             Role::Serve => self.suspects.front(),
             Role::Probe => self.outcasts.front(),
             Role::Standby => return false,

@@ -1,16 +1,16 @@
-//! Keeping the right workers: one that serves, a spare one while there are outcasts, standbys (`standby`); and what it means when none
-//! comes up.
+//! Keeping the right workers: as many that serve as there shall be replicas, a spare one while there are outcasts, standbys (`standby`); and what it means
+//! when none comes up.
 //!
-//! A worker that is not needed any more is drained (it answers what it has, and gets nothing more) and sent home. Which session is
-//! played where is decided in `dispatch`.
+//! A worker that is not needed any more leaves: its sessions are moved (`moves`), then it is drained (it answers what it has, and gets nothing more) and
+//! sent home. Which session is played where is decided in `dispatch`.
 
 use super::timers::Alarm;
 use super::workers::{CallKind, Role, Worker, WorkerPhase};
-use super::{Cx, Game};
-use crate::action::{Action, EndReason, KillReason, Notice, ToWorker};
+use super::{Cx, Game, REPLICAS_MAX};
+use crate::action::{Action, Answered, EndReason, KillReason, Notice, ToWorker};
 use crate::event::Cause;
-use crate::ids::{SessionId, WorkerId};
-use crate::lifecycle::State;
+use crate::ids::{RequestId, SessionId, WorkerId};
+use crate::lifecycle::{State, Step};
 use crate::planted::{self, Bug};
 use crate::policy::restart::Finding;
 use crate::refusal::Refusal;
@@ -77,7 +77,52 @@ impl Game {
         self.send(cx, worker, CallKind::Shutdown, ToWorker::Shutdown);
     }
 
-    /// Spawns what is missing: one worker that serves, and a spare one while there are outcasts.
+    /// How many of a role there are, or will be.
+    pub(super) fn coming(&self, role: Role) -> usize {
+        self.workers.values().filter(|slot| slot.role == role && slot.is_coming()).count()
+    }
+
+    /// How many shall serve.
+    pub(super) fn wanted(&self) -> usize {
+        if self.state == State::Unloading { 1 } else { self.replicas as usize }
+    }
+
+    /// A worker gives its sessions away, and goes then.
+    pub(super) fn leave(&mut self, cx: &mut Cx<'_>, worker: WorkerId) {
+        let Some(slot) = self.workers.get_mut(&worker) else { return };
+        // Between suspend and resume nothing is moved.
+        if slot.role == Role::Serve && slot.is_serving() && self.state == State::Running {
+            slot.leaves = true;
+        } else {
+            self.drain(cx, worker);
+        }
+    }
+
+    /// Changes how many shall serve.
+    pub(super) fn scale(&mut self, cx: &mut Cx<'_>, request: RequestId, replicas: u32) {
+        if let Err(refusal) = self.state.check(Step::Scale) {
+            return cx.answer(request, Err(refusal));
+        }
+        self.replicas = replicas.clamp(1, REPLICAS_MAX);
+        cx.notice(Notice::Scaled { replicas: self.replicas });
+        cx.answer(request, Ok(Answered::Ok));
+    }
+
+    /// Those that are too many leave, the newest first. A restart has as many too many as it needs.
+    fn dismiss_surplus(&mut self, cx: &mut Cx<'_>) {
+        if self.restarting.is_some() || self.state == State::Unloading {
+            return;
+        }
+        let serves = |slot: &&Worker| slot.role == Role::Serve && slot.is_coming();
+        let surplus = self.coming(Role::Serve).saturating_sub(self.wanted());
+        let newest: Vec<WorkerId> =
+            self.workers.values().rev().filter(serves).take(surplus).map(|slot| slot.id).collect();
+        for worker in newest {
+            self.leave(cx, worker);
+        }
+    }
+
+    /// Spawns what is missing: workers that serve, and a spare one while there are outcasts.
     pub(super) fn keep_workers(&mut self, cx: &mut Cx<'_>) {
         let wanted = match self.state {
             State::Running | State::Suspended => true,
@@ -89,16 +134,16 @@ impl Game {
         }
         self.promote(cx);
         self.keep_standbys(cx);
-        let missing = |role| !self.workers.values().any(|slot| slot.role == role && slot.is_coming());
-        let serve = missing(Role::Serve);
-        let probe = !self.outcasts.is_empty() && missing(Role::Probe);
-        if !serve && !probe {
+        self.dismiss_surplus(cx);
+        let missing = self.wanted().saturating_sub(self.coming(Role::Serve));
+        let probe = !self.outcasts.is_empty() && self.coming(Role::Probe) == 0;
+        if missing == 0 && !probe {
             return;
         }
         if self.respawn_at.is_some_and(|at| cx.now.mono_ns < at) {
             return;
         }
-        if serve {
+        for _ in 0..missing {
             self.spawn(cx, Role::Serve);
         }
         if probe {
@@ -107,7 +152,7 @@ impl Game {
     }
 
     /// A worker died before it served. The first one's failure is the load's; later ones are tried again with growing pauses.
-    pub(super) fn start_failed(&mut self, cx: &mut Cx<'_>, worker: WorkerId, cause: &Cause) {
+    pub(super) fn start_failed(&mut self, cx: &mut Cx<'_>, (worker, role): (WorkerId, Role), cause: &Cause) {
         if matches!(cause, Cause::External { .. } | Cause::Asked) {
             // Somebody else's doing says nothing about the plugin.
             self.start_kills += 1;
@@ -127,18 +172,24 @@ impl Game {
             cx.answer(request, Err(Refusal::Start(reason)));
             return cx.act(Action::Stopped);
         }
-        if self.restarting.as_ref().is_some_and(|restart| restart.fresh == worker)
+        if self.restarting.as_ref().is_some_and(|restart| restart.fresh.contains(&worker))
             && let Some(restart) = self.restarting.take()
         {
+            // The old ones stay; what came up beside is too many.
             return cx.answer(restart.request, Err(Refusal::Start(reason)));
         }
-        self.start_failures += 1;
+        if role == Role::Serve {
+            self.replica_trouble = Some(reason.clone());
+        }
+        self.start_failures = self.start_failures.saturating_add(1);
         self.respawn_after(cx, RESPAWN_NS_MIN << self.start_failures.min(8));
         if self.start_failures < START_FAILURES_MAX || self.down.is_some() {
             return;
         }
         if self.workers.values().any(|slot| slot.role == Role::Serve && slot.is_serving()) {
-            self.give_up_outcasts(cx, &reason);
+            if role == Role::Probe {
+                self.give_up_outcasts(cx, &reason);
+            }
         } else {
             cx.notice(Notice::Down { reason: reason.clone() });
             self.go_down(cx, reason);
@@ -149,11 +200,8 @@ impl Game {
         if self.starting.is_some() {
             self.state = State::Starting;
             self.spawn(cx, Role::Serve);
-        } else if self.restarting.as_ref().is_some_and(|restart| restart.fresh == worker) {
-            let fresh = self.spawn(cx, Role::Serve);
-            if let Some(restart) = &mut self.restarting {
-                restart.fresh = fresh;
-            }
+        } else if self.is_fresh(worker) {
+            self.refresh(cx, worker);
         } else {
             self.respawn_after(cx, RESPAWN_NS_MIN);
         }

@@ -4,7 +4,8 @@
 //! * `admin`: load, restart, unload. `fleet`: spawning, retiring and replacing workers. `pause`: suspend, resume.
 //! * `accept`: requests from outside, up to a session's queue.
 //! * `patience`: what deaths and failures of the plugin's own come to: pauses, quarantine, the breaker.
-//! * `dispatch`: which session moves on, in which worker. `number`: from the queue to a numbered turn. `restore`: into a fresh worker.
+//! * `dispatch`: which session goes on, in which worker. `number`: from the queue to a numbered turn. `restore`: into a fresh worker. `moves`: from
+//!   one worker to another.
 //! * `answer`: what workers answer. `host_calls`: what they ask. `trust`: what their snapshots are worth.
 //! * `death`: what a worker's death means for its sessions: suspects, probing, poison, held. `ending`: how a session goes.
 //! * `scene`: what a worker was at when it died. `standby`: spare workers that take the place of dead ones at once.
@@ -24,6 +25,7 @@ mod fleet;
 mod gate;
 mod holds;
 mod host_calls;
+mod moves;
 mod number;
 mod patience;
 mod pause;
@@ -54,6 +56,7 @@ use crate::spec::{Grants, Spec};
 use crate::views::Counts;
 use ending::Ended;
 use gate::Gate;
+pub(crate) use moves::Move;
 pub use standby::STANDBYS_MAX;
 use standby::Standbys;
 use timers::{Alarm, Timers};
@@ -84,6 +87,13 @@ pub struct Game {
     suspects: VecDeque<SessionId>,
     /// Sessions that are tried one at a time in a spare worker, the first one now.
     outcasts: VecDeque<SessionId>,
+    /// The serving worker in which the suspects are tried.
+    trial: Option<WorkerId>,
+    /// Sessions that are being moved from one worker to another.
+    moving: Vec<SessionId>,
+    /// Workers that are to serve, and why the last one of several did not come up.
+    replicas: u32,
+    replica_trouble: Option<String>,
     timers: Timers,
     gate: Gate,
     /// For ticks of sessions that are written down.
@@ -116,9 +126,13 @@ pub struct Game {
 #[derive(Debug)]
 struct Restart {
     request: RequestId,
-    fresh: WorkerId,
+    /// All of these have to serve before the old ones leave.
+    fresh: Vec<WorkerId>,
     old: Vec<WorkerId>,
 }
+
+/// Most replicas of one game.
+pub const REPLICAS_MAX: u32 = 16;
 
 /// One step's time and actions.
 struct Cx<'a> {
@@ -161,6 +175,7 @@ impl Game {
         Game {
             gate: Gate::new(spec.journal_at),
             standbys: Standbys::new(spec.standbys),
+            replicas: spec.replicas.clamp(1, REPLICAS_MAX),
             digest: Arc::new(spec.digest),
             allowed: spec.grants.clone(),
             spec,
@@ -175,6 +190,9 @@ impl Game {
             waiting: VecDeque::new(),
             suspects: VecDeque::new(),
             outcasts: VecDeque::new(),
+            trial: None,
+            moving: Vec::new(),
+            replica_trouble: None,
             timers: Timers::default(),
             room: Room::default(),
             counts: Counts::default(),
@@ -204,6 +222,7 @@ impl Game {
             Event::Suspend { request } => self.suspend(cx, request),
             Event::Resume { request } => self.resume(cx, request),
             Event::Restart { request } => self.restart(cx, request),
+            Event::Scale { request, replicas } => self.scale(cx, request, replicas),
             Event::Release { request } => self.release(cx, request),
             Event::Park { request } => self.park(cx, request),
             Event::Unload { request, sessions } => self.unload(cx, request, sessions),
@@ -242,6 +261,7 @@ impl Game {
         }
         self.wake(cx);
         self.keep_workers(cx);
+        self.balance(cx);
         self.run_ready(cx);
         self.settle_pause(cx);
         self.forget_alarms();

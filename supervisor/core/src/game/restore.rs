@@ -6,7 +6,7 @@
 //! ```
 
 use super::dispatch::{Alone, Progress};
-use super::workers::{CallKind, Expect, Role};
+use super::workers::{CallKind, Expect, Role, Worker};
 use super::{Cx, Game};
 use crate::action::{Action, Notice, Run, ToWorker, TurnMessage, Wanted};
 use crate::event::TurnAnswer;
@@ -22,13 +22,18 @@ impl Game {
         if cx.now.mono_ns < session.trouble.not_before_mono_ns {
             return Progress::Idle;
         }
-        let role = if session.trouble.standing == Standing::Outcast { Role::Probe } else { Role::Serve };
-        let best = self
-            .workers
-            .values()
-            .filter(|slot| slot.role == role && slot.takes_turns())
-            .min_by_key(|slot| slot.sessions.len())
-            .map(|slot| slot.id);
+        let standing = session.trouble.standing;
+        let fits = |slot: &&Worker| {
+            slot.takes_turns()
+                && match (slot.role, standing) {
+                    (Role::Serve, Standing::Clear) => !self.is_trying(slot.id),
+                    (Role::Serve, Standing::Suspect) => self.is_trying(slot.id),
+                    (Role::Probe, Standing::Outcast) => true,
+                    _ => false,
+                }
+        };
+        let best = self.workers.values().filter(fits).min_by_key(|slot| (slot.leaves, slot.sessions.len()));
+        let best = best.map(|slot| slot.id);
         match best {
             Some(worker) if self.may_send(worker, id, Alone::Turn) || self.is_calm(worker) => {
                 self.begin_restore(cx, id, worker);
@@ -40,15 +45,16 @@ impl Game {
 
     /// Whether sessions may be restored in `worker` beside each other.
     fn is_calm(&self, worker: WorkerId) -> bool {
-        self.suspects.is_empty()
+        !self.is_trying(worker)
             && self.workers.get(&worker).is_some_and(|slot| {
                 slot.role == Role::Serve && slot.takes_turns() && slot.calls.len() < self.spec.window_calls
             })
     }
 
-    fn begin_restore(&mut self, cx: &mut Cx<'_>, id: SessionId, worker: WorkerId) {
+    pub(super) fn begin_restore(&mut self, cx: &mut Cx<'_>, id: SessionId, worker: WorkerId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.epoch += 1;
+        session.moving = session.moving.filter(|on| on.left && on.to == worker);
         if let Some(slot) = self.workers.get_mut(&worker) {
             slot.sessions.insert(id);
         }
@@ -103,7 +109,19 @@ impl Game {
         let pause_ns = cx.now.mono_ns.saturating_sub(lost);
         let proven = session.trouble.standing != Standing::Clear
             && !session.flights.iter().any(|flight| flight.suspected);
-        cx.notice(Notice::SessionRestored { session: id, worker, replayed, pause_ns });
+        match session.moving.take() {
+            Some(on) => {
+                self.counts.moved += 1;
+                cx.notice(Notice::SessionMoved {
+                    session: id,
+                    from: on.from,
+                    to: worker,
+                    replayed,
+                    pause_ns,
+                });
+            }
+            None => cx.notice(Notice::SessionRestored { session: id, worker, replayed, pause_ns }),
+        }
         if proven {
             self.clear_suspicion(cx, id);
         }

@@ -1,7 +1,7 @@
 //! Warm standbys: spare workers with the plugin initialised in them and no sessions, so that a death costs no start.
 //!
 //! ```text
-//!  Spawning ─▶ Initializing ─▶ warm ──no worker serves──▶ promoted: it serves, like any other
+//!  Spawning ─▶ Initializing ─▶ warm ──too few serve──▶ promoted: it serves, like any other
 //!      └────────────┴───────────┴── dies: replaced after a pause of its own; nothing else happens
 //! ```
 //!
@@ -61,23 +61,30 @@ impl Game {
             .map(|slot| slot.id)
     }
 
-    /// When no worker serves, a standby does from now on: the pauses of the restart policy are for starts, and this is none. A worker
-    /// that was on its way to serve becomes a standby in its place; where none was, a standby that is on its way becomes that.
+    /// When too few workers serve, a standby does from now on: the pauses of the restart policy are for starts, and this is none. A worker that was on its
+    /// way to serve becomes a standby in its place; where none is, or comes, a standby that is on its way becomes that.
     pub(super) fn promote(&mut self, cx: &mut Cx<'_>) {
-        let serves = |slot: &&mut Worker| slot.role == Role::Serve && slot.is_coming();
-        if self.workers.values().any(|slot| slot.role == Role::Serve && slot.is_serving()) {
-            return;
+        while self.workers.values().filter(|slot| slot.serves()).count() < self.wanted() {
+            let Some(worker) = self.warm().next() else {
+                let next = |slot: &&mut Worker| slot.role == Role::Standby && slot.is_coming();
+                if self.coming(Role::Serve) == 0
+                    && let Some(next) = self.workers.values_mut().find(next)
+                {
+                    next.role = Role::Serve;
+                }
+                return;
+            };
+            self.promote_one(cx, worker);
         }
-        let fresh = self.restarting.as_ref().map(|restart| restart.fresh);
-        let Some(worker) = self.warm().next() else {
-            let comes = self.workers.values_mut().any(|slot| serves(&slot));
-            let next = self.workers.values_mut().find(|slot| slot.role == Role::Standby && slot.is_coming());
-            if let (false, Some(next)) = (comes, next) {
-                next.role = Role::Serve;
-            }
-            return;
+    }
+
+    fn promote_one(&mut self, cx: &mut Cx<'_>, worker: WorkerId) {
+        let restarting = self.restarting.as_ref();
+        let is_fresh = |worker| restarting.is_some_and(|restart| restart.fresh.contains(&worker));
+        let comes = |slot: &&mut Worker| {
+            slot.role == Role::Serve && slot.is_coming() && !slot.is_serving() && !is_fresh(slot.id)
         };
-        for slot in self.workers.values_mut().filter(serves).filter(|slot| Some(slot.id) != fresh) {
+        if let Some(slot) = self.workers.values_mut().find(comes) {
             slot.role = Role::Standby;
         }
         if let Some(slot) = self.workers.get_mut(&worker) {

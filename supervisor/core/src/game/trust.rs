@@ -114,7 +114,7 @@ impl Game {
         self.write_snapshot(cx, id);
         if !self.snapshots.is_due() {
             self.prune(cx, id);
-        } else if self.suspects.is_empty() {
+        } else if !self.is_trying(worker) {
             let message =
                 ToWorker::Restore { session: SessionId(id.0 | SCRATCH), state_version, snapshot: bytes };
             self.send(cx, worker, CallKind::Verify(id, seq), message);

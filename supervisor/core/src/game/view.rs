@@ -38,6 +38,7 @@ impl Game {
             live: self.sessions.len() - held,
             held,
             counts: self.counts,
+            replicas: (self.workers.values().filter(|slot| slot.serves()).count(), self.replicas as usize),
             standbys: (self.warm().count(), self.standbys.wanted as usize),
             workers: self.workers.values().map(worker_view).collect(),
         }
@@ -47,6 +48,8 @@ impl Game {
         health(&Signs {
             down: self.down.as_deref(),
             suspended_for: self.suspended_for.as_deref(),
+            replicas: (self.workers.values().filter(|slot| slot.serves()).count(), self.replicas as usize),
+            replica_trouble: self.replica_trouble.as_deref(),
             serves: self.workers.values().any(|slot| slot.role == Role::Serve && slot.is_serving()),
             should_serve: matches!(self.state, State::Running | State::Suspended),
             breaker: self.breaker.word(),
@@ -140,6 +143,7 @@ fn worker_view(slot: &Worker) -> WorkerView {
         state: slot.word(),
         sessions: slot.sessions.len(),
         in_flight: slot.calls.len(),
+        turns: slot.turns,
         spawned_mono_ns: slot.spawned_mono_ns,
     }
 }

@@ -32,6 +32,10 @@ pub(crate) struct Worker {
     pub(crate) spawned_mono_ns: u64,
     /// It came as far as serving.
     pub(crate) served: bool,
+    /// Its sessions are moved to others; then it goes.
+    pub(crate) leaves: bool,
+    /// Turns that it has answered.
+    pub(crate) turns: u64,
     /// It was ended before it came to serve, because nobody needs it any more.
     pub(crate) retired: bool,
     /// The plugin in it was told that it is suspended.
@@ -119,6 +123,8 @@ impl Worker {
             alarmed: None,
             spawned_mono_ns: now_mono_ns,
             served: false,
+            leaves: false,
+            turns: 0,
             retired: false,
             told_suspended: false,
             usage: Usage::default(),
@@ -128,6 +134,12 @@ impl Worker {
     /// Whether it may become, or is, a worker that serves.
     pub(crate) fn is_coming(&self) -> bool {
         matches!(self.phase, WorkerPhase::Spawning | WorkerPhase::Initializing | WorkerPhase::Serving)
+            && !self.leaves
+    }
+
+    /// Whether it is one of the replicas that serve, and stays.
+    pub(crate) fn serves(&self) -> bool {
+        self.role == Role::Serve && self.is_serving() && !self.leaves
     }
 
     pub(crate) fn is_serving(&self) -> bool {
@@ -143,6 +155,7 @@ impl Worker {
     pub(crate) fn word(&self) -> &'static str {
         match (self.phase, self.role) {
             (WorkerPhase::Spawning | WorkerPhase::Initializing, _) => "starting",
+            (WorkerPhase::Serving, Role::Serve) if self.leaves => "retiring",
             (WorkerPhase::Serving, Role::Serve) => "serving",
             (WorkerPhase::Serving, Role::Probe) => "probing",
             (WorkerPhase::Serving, Role::Standby) => "standby",

@@ -34,6 +34,10 @@ pub struct Signs<'a> {
     pub suspended_for: Option<&'a str>,
     /// Whether a worker serves.
     pub serves: bool,
+    /// Workers that serve, and how many are wanted.
+    pub replicas: (usize, usize),
+    /// Why the last replica did not come up.
+    pub replica_trouble: Option<&'a str>,
     /// Whether it should.
     pub should_serve: bool,
     /// The breaker's word.
@@ -70,6 +74,11 @@ pub fn health(signs: &Signs<'_>) -> (Health, String) {
         return (Health::Critical, "no worker serves at the moment".to_owned());
     }
     let mut why = Vec::new();
+    let (serve, wanted) = signs.replicas;
+    if serve < wanted {
+        let trouble = signs.replica_trouble.map(|trouble| format!(": {trouble}")).unwrap_or_default();
+        why.push(format!("{serve} of {wanted} replicas serve{trouble}"));
+    }
     if matches!(signs.breaker, "open" | "half-open") {
         why.push(format!("its breaker is {}: too many turns failed", signs.breaker));
     }

@@ -132,6 +132,7 @@ fn begin(id: SessionId, at: u64, opened: &Opened, now: Now) -> Session {
         last_outside_mono_ns: now.mono_ns,
         snapshot_mono_ns: now.mono_ns,
         snapshot_asked: None,
+        moving: None,
         snapshot_missed: (0, 0),
         poison: 0,
         trouble: Trouble::default(),

@@ -24,6 +24,7 @@ use std::collections::{BTreeMap, VecDeque};
 use croupier_fair::seed::{Mix, ServerSeed};
 
 use crate::action::{CallRecord, EndReason};
+use crate::game::Move;
 use crate::ids::{Payload, PlayerId, RequestId, SessionId, WorkerId};
 use crate::policy::restart::DeathId;
 use chance::Chance;
@@ -77,6 +78,8 @@ pub(crate) struct Session {
     pub(crate) snapshot_missed: (u64, usize),
     pub(crate) poison: u32,
     pub(crate) trouble: Trouble,
+    /// It is to go on in another worker, or is on its way there.
+    pub(crate) moving: Option<Move>,
     /// Already in the list of sessions that have something to send.
     pub(crate) is_ready: bool,
     /// Already in the list of sessions that want their place in a worker back, for no reason that is urgent.

@@ -12,6 +12,7 @@ mod hostile;
 mod on_disk;
 mod parking;
 mod patience;
+mod replicas;
 mod snapshots;
 mod standby;
 mod stateless;

@@ -202,6 +202,7 @@ impl Storm {
     fn operate(&mut self, op: Op) {
         let request = match op {
             Op::Restart => self.world.restart(),
+            Op::Scale(replicas) => self.world.scale(replicas),
             Op::Suspend => self.world.suspend(),
             Op::Release => self.world.release(),
             Op::Resume => self.world.resume(),

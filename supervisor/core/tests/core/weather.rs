@@ -32,6 +32,7 @@ pub(crate) enum Op {
     Pass(u64),
     Clock(i64),
     Restart,
+    Scale(u32),
     Suspend,
     Resume,
     Unload(LiveSessions),
@@ -80,6 +81,7 @@ pub(crate) struct Knobs {
     /// Deaths that are borne before the plugin is quarantined.
     pub(crate) deaths_max: u32,
     pub(crate) standbys: u32,
+    pub(crate) replicas: u32,
     pub(crate) ping_ms: u64,
     /// Violations that are borne; 0 for all.
     pub(crate) violations_max: u32,
@@ -99,6 +101,7 @@ impl Knobs {
         spec.poison_max = 4;
         spec.restart.deaths_max = self.deaths_max;
         spec.standbys = self.standbys;
+        spec.replicas = self.replicas;
         spec.watch.ping_every_ns = self.ping_ms * MS;
         spec.watch.memory_bytes = 1 << 20;
         spec.watch.conduct.violations_max = self.violations_max;
@@ -123,7 +126,7 @@ pub(crate) fn knobs() -> impl Strategy<Value = Knobs> {
         0u64..5,
         wall,
         prop::bool::weighted(0.2),
-        (deaths, 0u32..=2, ping, violations),
+        (deaths, 0u32..=2, ping, violations, prop_oneof![2 => Just(1u32), 1 => 2u32..=3]),
     )
         .prop_map(
             |(
@@ -134,7 +137,7 @@ pub(crate) fn knobs() -> impl Strategy<Value = Knobs> {
                 catch_up,
                 turn_wall_ms,
                 blurts,
-                (deaths_max, standbys, ping_ms, violations_max),
+                (deaths_max, standbys, ping_ms, violations_max, replicas),
             )| Knobs {
                 snapshot_turns,
                 window_calls,
@@ -145,6 +148,7 @@ pub(crate) fn knobs() -> impl Strategy<Value = Knobs> {
                 blurts,
                 deaths_max,
                 standbys,
+                replicas,
                 ping_ms,
                 violations_max,
             },
@@ -204,6 +208,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         5 => (1u64..60).prop_map(Op::Pass),
         1 => (-200i64..200).prop_map(Op::Clock),
         1 => Just(Op::Restart),
+        1 => (1u32..=3).prop_map(Op::Scale),
         1 => Just(Op::Suspend),
         1 => Just(Op::Release),
         2 => Just(Op::Resume),

@@ -216,6 +216,12 @@ impl World {
         request
     }
 
+    pub(crate) fn scale(&mut self, replicas: u32) -> RequestId {
+        let request = self.request();
+        self.step(Event::Scale { request, replicas });
+        request
+    }
+
     pub(crate) fn release(&mut self) -> RequestId {
         let request = self.request();
         self.step(Event::Release { request });

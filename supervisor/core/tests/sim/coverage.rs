@@ -12,8 +12,8 @@ use crate::unreachable::{Expected, expected};
 const RARE: u64 = 10;
 
 /// Events that concern a whole plugin.
-pub(crate) const PLUGIN_EVENTS: [&str; 13] = [
-    "start", "park", "suspend", "resume", "restart", "release", "unload", "permit", "open", "adopt",
+pub(crate) const PLUGIN_EVENTS: [&str; 14] = [
+    "start", "park", "suspend", "resume", "restart", "scale", "release", "unload", "permit", "open", "adopt",
     "durable", "room", "wake",
 ];
 /// States of a plugin, from its life-cycle.

@@ -131,6 +131,7 @@ pub(crate) struct Knobs {
     ping_ns: u64,
     deaths_max: u32,
     standbys: u32,
+    replicas: u32,
     breaker: bool,
     sessions_max: usize,
     durability: Durability,
@@ -149,6 +150,7 @@ impl Knobs {
             ping_ns: 20 * MS,
             deaths_max: dice.weighted(&[(3, u32::MAX), (1, 20), (1, 3)]),
             standbys: dice.below(3) as u32,
+            replicas: dice.weighted(&[(2, 1), (1, 2), (1, 3)]),
             breaker: dice.once_in(2),
             sessions_max: dice.weighted(&[(5, 1_000), (1, 6)]),
             durability: dice.weighted(&[(3, Durability::Disk), (1, Durability::Process)]),
@@ -167,6 +169,7 @@ impl Knobs {
             ping_ns: 60 * S,
             deaths_max: 20,
             standbys: 1,
+            replicas: 2,
             breaker: true,
             sessions_max: 1_000,
             durability,
@@ -196,6 +199,7 @@ impl Knobs {
         spec.restart =
             RestartPolicy { deaths_max: self.deaths_max, pause_max_ns: 200 * MS, ..RestartPolicy::default() };
         spec.standbys = self.standbys;
+        spec.replicas = self.replicas;
         (spec.watch.ping_every_ns, spec.watch.ping_wall_ns) = (self.ping_ns, self.turn_wall_ns);
         if !self.breaker {
             spec.breaker.failures_percent = 0;

@@ -99,6 +99,13 @@ pub enum Verb {
         /// The plugin's name.
         plugin: String,
     },
+    /// Change how many workers serve a plugin, until it is loaded anew; sessions are moved while they are played.
+    Scale {
+        /// The plugin's name.
+        plugin: String,
+        /// How many, from 1.
+        replicas: u32,
+    },
 }
 
 /// Whether a follower of events wants to hear of every turn.
@@ -236,6 +243,12 @@ pub struct PluginInfo {
     pub standbys: u32,
     /// How many are wanted.
     pub standbys_wanted: u32,
+    /// Workers that serve.
+    pub replicas: u32,
+    /// How many are wanted.
+    pub replicas_wanted: u32,
+    /// Sessions that went from one worker to another while both lived, since load.
+    pub moved: u64,
 }
 
 /// One session in a list.
@@ -309,6 +322,8 @@ pub struct WorkerInfo {
     pub cpu_ms: u64,
     /// What confines it, by layer.
     pub isolation: String,
+    /// Turns that it has answered.
+    pub turns: u64,
 }
 
 /// The supervisor at a glance.

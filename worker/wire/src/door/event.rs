@@ -233,4 +233,22 @@ pub enum What {
         /// Why.
         reason: String,
     },
+    /// A session went from one worker to another while both lived.
+    SessionMoved {
+        /// Its id.
+        session: u64,
+        /// The worker that had it.
+        from: u64,
+        /// The worker that has it.
+        to: u64,
+        /// Turns replayed.
+        replayed: u64,
+        /// Microseconds in which nothing of it was played.
+        pause_us: u64,
+    },
+    /// An operator changed how many workers serve.
+    PluginScaled {
+        /// How many shall.
+        replicas: u32,
+    },
 }

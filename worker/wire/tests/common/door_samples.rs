@@ -60,6 +60,7 @@ pub fn verb_name(verb: &Verb) -> &'static str {
         Verb::AuditHead => "audit-head",
         Verb::Journal => "journal",
         Verb::Release { .. } => "release",
+        Verb::Scale { .. } => "scale",
         Verb::Grants { .. } => "grants",
         Verb::Revoke { .. } => "revoke",
         Verb::Grant { .. } => "grant",
@@ -87,6 +88,7 @@ pub fn verbs() -> Vec<Verb> {
         Verb::AuditHead,
         Verb::Journal,
         Verb::Release { plugin: plugin() },
+        Verb::Scale { plugin: plugin(), replicas: 4 },
         Verb::Grants { plugin: plugin() },
         Verb::Revoke { plugin: plugin(), permission: s("emit:table") },
         Verb::Grant { plugin: plugin(), permission: s("call:wallet") },
@@ -106,6 +108,8 @@ pub fn what_name(what: &What) -> &'static str {
         What::SessionEnded { .. } => "session-ended",
         What::SessionHeld { .. } => "session-held",
         What::SessionRestored { .. } => "session-restored",
+        What::SessionMoved { .. } => "session-moved",
+        What::PluginScaled { .. } => "plugin-scaled",
         What::Diverged { .. } => "diverged",
         What::Poison { .. } => "poison",
         What::PlayerJoined { .. } => "player-joined",
@@ -165,6 +169,8 @@ pub fn whats() -> Vec<What> {
         What::Throttled { worker: 7, pid: 1234, percent: 30 },
         What::Violation { worker: 7, pid: 1234, what: s("refused openat") },
         What::SuspendedFor { reason: s("too many violations") },
+        What::SessionMoved { session, from: 7, to: 8, replayed: 3, pause_us: 120 },
+        What::PluginScaled { replicas: 4 },
     ]
 }
 
@@ -187,6 +193,9 @@ pub fn plugin_info() -> PluginInfo {
         health: s("warning"),
         standbys: 1,
         standbys_wanted: 2,
+        replicas: 3,
+        replicas_wanted: 4,
+        moved: 17,
     }
 }
 
@@ -214,6 +223,7 @@ pub fn worker_info() -> WorkerInfo {
         rss_kib: 4096,
         cpu_ms: 77,
         isolation: s("process"),
+        turns: 1 << 33,
     }
 }
 

@@ -222,6 +222,10 @@ impl<'a> Random<'a> {
             | Verb::Restart { plugin }
             | Verb::Release { plugin } => *plugin = self.string(),
             Verb::Plugins { plugin } => *plugin = self.option(Self::string),
+            Verb::Scale { plugin, replicas } => {
+                *plugin = self.string();
+                *replicas = self.u32();
+            }
             Verb::Sessions { plugin, limit } => {
                 *plugin = self.option(Self::string);
                 *limit = self.u32();
