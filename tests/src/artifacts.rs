@@ -180,7 +180,7 @@ fn dice() -> PathBuf {
     .clone()
 }
 
-/// The dice plugin under another name, `copy00` to `copy99`.
+/// The dice plugin under another name, `copy000` to `copy99`.
 ///
 /// # Panics
 /// When `number` is over 99, or the compiler refuses.
@@ -191,26 +191,26 @@ pub fn dice_copy(number: usize, directory: &Path) -> PathBuf {
         let source = std::fs::read_to_string(home.join("dice.c")).expect("dice.c");
         let manifest = std::fs::read_to_string(home.join("plugin.toml")).expect("plugin.toml");
         let place = scratch();
-        let renamed = source.replace("\"dice\"", "\"copy00\"");
+        let renamed = source.replace("\"dice\"", "\"copy000\"");
         assert_ne!(renamed, source, "dice.c names itself");
         std::fs::write(place.join("copy.c"), renamed).expect("room on the disk");
         std::fs::write(
             place.join("plugin.toml"),
-            manifest.replace("\"dice\"\nversion", "\"copy00\"\nversion"),
+            manifest.replace("\"dice\"\nversion", "\"copy000\"\nversion"),
         )
         .expect("room on the disk");
-        let out = place.join("copy00.so");
+        let out = place.join("copy000.so");
         compile(&place.join("copy.c"), &out, &["-I".to_owned(), place.display().to_string()]);
         std::fs::read(out).expect("what was just built")
     });
-    assert!(number < 100, "two digits");
-    let name = format!("copy{number:02}");
+    assert!(number < 1000, "three digits");
+    let name = format!("copy{number:03}");
     let mut bytes = pattern.clone();
     let places: Vec<usize> =
-        bytes.windows(6).enumerate().filter(|(_, window)| *window == b"copy00").map(|(at, _)| at).collect();
+        bytes.windows(7).enumerate().filter(|(_, window)| *window == b"copy000").map(|(at, _)| at).collect();
     assert!(places.len() >= 2, "the descriptor and the manifest name the plugin");
     for at in places {
-        bytes[at..at + 6].copy_from_slice(name.as_bytes());
+        bytes[at..at + 7].copy_from_slice(name.as_bytes());
     }
     let file = directory.join(format!("{name}.so"));
     std::fs::write(&file, bytes).expect("room on the disk");

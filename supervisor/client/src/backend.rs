@@ -54,7 +54,8 @@ pub trait Backend: Send + Sync {
 
 /// Who gets an answer sooner with the help of the thread that waits for it.
 pub trait Help: Send + Sync {
-    /// Called by a thread that is about to wait for `on`: looks itself for a while, some ten microseconds at most, without sleeping.
+    /// Called by a thread, or a task, that is about to wait for `on`: looks itself for a while, some ten microseconds, without sleeping. How long is learned from how long answers take;
+    /// a task keeps its thread for no more than that.
     fn help(&self, on: &dyn Wait);
 }
 

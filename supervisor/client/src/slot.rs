@@ -66,7 +66,7 @@ impl ReplySlot {
     pub fn new(backend: Arc<dyn Backend>) -> (ReplySlot, Pending) {
         let cell = Arc::new(Cell { state: Watched::new(State::Empty) });
         let slot = ReplySlot { cell: Some(cell.clone()), key: None };
-        (slot, Pending { cell, backend, help: None, key: 0 })
+        (slot, Pending { cell, backend, help: None, key: 0, polled: Polled::Never })
     }
 
     /// A slot whose answer gives `key` back to its window.
@@ -115,6 +115,17 @@ pub struct Pending {
     backend: Arc<dyn Backend>,
     help: Option<Arc<dyn Help>>,
     key: u64,
+    polled: Polled,
+}
+
+/// How far a task has come that awaits an answer and may look for it itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Polled {
+    Never,
+    /// Others of its thread have had their turn, and have sent what they have to send.
+    Once,
+    /// It has looked, and is woken when the answer is there.
+    Looked,
 }
 
 impl Pending {
@@ -170,10 +181,28 @@ impl Future for Pending {
     type Output = Result<Reply, ClientError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if !self.cell.ready() {
-            self.backend.help(&*self.cell);
+        let this = self.get_mut();
+        if !this.cell.ready() {
+            this.backend.help(&*this.cell);
         }
-        self.cell.state.poll(cx, State::take).map(sort)
+        let answer = this.cell.state.poll(cx, State::take);
+        if answer.is_ready() || this.help.is_none() {
+            return answer.map(sort);
+        }
+        match this.polled {
+            // Looking keeps the thread: first everybody else there, who may have something to send as well.
+            Polled::Never => {
+                this.polled = Polled::Once;
+                cx.waker().wake_by_ref();
+            }
+            Polled::Once => {
+                this.polled = Polled::Looked;
+                this.look();
+                return this.cell.state.poll(cx, State::take).map(sort);
+            }
+            Polled::Looked => {}
+        }
+        Poll::Pending
     }
 }
 
@@ -211,6 +240,46 @@ mod tests {
         assert_eq!(pending.wait().expect("an answer"), Reply::Pong);
         answerer.join().expect("no panic");
         assert_eq!(window.try_take(), Some(2));
+    }
+
+    /// Answers when it is asked for help, and counts how often.
+    #[derive(Default)]
+    struct Helper {
+        slot: std::sync::Mutex<Option<ReplySlot>>,
+        asked: std::sync::atomic::AtomicU32,
+    }
+
+    impl Help for Helper {
+        fn help(&self, on: &dyn Wait) {
+            self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            if let Some(slot) = self.slot.lock().expect("no panic").take() {
+                slot.answer(Reply::Pong);
+                assert!(on.ready());
+            }
+        }
+    }
+
+    #[test]
+    fn a_task_lets_others_send_before_it_looks_itself_and_looks_once() {
+        let helper = Arc::new(Helper::default());
+        let waiting = |helper: &Arc<Helper>| {
+            let (slot, mut pending) = ReplySlot::new(Arc::new(Nobody));
+            pending.help = Some(helper.clone());
+            (slot, pending)
+        };
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let asked = |helper: &Helper| helper.asked.load(std::sync::atomic::Ordering::Relaxed);
+        let (slot, mut pending) = waiting(&helper);
+        *helper.slot.lock().expect("no panic") = Some(slot);
+        assert!(Pin::new(&mut pending).poll(&mut cx).is_pending());
+        assert_eq!(asked(&helper), 0, "somebody else may have something to send");
+        assert!(matches!(Pin::new(&mut pending).poll(&mut cx), Poll::Ready(Ok(Reply::Pong))));
+        assert_eq!(asked(&helper), 1);
+        let (_slot, mut pending) = waiting(&helper);
+        for _ in 0..5 {
+            assert!(Pin::new(&mut pending).poll(&mut cx).is_pending());
+        }
+        assert_eq!(asked(&helper), 2, "in vain: from then on it is woken");
     }
 
     #[test]

@@ -140,12 +140,23 @@ impl Echo {
 }
 
 impl Echo {
-    /// There and back, `count` times, with up to `window` on their way. A window fits into the ring, so nobody waits for room.
+    /// There and back, `count` times, with up to `window` on their way. A window fits into the ring, or the socket, so nobody waits for room.
     pub(crate) fn stream(&mut self, payload: &[u8], count: usize, window: usize) {
-        let Link::Ring(ring) = self.link.as_mut().expect("not dropped") else {
-            panic!("only the ring streams");
-        };
         let (mut sent, mut back) = (0, 0);
+        let ring = match self.link.as_mut().expect("not dropped") {
+            Link::Ring(ring) => ring,
+            Link::Socket(socket) => {
+                // What may be on its way goes out at once.
+                let bytes = payload.repeat(window);
+                while back < count * payload.len() {
+                    let room = count.min(back / payload.len() + window) - sent;
+                    socket.write_all(&bytes[..room * payload.len()]).expect("a peer");
+                    sent += room;
+                    back += socket.read(&mut self.bytes).expect("a peer");
+                }
+                return;
+            }
+        };
         while back < count * payload.len() {
             while sent < count && sent * payload.len() < back + window * payload.len() {
                 send(ring, payload);

@@ -53,6 +53,27 @@ impl House {
         self.client.open(&self.plugin, "{}", OpenOptions::default()).expect("a session")
     }
 
+    /// Another plugin beside.
+    pub(crate) fn load(&self, so: &Path) {
+        self.runtime.block_on(self.supervisor.load(so)).expect("the plugin loads");
+    }
+
+    /// Loads these at once.
+    pub(crate) fn load_all(&self, files: &[std::path::PathBuf]) {
+        let loads = files.iter().map(|so| {
+            let (supervisor, so) = (self.supervisor.clone(), so.clone());
+            self.runtime.spawn(async move { supervisor.load(&so).await })
+        });
+        let loads: Vec<_> = loads.collect();
+        for load in loads {
+            self.runtime.block_on(load).expect("no panic").expect("the plugin loads");
+        }
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     pub(crate) fn close(self) {
         self.runtime.block_on(self.supervisor.shutdown());
     }

@@ -119,7 +119,7 @@ fn play(daemon: &Daemon, player: u64, enough: &AtomicBool, sessions: &AtomicU64)
     let client = daemon.patient_player(ClientId(player));
     let mut dice = Dice::new(player);
     while !enough.load(Ordering::Relaxed) {
-        let plugin = format!("copy{:02}", dice.below(PLUGINS as u64));
+        let plugin = format!("copy{:03}", dice.below(PLUGINS as u64));
         let table = client.open(&plugin, r#"{"stack":1000}"#, OpenOptions::default()).expect("a table");
         table.join(Player(1), "{}").expect("a seat");
         for throw in 0..THROWS {

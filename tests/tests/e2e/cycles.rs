@@ -67,7 +67,7 @@ fn fifty_plugins_load_serve_and_unload_over_and_over_without_a_trace() {
 
 fn cycle(socket: &std::path::Path, number: usize, file: &str) {
     let client = Client::connect(socket).expect("the control socket answers");
-    let name = format!("copy{number:02}");
+    let name = format!("copy{number:03}");
     let loaded = client.load(file).unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!((loaded.name.as_str(), loaded.state.as_str()), (name.as_str(), "running"));
     let table = client.open(&name, r#"{"stack":100}"#, OpenOptions::default()).expect("a table");
