@@ -12,12 +12,11 @@ use std::sync::{Arc, Mutex, Once, Weak};
 use std::time::Duration;
 
 use croupier_client::{Help, Wait};
-use croupier_core::action::{Action, Answered, Output};
+use croupier_core::action::{Action, Answered};
 use croupier_core::durable::{Change, Durability};
-use croupier_core::event::{Cause, Event, LiveSessions, Open, Turn};
+use croupier_core::event::{Cause, Event, Open, Turn};
 use croupier_core::game::OutputsError;
 use croupier_core::ids::{IdHash, RequestId, SessionId, WorkerId};
-use croupier_core::views::{Export, GameView, SessionView};
 use croupier_core::{Game, Refusal};
 use croupier_fair::seed::ServerSeed;
 use croupier_wire::door;
@@ -67,7 +66,7 @@ pub struct GameDriver {
     earlier: Notify,
     stopped: watch::Sender<bool>,
     /// What came of starting it.
-    started: watch::Sender<Option<Started>>,
+    pub(super) started: watch::Sender<Option<Started>>,
     /// Weaknesses of the isolation are warned of once per game.
     warned: Once,
     /// Why the signature that let it in is not good any more.
@@ -256,7 +255,7 @@ impl GameDriver {
     }
 
     /// Takes an event that makes somebody wait. Gives the worker that something was sent to for it, or one of them.
-    fn ask(&self, request: RequestId, event: Event, answerer: Answerer) -> Option<Arc<Slot>> {
+    pub(super) fn ask(&self, request: RequestId, event: Event, answerer: Answerer) -> Option<Arc<Slot>> {
         let after = self.asked(request, event, answerer)?;
         let sent = after.flush.first().cloned();
         self.afterwards(after);
@@ -345,77 +344,6 @@ impl GameDriver {
         self.afterwards(after);
     }
 
-    /// Brings the game up.
-    pub fn start(&self, answerer: Answerer) {
-        self.look_for_room();
-        let request = self.context.request();
-        let me = self.me.clone();
-        let told: Answerer = Box::new(move |answer| {
-            if let Some(driver) = me.upgrade() {
-                let started = if answer.is_ok() { Started::Up } else { Started::Failed };
-                driver.started.send_replace(Some(started));
-            }
-            answerer(answer);
-        });
-        self.ask(request, Event::Start { request }, told);
-    }
-
-    /// Calls back when it is known what came of starting it: at once, but while it is being loaded.
-    pub fn when_started(self: &Arc<Self>, done: impl FnOnce(Started) + Send + 'static) {
-        let driver = self.clone();
-        self.context.runtime.spawn(async move {
-            let mut told = driver.started.subscribe();
-            let started = tokio::select! {
-                // The sender lives in the driver.
-                started = told.wait_for(Option::is_some) => started.ok().and_then(|started| *started),
-                () = driver.stopped() => None,
-            };
-            done(started.unwrap_or(Started::Failed));
-        });
-    }
-
-    /// Lets turns wait.
-    pub fn suspend(&self, answerer: Answerer) {
-        let request = self.context.request();
-        self.ask(request, Event::Suspend { request }, answerer);
-    }
-
-    /// Goes on.
-    pub fn resume(&self, answerer: Answerer) {
-        let request = self.context.request();
-        self.ask(request, Event::Resume { request }, answerer);
-    }
-
-    /// Replaces the workers.
-    pub fn restart(&self, answerer: Answerer) {
-        let request = self.context.request();
-        self.ask(request, Event::Restart { request }, answerer);
-    }
-
-    /// Changes how many workers serve.
-    pub fn scale(&self, replicas: u32, answerer: Answerer) {
-        let request = self.context.request();
-        self.ask(request, Event::Scale { request, replicas }, answerer);
-    }
-
-    /// Lifts what keeps the game down.
-    pub fn release(&self, answerer: Answerer) {
-        let request = self.context.request();
-        self.ask(request, Event::Release { request }, answerer);
-    }
-
-    /// Takes the game down.
-    pub fn unload(&self, sessions: LiveSessions, answerer: Answerer) {
-        let request = self.context.request();
-        self.ask(request, Event::Unload { request, sessions }, answerer);
-    }
-
-    /// Forgets a held session.
-    pub fn drop_held(&self, session: SessionId, answerer: Answerer) {
-        let request = self.context.request();
-        self.ask(request, Event::DropHeld { request, session }, answerer);
-    }
-
     /// Opens a session. `open.request` is fresh from [`Context::request`].
     pub fn open(&self, open: Open, reveal_public: Publicity, answerer: Answerer) {
         if reveal_public == Publicity::AsTheGame {
@@ -478,13 +406,6 @@ impl GameDriver {
         Ok(())
     }
 
-    /// The game at a glance, with the process ids of its workers.
-    pub fn view(&self) -> (GameView, BTreeMap<WorkerId, u32>) {
-        let inner = crate::lock(&self.inner);
-        let pids = inner.slots.values().map(|slot| (slot.id, slot.pid())).filter(|(_, pid)| *pid != 0);
-        (inner.game.view(), pids.collect())
-    }
-
     /// The signature that let the plugin in is not good any more. Says whether that is news.
     pub fn distrust_signature(&self, reason: &str) -> bool {
         crate::lock(&self.distrusted).replace(reason.to_owned()).as_deref() != Some(reason)
@@ -498,19 +419,6 @@ impl GameDriver {
     /// Why the signature is not good any more, if so.
     pub fn distrusted(&self) -> Option<String> {
         crate::lock(&self.distrusted).clone()
-    }
-
-    /// Session and turn that a worker plays, when there is no doubt.
-    pub fn playing(&self, worker: WorkerId) -> Option<(u64, u64)> {
-        crate::lock(&self.inner).game.playing(worker).map(|(session, turn)| (session.0, turn))
-    }
-
-    /// What confines each of its workers, in one line each.
-    pub fn isolations(&self) -> BTreeMap<WorkerId, String> {
-        let inner = crate::lock(&self.inner);
-        let told =
-            |slot: &Arc<Slot>| (slot.id, slot.isolation.get().map(ToString::to_string).unwrap_or_default());
-        inner.slots.values().map(told).collect()
     }
 
     /// Says what is missing of a worker's isolation, once.
@@ -529,29 +437,6 @@ impl GameDriver {
                 );
             });
         }
-    }
-
-    /// One session at a glance.
-    pub fn session_view(&self, session: SessionId) -> Option<SessionView> {
-        crate::lock(&self.inner).game.session_view(session)
-    }
-
-    /// The first `limit` sessions by id.
-    pub fn session_views(&self, limit: usize) -> Vec<SessionView> {
-        crate::lock(&self.inner).game.session_views(limit)
-    }
-
-    /// A session whole, without its secret.
-    pub fn export(&self, session: SessionId) -> Option<Export> {
-        crate::lock(&self.inner).game.export(session)
-    }
-
-    /// A session's outputs from number `from` on.
-    ///
-    /// # Errors
-    /// When there is no such session, or they are gone.
-    pub fn outputs(&self, session: SessionId, from: u64) -> Result<Vec<Output>, OutputsError> {
-        crate::lock(&self.inner).game.outputs(session, from)
     }
 
     /// Completes when the game is unloaded and its workers are gone, or when it was abandoned.

@@ -13,6 +13,7 @@
 //! * `budget`: CPU time of one turn.
 //! * `watch`: looks at workers from outside.
 //! * `slot`: one worker as the driver sees it.
+//! * `verbs`: what operators ask of a game. `views`: what can be seen of it.
 //! * [`rights`]: permissions, and what was revoked since the load.
 //! * `rest`: planned stops, and loads that come to nothing.
 //! * `notices`: the core's notices as events for the outside.
@@ -35,6 +36,8 @@ mod rest;
 pub mod rights;
 mod slot;
 pub mod transcripts;
+mod verbs;
+mod views;
 mod watch;
 
 pub(crate) use attend::hello_frame;
