@@ -313,8 +313,10 @@ impl Life {
                     Flushed::Blocked => guard.expect("the runtime's driver lives").clear_ready(),
                     Flushed::All | Flushed::Broken(_) => writing = false,
                 },
-                () = port.wants_write() => writing = true,
+                // Tried once more: room that was told of before we listened is not told of again.
+                () = port.wants_write() => writing = driver.flush(slot, port) == Flushed::Blocked,
                 _ = tick.tick(), if self.killed.is_none() => {
+                    writing = writing && driver.flush(slot, port) == Flushed::Blocked;
                     // What it says without being asked, such as log lines, waits here for so long at the most.
                     if port.rouse() {
                         port.look();

@@ -22,6 +22,7 @@ mod weather;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use croupier_client::SessionId;
 use croupier_tests::small_disk::in_namespace;
 use croupier_tests::{Daemon, Dice, Plugin, Setup, skipped, wait_for};
 use players::{Ledger, Table};
@@ -96,6 +97,21 @@ fn calm(daemon: &Daemon) {
         plugins.iter().all(|plugin| plugin.state == "running").then_some(())
     });
     let status = daemon.status();
+    if (status.held, status.sessions) != (0, 0) {
+        // Whose they were, what was played there, and what was done about them: all that is needed to find out why they are there.
+        let left = daemon.client().sessions(None, 10).expect("sessions");
+        for session in &left {
+            println!(
+                "left over: {session:?}\n{}",
+                daemon.client().export(SessionId(session.session)).expect("an export")
+            );
+        }
+        let audited = std::fs::read_dir(daemon.state_dir().join("audit")).into_iter().flatten().flatten();
+        let lines: Vec<String> =
+            audited.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect();
+        let about = |line: &&str| left.iter().any(|session| line.contains(&session.session.to_string()));
+        lines.iter().flat_map(|text| text.lines()).filter(about).for_each(|line| println!("audited: {line}"));
+    }
     assert_eq!((status.held, status.sessions), (0, 0), "{status:?}");
     let verified = daemon.json(["status"]);
     assert_eq!(verified["journal"]["aside"], serde_json::json!([]));

@@ -120,6 +120,18 @@ fn a_worker_that_stands_still_until_its_link_is_full_is_killed_and_nothing_is_lo
     assert_eq!(daemon.status().poison, 0);
 }
 
+/// What has no room at once goes out when there is some, also when nothing else ever happens on that link.
+#[test]
+fn turns_larger_than_the_link_are_played_one_after_the_other() {
+    let daemon = Daemon::with(&[Plugin::Faulty]);
+    let table = daemon.open(Plugin::Faulty, "{}");
+    let turn = json!({"do": "echo", "value": "x".repeat(900 << 10)}).to_string();
+    for seq in 2..42 {
+        assert_eq!(table.act(Player(1), turn.as_str()).expect("a turn").seq, seq);
+    }
+    assert_eq!(daemon.status().workers_lost, 0);
+}
+
 #[test]
 fn operators_who_suspend_and_restart_while_workers_are_killed_cost_nobody_a_turn() {
     let daemon = Daemon::with(&[Plugin::Faulty]);

@@ -99,7 +99,7 @@ impl Game {
             snapshot_missed: (0, 0),
             poison: 0,
             trouble: Trouble::default(),
-            is_ready: false,
+            listed: Default::default(),
             is_waiting: false,
             lost_mono_ns: None,
         }

@@ -32,8 +32,8 @@ impl Game {
         self.down = None;
         self.restarts.forgive();
         self.standbys.forgive();
-        self.start_failures = 0;
-        self.respawn_at = None;
+        (self.start_failures, self.probe_failures) = (0, 0);
+        (self.respawn_at, self.probe_at) = (None, None);
         let old: Vec<WorkerId> =
             self.workers.values().filter(|slot| slot.role != Role::Probe).map(|slot| slot.id).collect();
         let fresh = (0..self.replicas).map(|_| self.spawn(cx, Role::Serve)).collect();
@@ -189,8 +189,14 @@ impl Game {
             self.down = None;
             self.replica_trouble = None;
         }
-        (self.start_failures, self.start_kills) = (0, 0);
-        self.respawn_at = None;
+        let role = slot.role;
+        self.start_kills = 0;
+        match role {
+            Role::Probe => (self.probe_failures, self.probe_at) = (0, None),
+            // The pause that another one's death asked for goes on.
+            _ if self.coming(Role::Serve) < self.wanted() => {}
+            _ => (self.start_failures, self.respawn_at) = (0, None),
+        }
         if self.state == State::Loaded {
             self.state = State::Initialized;
         }

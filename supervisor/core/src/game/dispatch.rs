@@ -8,7 +8,9 @@
 //! other replicas nobody does. An outcast is played the same way in the spare worker, and nobody waits.
 
 use std::collections::VecDeque;
+use std::ops::Bound;
 
+use super::fleet::START_FAILURES_MAX;
 use super::number::Numbered;
 use super::workers::{CallKind, Role, Worker};
 use super::{Cx, Game};
@@ -16,7 +18,7 @@ use crate::action::{Run, ToWorker, TurnMessage, Wanted};
 use crate::ids::{SessionId, WorkerId};
 use crate::lifecycle::State;
 use crate::planted::{self, Bug};
-use crate::session::{Home, Standing};
+use crate::session::{Home, Listed, Session, Standing};
 
 /// Most calls that one session sends before the next session has its turn.
 const BURST_MAX: usize = 16;
@@ -60,43 +62,81 @@ impl Game {
                 progress = Progress::Moved;
             }
         }
-        if !self.workers.values().any(|slot| self.plays_all(slot)) {
-            return progress;
+        progress = self.run_placing(cx, progress);
+        let mut next = self.workers.keys().next().copied();
+        while let Some(worker) = next {
+            progress = self.run_worker(cx, worker, progress);
+            next = self.workers.range((Bound::Excluded(worker), Bound::Unbounded)).next().map(|(id, _)| *id);
         }
-        // A few at a time, so that the first ones are there soon instead of all of them late.
+        self.run_waiting(cx, progress)
+    }
+
+    /// Those that are nowhere and somebody waits for: a few at a time, so that the first ones are there soon instead of all of them late.
+    fn run_placing(&mut self, cx: &mut Cx<'_>, mut progress: Progress) -> Progress {
         for _ in 0..self.placing.len() {
-            if !self.any_room(self.spec.window_calls, RESTORES_MAX) {
+            let Some(id) = self.placing.pop_front() else { break };
+            let Some(session) =
+                self.sessions.get_mut(&id).filter(|session| session.listed == Listed::Placing)
+            else {
+                continue;
+            };
+            session.listed = Listed::No;
+            // Whom nothing is held against may go anywhere: when there is no room for one of them there is none for any.
+            let may_go_anywhere = session.trouble.standing == Standing::Clear && session.worker().is_none();
+            let moved = self.run_listed(cx, id, Progress::Idle) == Progress::Moved;
+            progress = if moved { Progress::Moved } else { progress };
+            if may_go_anywhere && !moved && self.is_nowhere(id) {
+                if self.placing.back() == Some(&id) {
+                    self.placing.rotate_right(1);
+                }
                 break;
             }
-            let Some(id) = self.placing.pop_front() else { break };
-            progress = self.run_ready_one(cx, id, progress);
-        }
-        for _ in 0..self.ready.len() {
-            if !self.any_room(self.spec.window_calls, usize::MAX) {
-                return progress;
-            }
-            let Some(id) = self.ready.pop_front() else { break };
-            progress = self.run_ready_one(cx, id, progress);
-        }
-        // What nobody waits for is restored beside, a few at a time.
-        for _ in 0..self.waiting.len() {
-            if !self.any_room(BACKGROUND_CALLS_MAX.min(self.spec.window_calls), usize::MAX) {
-                return progress;
-            }
-            let Some(id) = self.waiting.pop_front() else { break };
-            if let Some(session) = self.sessions.get_mut(&id) {
-                session.is_waiting = false;
-            }
-            progress = self.run_listed(cx, id, progress);
         }
         progress
     }
 
-    fn run_ready_one(&mut self, cx: &mut Cx<'_>, id: SessionId, so_far: Progress) -> Progress {
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.is_ready = false;
+    /// Those that are in this worker, or on their way to it, as long as it takes calls.
+    fn run_worker(&mut self, cx: &mut Cx<'_>, worker: WorkerId, mut progress: Progress) -> Progress {
+        let listed = self.workers.get(&worker).map_or(0, |slot| slot.ready.len());
+        for _ in 0..listed {
+            let Some(slot) = self.workers.get_mut(&worker) else { break };
+            if slot.takes_turns() && slot.calls.len() >= self.spec.window_calls {
+                break;
+            }
+            let Some(id) = slot.ready.pop_front() else { break };
+            if let Some(session) = self.sessions.get_mut(&id)
+                && session.listed == Listed::At(worker)
+            {
+                session.listed = Listed::No;
+                progress = self.run_listed(cx, id, progress);
+            }
         }
-        self.run_listed(cx, id, so_far)
+        progress
+    }
+
+    /// What nobody waits for is brought back beside, a few at a time.
+    fn run_waiting(&mut self, cx: &mut Cx<'_>, mut progress: Progress) -> Progress {
+        for _ in 0..self.waiting.len() {
+            let Some(id) = self.waiting.pop_front() else { break };
+            let Some(session) = self.sessions.get_mut(&id) else { continue };
+            session.is_waiting = false;
+            let may_go_anywhere = session.trouble.standing == Standing::Clear && !session.is_urgent();
+            let moved = self.run_listed(cx, id, Progress::Idle) == Progress::Moved;
+            progress = if moved { Progress::Moved } else { progress };
+            if may_go_anywhere && !moved && self.is_nowhere(id) {
+                if self.waiting.back() == Some(&id) {
+                    self.waiting.rotate_right(1);
+                }
+                break;
+            }
+        }
+        progress
+    }
+
+    /// Whether a session that was to go on is in no worker still, and on a list for it.
+    fn is_nowhere(&self, id: SessionId) -> bool {
+        let on_a_list = |session: &Session| session.listed == Listed::Placing || session.is_waiting;
+        self.sessions.get(&id).is_some_and(|session| session.worker().is_none() && on_a_list(session))
     }
 
     /// Moves a session on that came from a list, and puts it back when there may be more. Says what came of the round so far.
@@ -108,15 +148,15 @@ impl Game {
         if progress == Progress::Moved { Progress::Moved } else { so_far }
     }
 
-    /// Whether some serving worker has fewer than `calls` calls in flight, and fewer than `restores` that bring sessions back.
-    fn any_room(&self, calls: usize, restores: usize) -> bool {
-        let has_room = |slot: &Worker| slot.calls.len() < calls && slot.restores < restores;
-        self.workers.values().any(|slot| self.plays_all(slot) && has_room(slot))
-    }
-
-    /// Whether a worker serves whoever is there.
-    fn plays_all(&self, slot: &Worker) -> bool {
-        slot.role == Role::Serve && slot.takes_turns() && !self.is_trying(slot.id)
+    /// Whether a worker that serves takes one more session in: of those that somebody waits for, or of the others.
+    pub(super) fn takes_in(&self, slot: &Worker, is_urgent: bool) -> bool {
+        let calls = slot.calls.len();
+        let has_room = if is_urgent {
+            calls < self.spec.window_calls && slot.restores < RESTORES_MAX
+        } else {
+            calls < BACKGROUND_CALLS_MAX.min(self.spec.window_calls)
+        };
+        slot.role == Role::Serve && slot.takes_turns() && !self.is_trying(slot.id) && has_room
     }
 
     /// Whether a worker tries suspects: nobody else is played there.
@@ -125,7 +165,10 @@ impl Game {
     }
 
     /// Chooses the worker that tries the suspects; who had to wait for them where the last ones were tried goes on.
-    fn choose_trial(&mut self) {
+    pub(super) fn choose_trial(&mut self) {
+        if self.suspects.is_empty() && self.trial.is_none() {
+            return;
+        }
         let first = self.suspects.front().and_then(|id| self.sessions.get(id));
         let trial = first.and_then(|session| session.worker().or_else(|| self.next_trial()));
         let before = std::mem::replace(&mut self.trial, trial);
@@ -138,7 +181,7 @@ impl Game {
         }
     }
 
-    /// The same as for the last suspect; else the one with the fewest sessions, which wait meanwhile. For one that is on its way, and has none, it is waited.
+    /// The same as for the last suspect; else one without sessions, which is waited for; or, when none comes up, the one with the fewest, which wait meanwhile.
     fn next_trial(&self) -> Option<WorkerId> {
         let serves = |slot: &&Worker| slot.role == Role::Serve && slot.takes_turns();
         if let Some(slot) = self.trial.and_then(|worker| self.workers.get(&worker)).filter(serves) {
@@ -146,9 +189,14 @@ impl Game {
         }
         let fewest = self.workers.values().filter(serves);
         let fewest = fewest.min_by_key(|slot| (slot.leaves, slot.sessions.len()))?;
-        let comes = |slot: &Worker| slot.role == Role::Serve && slot.is_coming() && !slot.is_serving();
-        let waits = !fewest.sessions.is_empty() && self.workers.values().any(comes);
+        let waits = !fewest.sessions.is_empty() && self.start_failures < START_FAILURES_MAX;
         (!waits).then_some(fewest.id)
+    }
+
+    /// Whether one more worker is needed, to try the suspects in: whoever serves has sessions.
+    pub(super) fn lacks_trial(&self) -> bool {
+        let serves = |slot: &Worker| slot.role == Role::Serve && slot.takes_turns();
+        !self.suspects.is_empty() && self.trial.is_none() && self.workers.values().any(serves)
     }
 
     fn run_session(&mut self, cx: &mut Cx<'_>, id: SessionId) -> Progress {

@@ -17,7 +17,7 @@ use crate::refusal::Refusal;
 use crate::session::{Home, Phase, Standing};
 
 /// Workers in a row that may fail to start before the game is down.
-const START_FAILURES_MAX: u32 = 5;
+pub(super) const START_FAILURES_MAX: u32 = 5;
 /// Workers in a row that may be killed from outside before they serve, while somebody waits for a load or a restart.
 const START_KILLS_MAX: u32 = 50;
 /// The first pause before a worker is spawned again; it doubles each time.
@@ -84,7 +84,8 @@ impl Game {
 
     /// How many shall serve.
     pub(super) fn wanted(&self) -> usize {
-        if self.state == State::Unloading { 1 } else { self.replicas as usize }
+        let replicas = if self.state == State::Unloading { 1 } else { self.replicas as usize };
+        replicas + usize::from(self.lacks_trial())
     }
 
     /// A worker gives its sessions away, and goes then.
@@ -110,7 +111,8 @@ impl Game {
 
     /// Those that are too many leave, the newest first. A restart has as many too many as it needs.
     fn dismiss_surplus(&mut self, cx: &mut Cx<'_>) {
-        if self.restarting.is_some() || self.state == State::Unloading {
+        // One that tries suspects may be too many; it is not for long.
+        if self.restarting.is_some() || self.state == State::Unloading || !self.suspects.is_empty() {
             return;
         }
         let serves = |slot: &&Worker| slot.role == Role::Serve && slot.is_coming();
@@ -137,16 +139,14 @@ impl Game {
         self.dismiss_surplus(cx);
         let missing = self.wanted().saturating_sub(self.coming(Role::Serve));
         let probe = !self.outcasts.is_empty() && self.coming(Role::Probe) == 0;
-        if missing == 0 && !probe {
-            return;
+        let now_ns = cx.now.mono_ns;
+        let is_due = |at: Option<u64>| at.is_none_or(|at| now_ns >= at);
+        if is_due(self.respawn_at) {
+            for _ in 0..missing {
+                self.spawn(cx, Role::Serve);
+            }
         }
-        if self.respawn_at.is_some_and(|at| cx.now.mono_ns < at) {
-            return;
-        }
-        for _ in 0..missing {
-            self.spawn(cx, Role::Serve);
-        }
-        if probe {
+        if probe && is_due(self.probe_at) {
             self.spawn(cx, Role::Probe);
         }
     }
@@ -157,7 +157,7 @@ impl Game {
             // Somebody else's doing says nothing about the plugin.
             self.start_kills += 1;
             if self.start_kills < START_KILLS_MAX || (self.starting.is_none() && self.restarting.is_none()) {
-                return self.start_again(cx, worker);
+                return self.start_again(cx, (worker, role));
             }
         }
         let reason = match cause {
@@ -178,26 +178,37 @@ impl Game {
             // The old ones stay; what came up beside is too many.
             return cx.answer(restart.request, Err(Refusal::Start(reason)));
         }
-        if role == Role::Serve {
-            self.replica_trouble = Some(reason.clone());
+        if role == Role::Probe {
+            return self.probe_failed(cx, &reason);
         }
-        self.start_failures = self.start_failures.saturating_add(1);
-        self.respawn_after(cx, RESPAWN_NS_MIN << self.start_failures.min(8));
-        if self.start_failures < START_FAILURES_MAX || self.down.is_some() {
-            return;
+        self.replica_trouble = Some(reason.clone());
+        // Those that were started together fail together, and that is once.
+        if self.respawn_at.is_none_or(|at| cx.now.mono_ns >= at) {
+            self.start_failures = self.start_failures.saturating_add(1);
+            self.respawn_after(cx, RESPAWN_NS_MIN << self.start_failures.min(8));
         }
-        if self.workers.values().any(|slot| slot.role == Role::Serve && slot.is_serving()) {
-            if role == Role::Probe {
-                self.give_up_outcasts(cx, &reason);
-            }
-        } else {
+        let serves = |slot: &Worker| slot.role == Role::Serve && slot.is_serving();
+        let hopeless = self.start_failures >= START_FAILURES_MAX && self.coming(Role::Serve) == 0;
+        if hopeless && self.down.is_none() && !self.workers.values().any(serves) {
             cx.notice(Notice::Down { reason: reason.clone() });
             self.go_down(cx, reason);
         }
     }
 
-    fn start_again(&mut self, cx: &mut Cx<'_>, worker: WorkerId) {
-        if self.starting.is_some() {
+    /// A spare worker did not come up.
+    fn probe_failed(&mut self, cx: &mut Cx<'_>, reason: &str) {
+        self.probe_failures = self.probe_failures.saturating_add(1);
+        self.probe_after(cx, RESPAWN_NS_MIN << self.probe_failures.min(8));
+        let serves = |slot: &Worker| slot.role == Role::Serve && slot.is_serving();
+        if self.probe_failures >= START_FAILURES_MAX && self.workers.values().any(serves) {
+            self.give_up_outcasts(cx, reason);
+        }
+    }
+
+    fn start_again(&mut self, cx: &mut Cx<'_>, (worker, role): (WorkerId, Role)) {
+        if role == Role::Probe {
+            self.probe_after(cx, RESPAWN_NS_MIN);
+        } else if self.starting.is_some() {
             self.state = State::Starting;
             self.spawn(cx, Role::Serve);
         } else if self.is_fresh(worker) {
@@ -205,6 +216,12 @@ impl Game {
         } else {
             self.respawn_after(cx, RESPAWN_NS_MIN);
         }
+    }
+
+    fn probe_after(&mut self, cx: &Cx<'_>, pause_ns: u64) {
+        let at = cx.now.mono_ns.saturating_add(pause_ns);
+        self.probe_at = Some(at);
+        self.timers.set(at, Alarm::Respawn);
     }
 
     pub(super) fn respawn_after(&mut self, cx: &Cx<'_>, pause_ns: u64) {
@@ -215,7 +232,7 @@ impl Game {
 
     /// The game goes on, but no spare worker comes up: sessions that may only be tried there are set aside, so that nobody else suffers.
     fn give_up_outcasts(&mut self, cx: &mut Cx<'_>, reason: &str) {
-        self.start_failures = 0;
+        self.probe_failures = 0;
         for id in Vec::from(std::mem::take(&mut self.outcasts)) {
             self.hold(cx, id, format!("it must be tried in a spare worker, and none comes up: {reason}"));
         }

@@ -15,7 +15,7 @@ impl Game {
             calls: self.workers.values().map(|slot| slot.calls.len()).sum(),
             alarms: self.timers.len(),
             kept_back: self.gate.len(),
-            listed: self.ready.len()
+            listed: self.workers.values().map(|slot| slot.ready.len()).sum::<usize>()
                 + self.placing.len()
                 + self.waiting.len()
                 + self.suspects.len()

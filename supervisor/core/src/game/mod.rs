@@ -50,7 +50,7 @@ use crate::policy::breaker::Breaker;
 use crate::policy::conduct::Conduct;
 use crate::policy::restart::Restarts;
 use crate::refusal::Refusal;
-use crate::session::Home;
+use crate::session::Listed;
 use crate::session::all::Sessions;
 use crate::spec::{Grants, Spec};
 use crate::views::Counts;
@@ -77,8 +77,6 @@ pub struct Game {
     last_worker: u64,
     sessions: Sessions,
     ended: Ended,
-    /// Sessions that have something to send.
-    ready: VecDeque<SessionId>,
     /// Sessions that are in no worker, and that somebody waits for.
     placing: VecDeque<SessionId>,
     /// Sessions that are in no worker, and that nobody waits for.
@@ -105,12 +103,14 @@ pub struct Game {
     conduct: Conduct,
     /// Why it suspended the plugin by itself, if it did.
     suspended_for: Option<String>,
-    /// Workers in a row that never came to serve.
+    /// Workers in a row that never came to serve, and spare ones; those that were started together are one.
     start_failures: u32,
+    probe_failures: u32,
     /// Workers in a row that were killed from outside before they came to serve.
     start_kills: u32,
-    /// No worker is spawned before this time: the last one did not come to serve.
+    /// No worker, and no spare one, is spawned before these times: the last one did not come to serve.
     respawn_at: Option<u64>,
+    probe_at: Option<u64>,
     snapshots: Trust,
     /// A replay diverged: a snapshot is taken with every turn.
     diverges: bool,
@@ -185,7 +185,6 @@ impl Game {
             last_worker: 0,
             sessions: Sessions::default(),
             ended: Ended::default(),
-            ready: VecDeque::new(),
             placing: VecDeque::new(),
             waiting: VecDeque::new(),
             suspects: VecDeque::new(),
@@ -201,8 +200,10 @@ impl Game {
             conduct: Conduct::default(),
             suspended_for: None,
             start_failures: 0,
+            probe_failures: 0,
             start_kills: 0,
             respawn_at: None,
+            probe_at: None,
             snapshots: Trust::default(),
             diverges: false,
             starting: None,
@@ -260,6 +261,7 @@ impl Game {
             Event::Wake => {}
         }
         self.wake(cx);
+        self.choose_trial();
         self.keep_workers(cx);
         self.balance(cx);
         self.run_ready(cx);
@@ -332,13 +334,21 @@ impl Game {
         if session.is_held() {
             return;
         }
-        if session.is_urgent() && !session.is_ready {
-            session.is_ready = true;
-            let is_nowhere = matches!(session.home, Home::None);
-            if is_nowhere { self.placing.push_back(id) } else { self.ready.push_back(id) }
-        } else if !session.is_urgent() && !session.is_waiting {
-            session.is_waiting = true;
-            self.waiting.push_back(id);
+        if !session.is_urgent() {
+            if !std::mem::replace(&mut session.is_waiting, true) {
+                self.waiting.push_back(id);
+            }
+            return;
+        }
+        let (list, listed) = match session.worker() {
+            None => (&mut self.placing, Listed::Placing),
+            Some(worker) => {
+                let Some(slot) = self.workers.get_mut(&worker) else { return };
+                (&mut slot.ready, Listed::At(worker))
+            }
+        };
+        if std::mem::replace(&mut session.listed, listed) != listed {
+            list.push_back(id);
         }
     }
 

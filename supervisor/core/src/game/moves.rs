@@ -4,7 +4,7 @@
 //!  at home in A ──marked──▶ gets nothing new ──all answered──▶ dropped in A ──restored in B (`restore`)──▶ at home in B
 //! ```
 //!
-//! A move is what happens after a death, only that the session is asked to leave before: it is never in two workers, and what dies on the way
+//! A move is what happens after a death, only that the session is asked to leave before: it never plays in two workers, and what dies on the way
 //! is dealt with as ever. Who gives to whom is decided in [`crate::policy::balance`].
 
 use super::dispatch::Progress;
@@ -19,6 +19,8 @@ use crate::session::{Home, Phase, Session, Standing};
 
 /// Most sessions that are being moved at a time: each of them waits a little.
 const MOVES_MAX: usize = 16;
+/// How long a session waits for its turns in flight before it is left where it is, for now. A tenth of a second.
+const MARK_NS: u64 = 100_000_000;
 /// Sessions of a worker that are looked at to find one that can be moved now.
 const LOOK_MAX: usize = 64;
 
@@ -39,17 +41,25 @@ impl Game {
         if self.state != State::Running || self.down.is_some() || self.is_even() {
             return;
         }
-        let sessions = &self.sessions;
-        self.moving.retain(|id| sessions.get(id).is_some_and(|session| session.moving.is_some()));
+        self.call_off(cx);
         let comes = |slot: &Worker| slot.role == Role::Serve && slot.is_coming() && !slot.is_serving();
         let lists = [&self.placing, &self.waiting, &self.suspects];
         let unsettled = lists.iter().any(|list| !list.is_empty()) || self.workers.values().any(comes);
         let even = if unsettled { Even::Later } else { Even::Now };
+        let mut loads = self.loads();
         while self.moving.len() < MOVES_MAX {
-            let Some((from, to)) = next_move(&self.loads(), even) else { break };
-            let Some(id) = self.movable(from) else { break };
+            let Some((from, to)) = next_move(&loads, even) else { break };
+            let Some(id) = self.movable(from) else {
+                // None of its sessions can be moved now; perhaps another worker's can.
+                loads.retain(|load| load.worker != from);
+                continue;
+            };
             if let Some(session) = self.sessions.get_mut(&id) {
                 session.moving = Some(Move { from, to, since_mono_ns: cx.now.mono_ns, left: false });
+            }
+            for load in &mut loads {
+                load.sessions += usize::from(load.worker == to);
+                load.sessions -= usize::from(load.worker == from);
             }
             self.moving.push(id);
             self.make_ready(id);
@@ -59,6 +69,21 @@ impl Game {
         for worker in empty {
             self.drain(cx, worker);
         }
+    }
+
+    /// Marks that are out of date go; so do those of sessions that are still where they were after a while: they have waited long enough.
+    fn call_off(&mut self, cx: &Cx<'_>) {
+        let too_old = |on: Move| !on.left && cx.now.mono_ns.saturating_sub(on.since_mono_ns) > MARK_NS;
+        let mut late = Vec::new();
+        self.moving.retain(|id| {
+            let Some(session) = self.sessions.get_mut(id) else { return false };
+            if session.moving.is_some_and(too_old) {
+                session.moving = None;
+                late.push(*id);
+            }
+            session.moving.is_some()
+        });
+        late.into_iter().for_each(|id| self.make_ready(id));
     }
 
     /// Whether there is nothing to be done, as mostly.
@@ -99,21 +124,21 @@ impl Game {
     /// One step of a session that is to be moved and is still where it was.
     pub(super) fn go_on_moving(&mut self, cx: &mut Cx<'_>, id: SessionId, on: Move) -> Progress {
         let Some(session) = self.sessions.get_mut(&id) else { return Progress::Idle };
-        let target = self.workers.get(&on.to).filter(|slot| slot.takes_turns() && !slot.leaves);
-        let Some(target) = target.filter(|_| may_move(session)) else {
+        let is_trying = |worker| self.trial == Some(worker);
+        let has_room = |slot: &Worker| slot.takes_turns() && slot.calls.len() < self.spec.window_calls;
+        let target = self.workers.get(&on.to).filter(|slot| !slot.leaves && has_room(slot));
+        let gives = self.workers.get(&on.from).is_some_and(Worker::takes_turns);
+        if !gives || target.is_none() || is_trying(on.to) || is_trying(on.from) || !may_move(session) {
             // Called off: it plays on where it is.
             session.moving = None;
             return Progress::Moved;
-        };
-        if session.sent() > 0 && !planted::is(Bug::TwoOwners) {
+        }
+        if session.is_at_work() && !planted::is(Bug::TwoOwners) {
             return Progress::Idle;
         }
         // What a try of its snapshot finds out changes what it would be restored from.
         let is_asked = |slot: &Worker| slot.calls.iter().any(|call| call.what.session() == Some(id));
         if self.workers.get(&on.from).is_some_and(is_asked) {
-            return Progress::Blocked;
-        }
-        if target.calls.len() >= self.spec.window_calls {
             return Progress::Blocked;
         }
         session.home = Home::None;
@@ -129,9 +154,11 @@ impl Game {
     }
 }
 
-/// Whether a session may be moved now: it is at home, nothing is held against it, and it is neither coming nor going.
+/// Whether a session may be moved now: it is at home, nothing is held against it, it is neither coming nor going, and waits for nobody but its worker.
 fn may_move(session: &Session) -> bool {
     matches!(session.home, Home::At(_))
         && session.phase == Phase::Live
         && session.trouble.standing == Standing::Clear
+        // The platform takes as long as it likes.
+        && session.flights.iter().all(|flight| flight.asking.is_none())
 }

@@ -5,7 +5,7 @@ use std::hash::Hasher as _;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::workers::WorkerPhase;
+use super::workers::{Worker, WorkerPhase};
 use super::{Cx, Game};
 use crate::action::{Answered, KillReason, Notice};
 use crate::event::Cause;
@@ -64,6 +64,11 @@ impl Game {
             Mode::Transient => ended_well.then_some("transient"),
             Mode::Temporary => Some("temporary"),
         };
+        if stays.is_some() && self.workers.values().any(Worker::serves) {
+            // The others serve on: there is one less.
+            self.replicas = self.replicas.saturating_sub(1).max(1);
+            return cx.notice(Notice::Scaled { replicas: self.replicas });
+        }
         if let Some(word) = stays {
             return self
                 .quarantine(cx, format!("its worker ended ({cause}), and its restart policy is \"{word}\""));
@@ -115,8 +120,8 @@ impl Game {
         self.restarts.forgive();
         self.standbys.forgive();
         self.breaker.close();
-        self.start_failures = 0;
-        self.respawn_at = None;
+        (self.start_failures, self.probe_failures) = (0, 0);
+        (self.respawn_at, self.probe_at) = (None, None);
         cx.notice(Notice::Released);
         cx.answer(request, Ok(Answered::Ok));
         self.all_ready();

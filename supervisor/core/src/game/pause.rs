@@ -89,10 +89,12 @@ impl Game {
 
     /// Whether nothing is in flight, and nothing has a number or waits for its place in a worker.
     fn is_quiet(&self) -> bool {
-        let lists = [&self.ready, &self.placing, &self.waiting, &self.suspects, &self.outcasts];
+        let lists = [&self.placing, &self.waiting, &self.suspects, &self.outcasts];
         lists.iter().all(|list| list.is_empty())
             && self.workers.values().filter(plays).all(|slot| match slot.phase {
-                WorkerPhase::Serving => slot.told_suspended || slot.calls.is_empty(),
+                WorkerPhase::Serving => {
+                    slot.told_suspended || (slot.calls.is_empty() && slot.ready.is_empty())
+                }
                 WorkerPhase::Leaving => true,
                 // Its sessions come here, or will.
                 WorkerPhase::Spawning

@@ -15,6 +15,9 @@ use crate::planted::{self, Bug};
 use crate::session::journal::{Body, Newest, chain};
 use crate::session::{Home, Restoring, Session, Standing};
 
+/// How many sessions a call counts for that a worker has to answer, when one is chosen that is given another session.
+const CALL_WEIGHT: usize = 8;
+
 impl Game {
     /// Chooses a worker for a session that is nowhere, and begins to restore it there.
     pub(super) fn place(&mut self, cx: &mut Cx<'_>, id: SessionId) -> Progress {
@@ -22,33 +25,22 @@ impl Game {
         if cx.now.mono_ns < session.trouble.not_before_mono_ns {
             return Progress::Idle;
         }
-        let standing = session.trouble.standing;
-        let fits = |slot: &&Worker| {
-            slot.takes_turns()
-                && match (slot.role, standing) {
-                    (Role::Serve, Standing::Clear) => !self.is_trying(slot.id),
-                    (Role::Serve, Standing::Suspect) => self.is_trying(slot.id),
-                    (Role::Probe, Standing::Outcast) => true,
-                    _ => false,
-                }
+        let (standing, is_urgent) = (session.trouble.standing, session.is_urgent());
+        let fits = |slot: &&Worker| match standing {
+            Standing::Clear => self.takes_in(slot, is_urgent),
+            Standing::Suspect => self.is_trying(slot.id),
+            Standing::Outcast => slot.role == Role::Probe && slot.takes_turns(),
         };
-        let best = self.workers.values().filter(fits).min_by_key(|slot| (slot.leaves, slot.sessions.len()));
-        let best = best.map(|slot| slot.id);
+        // One that has much to answer may have stopped answering.
+        let load = |slot: &&Worker| (slot.leaves, slot.sessions.len() + CALL_WEIGHT * slot.calls.len());
+        let best = self.workers.values().filter(fits).min_by_key(load).map(|slot| slot.id);
         match best {
-            Some(worker) if self.may_send(worker, id, Alone::Turn) || self.is_calm(worker) => {
+            Some(worker) if standing == Standing::Clear || self.may_send(worker, id, Alone::Turn) => {
                 self.begin_restore(cx, id, worker);
                 Progress::Moved
             }
             _ => Progress::Blocked,
         }
-    }
-
-    /// Whether sessions may be restored in `worker` beside each other.
-    fn is_calm(&self, worker: WorkerId) -> bool {
-        !self.is_trying(worker)
-            && self.workers.get(&worker).is_some_and(|slot| {
-                slot.role == Role::Serve && slot.takes_turns() && slot.calls.len() < self.spec.window_calls
-            })
     }
 
     pub(super) fn begin_restore(&mut self, cx: &mut Cx<'_>, id: SessionId, worker: WorkerId) {

@@ -25,6 +25,8 @@ pub(crate) struct Worker {
     /// What it has said of its oldest call that nothing depends on.
     pub(crate) asides: u32,
     pub(crate) sessions: BTreeSet<SessionId>,
+    /// Sessions in it, or on their way to it, that may have something to send.
+    pub(crate) ready: VecDeque<SessionId>,
     /// Since when the oldest call is the oldest.
     pub(crate) head_since_mono_ns: u64,
     /// When the alarm for its oldest call goes off, if one is set.
@@ -119,6 +121,7 @@ impl Worker {
             restores: 0,
             asides: 0,
             sessions: BTreeSet::new(),
+            ready: VecDeque::new(),
             head_since_mono_ns: now_mono_ns,
             alarmed: None,
             spawned_mono_ns: now_mono_ns,

@@ -136,7 +136,7 @@ fn begin(id: SessionId, at: u64, opened: &Opened, now: Now) -> Session {
         snapshot_missed: (0, 0),
         poison: 0,
         trouble: Trouble::default(),
-        is_ready: false,
+        listed: Default::default(),
         is_waiting: false,
         lost_mono_ns: Some(now.mono_ns),
     }

@@ -80,8 +80,8 @@ pub(crate) struct Session {
     pub(crate) trouble: Trouble,
     /// It is to go on in another worker, or is on its way there.
     pub(crate) moving: Option<Move>,
-    /// Already in the list of sessions that have something to send.
-    pub(crate) is_ready: bool,
+    /// On which list of sessions that have something to send.
+    pub(crate) listed: Listed,
     /// Already in the list of sessions that want their place in a worker back, for no reason that is urgent.
     pub(crate) is_waiting: bool,
     /// When it lost its last worker.
@@ -111,6 +111,18 @@ pub(crate) enum Phase {
     Closing(EndReason),
     /// Set aside for a person to look at.
     Held(String),
+}
+
+/// Which list a session is on that has something to send. An entry of another list is out of date.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listed {
+    /// On none.
+    #[default]
+    No,
+    /// Of those that are in no worker.
+    Placing,
+    /// Of this worker's.
+    At(WorkerId),
 }
 
 /// Where a session's state is.
@@ -244,9 +256,9 @@ impl Flight {
 }
 
 impl Session {
-    /// Whether somebody waits for what it does next.
+    /// Whether it goes on at once: somebody waits for it, or it is in a worker, or on its way there.
     pub(crate) fn is_urgent(&self) -> bool {
-        !self.queue.is_empty() || !self.flights.is_empty() || matches!(self.home, Home::At(_))
+        !self.queue.is_empty() || !self.flights.is_empty() || !matches!(self.home, Home::None)
     }
 
     /// Whether it is set aside.
@@ -283,6 +295,12 @@ impl Session {
         if self.seats.get(&player) == Some(&joined_seq) {
             self.seats.remove(&player);
         }
+    }
+
+    /// Whether a worker has a turn of it to answer. Ticks that were left out have a number, and nobody answers them.
+    pub(crate) fn is_at_work(&self) -> bool {
+        let is_left_out = |seq| self.skips.iter().any(|(skip, _)| *skip == seq);
+        self.flights.iter().any(|flight| flight.sent && !is_left_out(flight.seq))
     }
 
     /// Turns that were sent and not answered.

@@ -324,7 +324,7 @@ fn where_the_game_seats_players_itself_they_may_leave_too() {
 }
 
 #[test]
-fn a_game_whose_worker_comes_up_after_all_is_not_down() {
+fn a_game_whose_worker_is_on_its_way_is_not_down_for_its_spare_ones() {
     let mut world = World::new(|_| {});
     let (bad, _) = world.open();
     let (good, _) = world.open();
@@ -340,7 +340,7 @@ fn a_game_whose_worker_comes_up_after_all_is_not_down() {
         }
         world.pass(100);
     }
-    assert!(world.game.view().down.is_some());
+    assert_eq!(world.game.view().down, None);
     world.settle();
     assert_eq!(world.game.view().down, None);
     let act = world.act(good, COUNT);

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use croupier_core::Refusal;
 use croupier_core::Spec;
-use croupier_core::action::{Answered, Notice, ToWorker};
+use croupier_core::action::{Answered, Notice, Run, ToWorker};
 use croupier_core::event::Cause;
 use croupier_core::ids::{RequestId, SessionId, WorkerId};
 use croupier_core::policy::health::Health;
+use croupier_core::policy::restart::{Mode, RestartPolicy};
 
 use crate::world::{COUNT, KILL, World};
 
@@ -259,6 +260,171 @@ fn standbys_serve_for_any_replica_that_dies() {
     assert_eq!(world.game.view().replicas, (2, 2));
     assert_eq!(world.game.view().standbys, (1, 1));
     world.check_states();
+}
+
+/// What a worker has been sent and has not looked at.
+fn inbox(world: &World, worker: WorkerId) -> (usize, usize) {
+    let inbox = || world.workers.get(&worker).into_iter().flat_map(|worker| worker.inbox.iter());
+    let first = |message: &ToWorker| matches!(message, ToWorker::Turn(turn) if turn.run == Run::First);
+    let restores = inbox().filter(|(_, message)| matches!(message, ToWorker::Restore { .. })).count();
+    (inbox().filter(|(_, message)| first(message)).count(), restores)
+}
+
+#[test]
+fn nobody_is_moved_into_the_worker_that_tries_a_suspect() {
+    let mut world = world(2, |_| {});
+    let sessions = open(&mut world, 8);
+    (0..9).for_each(|_| drop(play(&mut world, &sessions)));
+    let old: Vec<WorkerId> = loads(&world).into_keys().collect();
+    world.restart();
+    let poison = world.act(sessions[0], KILL);
+    let others: Vec<_> = sessions[1..].iter().map(|session| world.act(*session, COUNT)).collect();
+    // The fresh ones come up, and sessions are marked for them; then an old one dies of the first session.
+    world.settle_now_with(|_, worker| !old.contains(&worker));
+    let view = world.game.view();
+    let of = |session: SessionId| {
+        let has = |worker: &WorkerId| world.workers[worker].sessions.contains_key(&session);
+        old.iter().copied().find(|worker| has(worker)).expect("at home")
+    };
+    let (bad, good) = (of(sessions[0]), *old.iter().find(|worker| **worker != of(sessions[0])).expect("two"));
+    assert_eq!(view.counts.moved, 0, "nothing of theirs is answered");
+    world.die(bad, Cause::Fault { signal: 11 });
+    // Until the suspect's turn is alone in front of a worker; then the other old one answers, and its sessions go where they were to go.
+    let trying = (0..100).find_map(|_| {
+        let ids: Vec<WorkerId> = world.workers.keys().copied().filter(|worker| *worker != good).collect();
+        let trying = ids.iter().copied().find(|worker| inbox(&world, *worker).0 == 1);
+        if trying.is_none() {
+            for worker in ids {
+                world.work(worker);
+            }
+        }
+        trying
+    });
+    let trying = trying.expect("it is tried");
+    while world.work(good) {}
+    assert_eq!(inbox(&world, trying), (1, 0), "alone");
+    world.settle();
+    assert!(matches!(world.answers[&poison], Err(Refusal::Poison { .. })));
+    assert!(all_ok(&world, &others));
+    assert!(world.game.view().counts.workers_lost <= 3, "no more than it takes");
+    world.check_states();
+}
+
+#[test]
+fn idle_sessions_move_while_everybody_else_plays_without_a_pause() {
+    let mut world = world(2, |spec| spec.flights_max = 1);
+    let idle = open(&mut world, 40);
+    let busy = open(&mut world, 200);
+    let mut waiting: BTreeMap<RequestId, SessionId> = BTreeMap::new();
+    for session in busy.iter().chain(&busy) {
+        waiting.insert(world.act(*session, COUNT), *session);
+    }
+    let old: Vec<WorkerId> = loads(&world).into_keys().collect();
+    world.restart();
+    for _ in 0..40_000 {
+        let ids: Vec<WorkerId> = world.workers.keys().copied().collect();
+        for worker in ids {
+            if world.workers.contains_key(&worker) {
+                world.work(worker);
+            }
+        }
+        let done: Vec<RequestId> =
+            waiting.keys().copied().filter(|request| world.answers.contains_key(request)).collect();
+        for request in done {
+            let session = waiting.remove(&request).expect("it waited");
+            waiting.insert(world.act(session, COUNT), session);
+        }
+        if old.iter().all(|worker| !world.workers.contains_key(worker)) {
+            break;
+        }
+    }
+    assert!(old.iter().all(|worker| !world.workers.contains_key(worker)), "the old ones have gone");
+    world.settle();
+    assert!(idle.iter().all(|session| world.game.session_state(*session) == Some("live")));
+    assert_eq!(moves(&world).len(), 240, "each of them once");
+}
+
+#[test]
+fn sessions_come_back_a_few_at_a_time_in_each_worker() {
+    for urgent in [false, true] {
+        let mut world = world(2, |spec| {
+            (spec.standbys, spec.flights_max) = (1, 1);
+        });
+        let sessions = open(&mut world, 800);
+        let dead = *loads(&world).keys().next().expect("a worker");
+        if urgent {
+            for session in &sessions {
+                world.act(*session, COUNT);
+            }
+            let other = *loads(&world).keys().nth(1).expect("another");
+            while world.work(other) {}
+        }
+        world.die(dead, KILLED);
+        let most = if urgent { 64 } else { 32 };
+        for worker in world.game.view().workers {
+            assert!(worker.in_flight <= most, "{worker:?}");
+        }
+        world.settle();
+        assert_eq!(loads(&world).into_values().sum::<usize>(), 800);
+    }
+}
+
+#[test]
+fn while_the_successor_has_to_wait_the_other_replica_tries_nobody() {
+    let mut world = world(2, |spec| spec.restart = RestartPolicy::default());
+    let sessions = open(&mut world, 8);
+    // Two deaths of late: the next start has to wait.
+    for _ in 0..2 {
+        let first = *loads(&world).keys().next().expect("a worker");
+        world.die(first, Cause::Exit { code: 1 });
+        world.settle();
+    }
+    let home = |world: &World, session: SessionId| {
+        world.workers.iter().find(|(_, worker)| worker.sessions.contains_key(&session)).map(|(id, _)| *id)
+    };
+    let old = home(&world, sessions[0]).expect("at home");
+    let elsewhere: Vec<SessionId> =
+        sessions.iter().copied().filter(|session| home(&world, *session) != Some(old)).collect();
+    let epoch = |world: &World, session: &SessionId| world.game.session_view(*session).expect("lives").epoch;
+    let before: Vec<u64> = elsewhere.iter().map(|session| epoch(&world, session)).collect();
+    let poison = world.act(sessions[0], KILL);
+    let others: Vec<_> = sessions[1..].iter().map(|session| world.act(*session, COUNT)).collect();
+    world.settle();
+    assert!(matches!(world.answers[&poison], Err(Refusal::Poison { .. })));
+    assert!(all_ok(&world, &others));
+    let after: Vec<u64> = elsewhere.iter().map(|session| epoch(&world, session)).collect();
+    assert_eq!(before, after, "nothing happened to those in the other replica");
+    world.check_states();
+}
+
+#[test]
+fn replicas_that_fail_together_fail_once_and_those_that_serve_keep_the_game_up() {
+    let mut world = world(6, |_| {});
+    let sessions = open(&mut world, 6);
+    loads(&world).into_keys().for_each(|worker| world.die(worker, KILLED));
+    let coming: Vec<WorkerId> =
+        world.workers.iter().filter(|(_, worker)| !worker.loaded).map(|(id, _)| *id).collect();
+    for worker in &coming[..5] {
+        world.die(*worker, Cause::Start("no room".to_owned()));
+    }
+    assert_eq!(world.game.view().down, None, "one of them may still come");
+    let played = play(&mut world, &sessions);
+    assert!(all_ok(&world, &played));
+    world.check_states();
+}
+
+#[test]
+fn a_worker_that_is_not_to_be_replaced_is_one_less() {
+    let mut world = world(3, |spec| spec.restart.mode = Mode::Temporary);
+    let sessions = open(&mut world, 9);
+    let first = *loads(&world).keys().next().expect("a worker");
+    world.die(first, KILLED);
+    world.settle();
+    assert_eq!((world.game.view().down, world.game.view().replicas), (None, (2, 2)));
+    let played = play(&mut world, &sessions);
+    assert!(all_ok(&world, &played));
+    loads(&world).into_keys().for_each(|worker| world.die(worker, KILLED));
+    assert!(world.game.view().down.is_some(), "nobody is left");
 }
 
 #[test]
