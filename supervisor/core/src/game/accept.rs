@@ -108,8 +108,11 @@ impl Game {
     pub(super) fn accept(&mut self, cx: &mut Cx<'_>, turn: Turn) {
         let (request, id) = (turn.request, turn.session);
         let answer = self.try_accept(cx, turn);
-        if matches!(answer, Ok(Some(_)) | Err(Refusal::Plugin { .. } | Refusal::Poison { .. })) {
-            // The same answer as before: perhaps the disk does not have it yet.
+        let is_said_again =
+            matches!(answer, Ok(Some(_)) | Err(Refusal::Plugin { .. } | Refusal::Poison { .. }));
+        let is_over = matches!(answer, Err(Refusal::Held { .. })) || self.ended.get(id).is_some();
+        if is_said_again || is_over {
+            // The same answer as before, or that it is over: perhaps the disk does not have it yet, and after a death it would not be so.
             cx.behind = match self.sessions.get(&id) {
                 Some(session) => session.shelf.map(|shelf| shelf.newest_at),
                 None => Some(self.gate.written()),

@@ -149,7 +149,11 @@ impl Game {
 
     pub(super) fn drop_held(&mut self, cx: &mut Cx<'_>, request: RequestId, id: SessionId) {
         match self.sessions.get(&id) {
-            None => cx.answer(request, Err(Refusal::UnknownSession(id))),
+            None => {
+                // It may have ended, and the disk not have that yet: after a death it would be there again.
+                cx.behind = self.ended.get(id).map(|_| self.gate.written());
+                cx.answer(request, Err(Refusal::UnknownSession(id)));
+            }
             Some(session) if !session.is_held() => cx.answer(request, Err(Refusal::NotHeld(id))),
             Some(_) => {
                 self.end(cx, id, EndReason::Dropped);

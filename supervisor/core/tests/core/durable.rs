@@ -7,7 +7,7 @@ use croupier_core::ids::{RequestId, SessionId, kind};
 use croupier_core::{Refusal, Spec};
 use croupier_fair::entry::Verdict;
 
-use crate::world::{ASK, COUNT, FAIL, MS, SEND, World};
+use crate::world::{ASK, COUNT, FAIL, KILL, MS, SEND, World};
 
 fn on_disk(spec: &mut Spec) {
     spec.durability = Durability::Disk;
@@ -53,6 +53,55 @@ fn a_refusal_does_not_wait_for_the_disk() {
     assert!(matches!(world.answers[&reused], Err(Refusal::KeyReused { .. })));
     let unknown = world.act(SessionId(99), COUNT);
     assert_eq!(world.answers[&unknown], Err(Refusal::UnknownSession(SessionId(99))));
+}
+
+/// After a death it would be there again, and whoever was told that it is over has left.
+#[test]
+fn that_a_session_is_over_waits_for_the_disk_as_well() {
+    let (mut world, session) = world();
+    let close = world.turn(session, kind::CLOSE, 0, COUNT);
+    world.settle_now_with(|_, _| true);
+    let late = world.act(session, COUNT);
+    let dropped = world.drop_held(session);
+    for request in [close, late, dropped] {
+        assert!(!world.answers.contains_key(&request), "{:?}", world.answers.get(&request));
+    }
+    let lost = world.crash(0, on_disk);
+    assert_eq!(lost, [close, late, dropped]);
+    world.settle_now();
+    assert_eq!(world.game.session_views(9).len(), 1, "it is not over");
+    let close = world.turn_as(session, 1, kind::CLOSE, 0, COUNT);
+    world.settle_now();
+    let late = world.act(session, COUNT);
+    assert!(world.answers[&close].is_ok());
+    assert_eq!(world.answers[&late], Err(Refusal::SessionClosed(session)));
+}
+
+/// Held and dropped: neither is told before the disk has it.
+#[test]
+fn that_a_session_is_held_or_dropped_waits_for_the_disk() {
+    let mut world = World::new(|spec| {
+        on_disk(spec);
+        spec.poison_max = 0;
+    });
+    let (session, _) = world.open();
+    world.settle_now();
+    let poison = world.act(session, KILL);
+    let works = |world: &World, _| !world.game.session_views(9).iter().any(|view| view.state == "held");
+    for _ in 0..20 {
+        world.settle_now_with(works);
+        world.pass(5);
+    }
+    assert_eq!(world.game.session_state(session), Some("held"));
+    let refused = world.act(session, COUNT);
+    assert!(!world.answers.contains_key(&poison) && !world.answers.contains_key(&refused));
+    world.sync(usize::MAX);
+    assert!(matches!(world.answers[&refused], Err(Refusal::Held { .. })));
+    let (dropped, again) = (world.drop_held(session), world.drop_held(session));
+    assert!(!world.answers.contains_key(&dropped) && !world.answers.contains_key(&again));
+    world.sync(usize::MAX);
+    assert_eq!(world.answers[&dropped], Ok(Answered::Ok));
+    assert_eq!(world.answers[&again], Err(Refusal::UnknownSession(session)));
 }
 
 #[test]
