@@ -16,7 +16,7 @@ const SECURE_BITS: libc::c_ulong = 0xef;
 const CAPABILITY_VERSION: u32 = 0x2008_0522;
 
 /// Kills this process when the *thread* that made it ends (prctl(2), PR_SET_PDEATHSIG). Changing the user id switches it off, so it is done again afterwards. A parent that
-/// died before this line is noticed as the end of the link.
+/// died before this line is not noticed; the supervisor's end is, by whoever waits for the link.
 pub(super) fn die_with_parent() -> io::Result<()> {
     Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)
 }
