@@ -2,7 +2,7 @@
 //! move between workers while they are played.
 //!
 //! Houses of all sizes stand side by side in one process, and rounds go round over them, so that a slow minute of the machine hits them alike. One turn in flight goes round over all sessions
-//! of a house; with callers each has its own session, and what counts is the processor time of all processes. Run by `scripts/bench --only growth`.
+//! of a house; with callers each has its own session, and what counts is how long all of them together take for a turn. Run by `scripts/bench --only growth`.
 #![allow(clippy::print_stdout, reason = "the figures are what it is for")]
 
 mod common;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use common::figures::{Figure, Goal, Lines, Spread, spread};
 use common::house::House;
-use common::{cpu_time, pinned};
+use common::pinned;
 use croupier::jail::plan::Transport;
 use croupier_client::blocking::Session;
 use croupier_client::{Event, LiveSessions, OpenOptions, Player, Push, What};
@@ -32,7 +32,7 @@ const SESSIONS: [(usize, Option<f64>); 4] =
     [(1, None), (100, None), (10_000, Some(1.5)), (100_000, Some(4.0))];
 const PLUGINS: usize = 200;
 const PLUGINS_GOAL: f64 = 1.5;
-/// Callers, each with a session, and how many times the processor time of one they may take for a turn.
+/// Callers, each with a session, and how many times as long as one all of them together may take for a turn.
 const CALLERS: [(usize, Option<f64>); 4] = [(1, None), (10, None), (100, None), (1_000, Some(1.5))];
 /// Turns of all callers in one round.
 const CALLS: usize = 40_000;
@@ -61,6 +61,8 @@ fn main() {
     println!("| what | figure | quartiles | goal |\n|---|---|---|---|");
     sessions(&so, rounds, &mut lines);
     plugins(&so, &copies, rounds, &mut lines);
+    // What follows needs all processors.
+    pinned::nowhere();
     callers(&so, rounds, &mut lines);
     loads(&so, &copies, rounds, &mut lines);
     moves(&so, rounds, &mut lines);
@@ -179,28 +181,29 @@ fn callers(so: &Path, rounds: usize, lines: &mut Lines) {
     let open: Vec<Session> = (0..most).map(|_| house.session()).collect();
     let mut measured = [const { (Vec::new(), Vec::new()) }; CALLERS.len()];
     for round in 0..=rounds {
-        for ((count, _), (cpu, rate)) in CALLERS.iter().zip(&mut measured) {
-            let (before, from) = (cpu_time::family(), Instant::now());
+        for ((count, _), (each, rate)) in CALLERS.iter().zip(&mut measured) {
+            let from = Instant::now();
             std::thread::scope(|scope| {
                 for session in &open[..*count] {
                     scope.spawn(|| {
-                        (0..CALLS / count).for_each(|_| drop(session.act(HOUSE, [7; 64]).expect("a turn")))
+                        (0..CALLS / count).for_each(|_| drop(session.act(HOUSE, [7; 64]).expect("a turn")));
                     });
                 }
             });
             if round > 0 {
                 let turns = (CALLS / count * count) as f64;
-                cpu.push((cpu_time::family() - before).as_nanos() as f64 / 1e3 / turns);
-                rate.push(turns / from.elapsed().as_secs_f64());
+                let s = from.elapsed().as_secs_f64();
+                each.push(s * 1e6 / turns);
+                rate.push(turns / s);
             }
         }
     }
     let one = measured[0].0.clone();
-    for ((count, goal), (cpu, rate)) in CALLERS.iter().zip(measured) {
-        let times = spread(cpu.iter().zip(&one).map(|(many, one)| many / one));
-        let cpu = spread(cpu.into_iter());
-        point(lines, "callers", *count, cpu, "µs of processor time a turn");
-        tell(lines, &format!("processor time of a turn with {count} callers"), cpu, "µs", None);
+    for ((count, goal), (each, rate)) in CALLERS.iter().zip(measured) {
+        let times = spread(each.iter().zip(&one).map(|(many, one)| many / one));
+        let each = spread(each.into_iter());
+        point(lines, "callers", *count, each, "µs");
+        tell(lines, &format!("a turn of {count} callers together"), each, "µs", None);
         tell(
             lines,
             &format!("turns a second with {count} callers"),
@@ -209,13 +212,7 @@ fn callers(so: &Path, rounds: usize, lines: &mut Lines) {
             None,
         );
         if goal.is_some() {
-            tell(
-                lines,
-                &format!("processor time of a turn with {count} callers, beside 1"),
-                times,
-                "×",
-                *goal,
-            );
+            tell(lines, &format!("a turn of {count} callers together, beside one of 1"), times, "×", *goal);
         }
     }
     drop(open);

@@ -409,4 +409,20 @@ mod tests {
         assert!(!port.rouse(), "nothing has come");
         assert_eq!(sender.send(&frame).expect("sense").1, Wake::Bell);
     }
+
+    /// What was received made the same thread send, while another one had let the link rest.
+    #[test]
+    fn a_link_is_roused_by_whoever_receives_from_it() {
+        let (port, mut sender, _memory, _far) = port();
+        let mut frame = Vec::new();
+        FromWorker::Ok.put(&mut frame, 7, LIMITS.frame_bytes).expect("fits");
+        port.lend().expect("nobody else does").rest();
+        let _ = sender.send(&frame).expect("sense");
+        let mut roused = false;
+        let received = port.receive((), |(), _, _| Ok(()), |()| roused = port.rouse());
+        assert!(roused, "somebody has to look");
+        assert_eq!((received, pump(&port)), (Received::Drained, Received::Drained));
+        assert_eq!(port.arm(), Ready::Sleep);
+        assert_eq!(sender.send(&frame).expect("sense").1, Wake::Bell, "it is rung for again");
+    }
 }

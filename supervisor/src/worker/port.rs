@@ -9,7 +9,7 @@
 
 use std::io;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU8, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 use std::time::{Duration, Instant};
 
 use croupier_wire::codec::EncodeError;
@@ -43,6 +43,8 @@ pub struct Port {
     want_look: Notify,
     /// Who would notice that something has come: [`BELL`], [`LENT`] or [`RESTS`].
     heard_by: AtomicU8,
+    /// The bell is to be set by whoever arms the link next.
+    ring_wanted: AtomicBool,
 }
 
 /// Whoever waits for the bell.
@@ -156,6 +158,7 @@ impl Port {
             want_write: Notify::new(),
             want_look: Notify::new(),
             heard_by: AtomicU8::new(BELL),
+            ring_wanted: AtomicBool::new(false),
         }
     }
 
@@ -283,6 +286,9 @@ impl Port {
         if input.broken {
             return Ready::Receive(Received::Ended);
         }
+        if self.ring_wanted.swap(false, Ordering::AcqRel) && self.ring_again(input) {
+            return Ready::Receive(Received::More);
+        }
         let (ready, rung) = match input.way.arm() {
             Ok(Armed::Sleep { rung }) => (Ready::Sleep, rung),
             Ok(Armed::Look { rung }) => (Ready::Receive(Received::More), rung),
@@ -319,7 +325,14 @@ impl Port {
             return false;
         }
         // A thread that begins to look just now looks all the same, and is rung for in vain.
-        self.ring_again(&mut crate::lock(&self.input))
+        match self.input.try_lock() {
+            Ok(mut input) => self.ring_again(&mut input),
+            // Somebody receives, perhaps this very thread: what it received made it send. Whoever arms the link next sets the bell.
+            Err(_) => {
+                self.ring_wanted.store(true, Ordering::Release);
+                true
+            }
+        }
     }
 
     /// Nonsense is for whoever receives.

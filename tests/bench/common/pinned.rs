@@ -9,10 +9,20 @@ pub(crate) fn here(cpu: usize) {
     pin(None, cpu);
 }
 
-/// All processes below this one run on this one alone.
+/// The calling thread runs anywhere again, and so do threads and processes that it makes from now on.
+pub(crate) fn nowhere() {
+    let mut set = CpuSet::new();
+    (0..CpuSet::MAX_CPU).for_each(|cpu| set.set(cpu));
+    let _ = sched_setaffinity(None, &set);
+}
+
+/// All processes below this one, with all their threads, run on this one alone.
 pub(crate) fn descendants(cpu: usize) {
     for process in all_descendants(std::process::id()) {
-        pin(Pid::from_raw(process.pid.cast_signed()), cpu);
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", process.pid)).into_iter().flatten().flatten();
+        for task in tasks.filter_map(|task| task.file_name().to_str()?.parse().ok()) {
+            pin(Pid::from_raw(task), cpu);
+        }
     }
 }
 
