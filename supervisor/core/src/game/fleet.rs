@@ -84,8 +84,7 @@ impl Game {
 
     /// How many shall serve.
     pub(super) fn wanted(&self) -> usize {
-        let replicas = if self.state == State::Unloading { 1 } else { self.replicas as usize };
-        replicas + usize::from(self.lacks_trial())
+        if self.state == State::Unloading { 1 } else { self.replicas as usize }
     }
 
     /// A worker gives its sessions away, and goes then.
@@ -137,7 +136,9 @@ impl Game {
         self.promote(cx);
         self.keep_standbys(cx);
         self.dismiss_surplus(cx);
-        let missing = self.wanted().saturating_sub(self.coming(Role::Serve));
+        let comes = |slot: &Worker| slot.role == Role::Serve && slot.is_coming() && !slot.is_serving();
+        let for_trial = self.lacks_trial() && !self.workers.values().any(comes);
+        let missing = self.wanted().saturating_sub(self.coming(Role::Serve)).max(usize::from(for_trial));
         let probe = !self.outcasts.is_empty() && self.coming(Role::Probe) == 0;
         let now_ns = cx.now.mono_ns;
         let is_due = |at: Option<u64>| at.is_none_or(|at| now_ns >= at);

@@ -64,7 +64,8 @@ impl Game {
     /// When too few workers serve, a standby does from now on: the pauses of the restart policy are for starts, and this is none. A worker that was on its
     /// way to serve becomes a standby in its place; where none is, or comes, a standby that is on its way becomes that.
     pub(super) fn promote(&mut self, cx: &mut Cx<'_>) {
-        while self.workers.values().filter(|slot| slot.serves()).count() < self.wanted() {
+        while self.workers.values().filter(|slot| slot.serves()).count() < self.wanted() || self.lacks_trial()
+        {
             let Some(worker) = self.warm().next() else {
                 let next = |slot: &&mut Worker| slot.role == Role::Standby && slot.is_coming();
                 if self.coming(Role::Serve) == 0
@@ -75,6 +76,7 @@ impl Game {
                 return;
             };
             self.promote_one(cx, worker);
+            self.choose_trial();
         }
     }
 

@@ -398,6 +398,24 @@ fn while_the_successor_has_to_wait_the_other_replica_tries_nobody() {
 }
 
 #[test]
+fn suspects_get_a_worker_of_their_own_also_when_there_is_one_too_many() {
+    for standbys in [0, 1] {
+        let mut world = world(3, |spec| spec.standbys = standbys);
+        open(&mut world, 9);
+        let bad = *loads(&world).keys().next().expect("a worker");
+        let theirs: Vec<SessionId> = world.workers[&bad].sessions.keys().copied().collect();
+        let requests: Vec<_> = theirs.iter().map(|session| world.act(*session, COUNT)).collect();
+        // Two are left, and one is wanted: nobody comes in the dead one's place, and both have sessions.
+        world.scale(1);
+        world.die(bad, Cause::Fault { signal: 11 });
+        world.settle();
+        assert!(all_ok(&world, &requests));
+        assert_eq!(loads(&world).into_values().collect::<Vec<_>>(), [9], "and then there is one");
+        world.check_states();
+    }
+}
+
+#[test]
 fn replicas_that_fail_together_fail_once_and_those_that_serve_keep_the_game_up() {
     let mut world = world(6, |_| {});
     let sessions = open(&mut world, 6);
