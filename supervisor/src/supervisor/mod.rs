@@ -354,7 +354,8 @@ impl Shared {
 
     fn game(&self, plugin: &str) -> Result<Arc<GameDriver>, Refusal> {
         let games = self.games.read().unwrap_or_else(PoisonError::into_inner);
-        games.get(plugin).cloned().ok_or_else(|| crate::refusals::unknown_plugin(plugin))
+        let unknown = || crate::refusals::unknown_plugin(plugin);
+        games.get(plugin).cloned().ok_or_else(|| self.check_serving().err().unwrap_or_else(unknown))
     }
 
     fn check_serving(&self) -> Result<(), Refusal> {

@@ -257,6 +257,10 @@ impl Shared {
 
     /// Why there is no such session.
     pub(super) fn no_session(&self, session: u64) -> Refusal {
+        // At the very end games are gone, and their sessions with them: who asks must not take them for over.
+        if let Err(refusal) = self.check_serving() {
+            return refusal;
+        }
         if let Some((plugin, why)) = crate::lock(&self.journal_past).aside.get(&session) {
             let text = format!("session {session} is on the disk and not played: {why}");
             let what = about(refusal(Code::SessionHeld, text), plugin, session);

@@ -6,7 +6,6 @@ use croupier_wire::door::{PluginInfo, Refusal, SessionDetail, SessionInfo, Statu
 
 use super::Shared;
 use crate::game::GameDriver;
-use crate::refusals::unknown_session;
 
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -72,7 +71,7 @@ impl Shared {
 
     pub(super) fn session_detail(&self, session: u64) -> Result<SessionDetail, Refusal> {
         let game = self.routes.get(session).ok_or_else(|| self.no_session(session))?;
-        let view = game.session_view(SessionId(session)).ok_or_else(|| unknown_session(session))?;
+        let view = game.session_view(SessionId(session)).ok_or_else(|| self.no_session(session))?;
         Ok(SessionDetail {
             info: session_info(&view, &game.plugin().name),
             epoch: view.epoch,
@@ -90,8 +89,8 @@ impl Shared {
     }
 
     pub(super) fn export(&self, session: u64) -> Result<String, Refusal> {
-        let game = self.routes.get(session).ok_or_else(|| unknown_session(session))?;
-        let export = game.export(SessionId(session)).ok_or_else(|| unknown_session(session))?;
+        let game = self.routes.get(session).ok_or_else(|| self.no_session(session))?;
+        let export = game.export(SessionId(session)).ok_or_else(|| self.no_session(session))?;
         Ok(crate::export::to_json(&game.plugin().name, &export))
     }
 

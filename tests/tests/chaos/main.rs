@@ -41,6 +41,9 @@ deaths_max = 100000
 restart_pause_ms = 1
 restart_pause_max_ms = 20
 
+[plugins.holdem]
+replicas = 2
+
 [plugins.dice]
 durability = "process"
 

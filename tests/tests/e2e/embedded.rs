@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use croupier::{Supervisor, SupervisorConfig};
-use croupier_client::{Client, LiveSessions, OpenOptions, Player, blocking};
+use croupier_client::{Client, Code, LiveSessions, OpenOptions, Player, blocking};
 use croupier_tests::{Plugin, artifacts, procs};
 use serde_json::json;
 
@@ -38,7 +38,7 @@ fn the_async_client_plays_at_a_supervisor_in_its_own_process_and_nothing_is_left
         }
         assert_eq!(
             code(client.open("carps", "{}", OpenOptions::default()).await),
-            croupier_client::Code::UnknownPlugin
+            Code::UnknownPlugin
         );
         let pid = client.workers().await.expect("workers")[0].pid;
         assert!(procs::signal_child(std::process::id(), pid, rustix::process::Signal::KILL));
@@ -50,6 +50,25 @@ fn the_async_client_plays_at_a_supervisor_in_its_own_process_and_nothing_is_left
         assert_eq!(client.workers().await.expect("workers").len(), 0);
         assert_eq!(supervisor.shutdown().await, 0);
     });
+}
+
+/// An operator who repeats a verb while the supervisor stops must not be told that what is on the disk is over.
+#[test]
+fn a_supervisor_that_has_stopped_says_so_and_not_that_there_is_no_such_session() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let supervisor = supervisor(&runtime);
+    let client = blocking::Client::embedded(supervisor.backend());
+    client.load(&path(Plugin::Faulty)).expect("faulty");
+    let session = client.open("faulty", "{}", OpenOptions::default()).expect("a session");
+    let id = session.id();
+    let never = croupier_client::SessionId(id.0 + 1_000_000);
+    assert_eq!(code(client.drop_held(never)), Code::UnknownSession, "while it serves, it knows");
+    runtime.block_on(supervisor.shutdown());
+    assert_eq!(code(client.drop_held(id)), Code::ShuttingDown);
+    assert_eq!(code(client.export(id)), Code::ShuttingDown);
+    assert_eq!(code(client.session_detail(id)), Code::ShuttingDown);
+    assert_eq!(code(client.suspend("faulty")), Code::ShuttingDown);
+    assert_eq!(code(session.act(Player(1), r#"{"do":"count"}"#)), Code::ShuttingDown);
 }
 
 #[test]
