@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use common::figures::{Figure, Goal, Lines, Spread, spread};
 use common::house::House;
-use common::pinned;
+use common::{cpu_time, pinned};
 use croupier::jail::plan::Transport;
 use croupier_client::blocking::Session;
 use croupier_client::{Event, LiveSessions, OpenOptions, Player, Push, What};
@@ -34,6 +34,10 @@ const PLUGINS: usize = 200;
 const PLUGINS_GOAL: f64 = 1.5;
 /// Callers, each with a session, and how many times as long as one all of them together may take for a turn.
 const CALLERS: [(usize, Option<f64>); 4] = [(1, None), (10, None), (100, None), (1_000, Some(1.5))];
+/// Sessions that tick, and the time between two ticks of one: as many ticks a second in all.
+const TICKING: [(usize, u32); 2] = [(1_000, 10), (10_000, 100)];
+/// How long ticks are counted in one round.
+const TICKS_FOR: Duration = Duration::from_secs(1);
 /// Turns of all callers in one round.
 const CALLS: usize = 40_000;
 const LOAD_MS_GOAL: f64 = 3.0;
@@ -64,6 +68,7 @@ fn main() {
     // What follows needs all processors.
     pinned::nowhere();
     callers(&so, rounds, &mut lines);
+    ticks(&so, rounds, &mut lines);
     loads(&so, &copies, rounds, &mut lines);
     moves(&so, rounds, &mut lines);
 }
@@ -179,10 +184,10 @@ fn callers(so: &Path, rounds: usize, lines: &mut Lines) {
     let house = House::open(so, Transport::Ring);
     let most = CALLERS.iter().map(|(count, _)| *count).max().expect("some");
     let open: Vec<Session> = (0..most).map(|_| house.session()).collect();
-    let mut measured = [const { (Vec::new(), Vec::new()) }; CALLERS.len()];
+    let mut measured = [const { (Vec::new(), Vec::new(), Vec::new()) }; CALLERS.len()];
     for round in 0..=rounds {
-        for ((count, _), (each, rate)) in CALLERS.iter().zip(&mut measured) {
-            let from = Instant::now();
+        for ((count, _), (each, rate, used)) in CALLERS.iter().zip(&mut measured) {
+            let (from, cpu) = (Instant::now(), cpu_time::family());
             std::thread::scope(|scope| {
                 for session in &open[..*count] {
                     scope.spawn(|| {
@@ -195,11 +200,12 @@ fn callers(so: &Path, rounds: usize, lines: &mut Lines) {
                 let s = from.elapsed().as_secs_f64();
                 each.push(s * 1e6 / turns);
                 rate.push(turns / s);
+                used.push((cpu_time::family() - cpu).as_secs_f64() * 1e6 / turns);
             }
         }
     }
     let one = measured[0].0.clone();
-    for ((count, goal), (each, rate)) in CALLERS.iter().zip(measured) {
+    for ((count, goal), (each, rate, used)) in CALLERS.iter().zip(measured) {
         let times = spread(each.iter().zip(&one).map(|(many, one)| many / one));
         let each = spread(each.into_iter());
         point(lines, "callers", *count, each, "µs");
@@ -211,12 +217,41 @@ fn callers(so: &Path, rounds: usize, lines: &mut Lines) {
             "turns/s",
             None,
         );
+        let name = format!("processor time of a turn with {count} callers, all processes");
+        tell(lines, &name, spread(used.into_iter()), "µs", None);
         if goal.is_some() {
             tell(lines, &format!("a turn of {count} callers together, beside one of 1"), times, "×", *goal);
         }
     }
     drop(open);
     house.close();
+}
+
+/// Sessions that nobody plays, whose clocks tick.
+fn ticks(so: &Path, rounds: usize, lines: &mut Lines) {
+    for (count, tick_ms) in TICKING {
+        let house = House::open(so, Transport::Ring);
+        let options = OpenOptions { tick_ms: Some(tick_ms), ..OpenOptions::default() };
+        let open: Vec<Session> = (0..count)
+            .map(|_| house.client().open("echo", "{}", options.clone()).expect("a session"))
+            .collect();
+        let played = || house.client().plugins(None).expect("plugins")[0].turns;
+        let mut used = Vec::new();
+        for round in 0..=rounds {
+            let (from, cpu) = (played(), cpu_time::family());
+            std::thread::sleep(TICKS_FOR);
+            let ticks = (played() - from) as f64;
+            let due = count as f64 / f64::from(tick_ms) * TICKS_FOR.as_millis() as f64;
+            assert!(ticks > due / 2.0, "{ticks} ticks of {due} were played");
+            if round > 0 {
+                used.push((cpu_time::family() - cpu).as_secs_f64() * 1e6 / ticks);
+            }
+        }
+        let name = format!("processor time of a tick, {count} sessions at {tick_ms} ms, all processes");
+        tell(lines, &name, spread(used.into_iter()), "µs", None);
+        drop(open);
+        house.close();
+    }
 }
 
 /// From a file to its first turn; many files at once; and what idle workers take of memory.

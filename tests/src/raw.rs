@@ -54,6 +54,16 @@ impl Raw {
         let _ = self.stream.write_all(bytes);
     }
 
+    /// Sends requests, and these bytes behind them, in one write.
+    pub fn requests<'a>(&mut self, requests: impl IntoIterator<Item = (u64, &'a Request)>, behind: &[u8]) {
+        let mut out = Vec::new();
+        for (call_id, request) in requests {
+            door::put_request(&mut out, call_id, request, FRAME_BYTES_DEFAULT).expect("a small frame");
+        }
+        out.extend_from_slice(behind);
+        self.send(&out);
+    }
+
     /// Sends a request.
     pub fn request(&mut self, call_id: u64, request: &Request) {
         let mut out = Vec::new();

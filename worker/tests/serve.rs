@@ -343,3 +343,33 @@ fn the_process_is_tidy() {
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("there");
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
 }
+
+#[test]
+fn ticks_of_many_sessions_come_in_one_frame_and_each_has_its_answer() {
+    let Some(plugin) = probe(&["-DWITH_TICK"]) else { return };
+    let mut worker = Worker::ready(&plugin);
+    for session in 1..=4 {
+        worker.play(turn(session, 1, OPEN, b"{}"), 0);
+    }
+    let tick = |session, seq| Tick { session, seq, now_ns: 3, seed: [7; 32] };
+    let ticks = vec![tick(1, 2), tick(2, 2), tick(3, 2), tick(1, 3), tick(4, 2)];
+    worker.say_as(500, &ToWorker::Ticks { ticks }, 0);
+    // What comes behind them while one asks the platform is played behind them.
+    worker.say_as(505, &ToWorker::Ping, 0);
+    let done = |worker: &mut Worker| match worker.hear() {
+        (call, Said::Done(played)) => (call, played.status, played.reply + &played.error),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(done(&mut worker), (500, 0, "4020307".into()));
+    assert!(matches!(worker.hear(), (501, Said::HostCall { .. })), "it asks with its own call id");
+    let asked = call_hash("bank", b"?");
+    worker.say_as(501, &ToWorker::CallAnswer(CallAnswer { asked, status: 0, answer: b"yes " }), 0);
+    assert_eq!(done(&mut worker), (501, 0, "yes 4020307".into()));
+    assert_eq!(done(&mut worker), (502, -2, "not now".into()), "one that fails is alone with it");
+    assert_eq!(done(&mut worker), (503, 0, "4030307".into()));
+    assert_eq!(done(&mut worker), (504, 0, "4020307".into()));
+    assert_eq!(worker.hear(), (505, Said::Ok));
+    worker.say_as(506, &ToWorker::Ticks { ticks: vec![] }, 0);
+    let (_, Said::Fault { text, .. }) = worker.hear() else { panic!("no fault") };
+    assert_eq!(text, "Ticks came without a tick");
+}

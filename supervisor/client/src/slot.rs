@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use croupier_wire::door::{Reply, Request};
 
 use crate::backend::wait_until;
+use crate::replies::Inbox;
 use crate::watched::Watched;
 use crate::window::Window;
 use crate::{Backend, ClientError, Help, Wait};
@@ -56,17 +57,28 @@ impl Wait for Cell {
 
 /// Where a backend puts the answer to one request. Answered exactly once; dropping it unanswered answers [`ClientError::Gone`].
 pub struct ReplySlot {
-    cell: Option<Arc<Cell>>,
+    to: Option<To>,
     /// The key to give back when the answer is there.
     key: Option<(Arc<Window>, u64)>,
+}
+
+enum To {
+    /// Whoever waits for this answer alone.
+    Cell(Arc<Cell>),
+    /// Where many answers come in: this one is the call's, whose request takes so many bytes.
+    Inbox(Arc<Inbox>, u64, u32),
 }
 
 impl ReplySlot {
     /// A slot, and the waiting side of it.
     pub fn new(backend: Arc<dyn Backend>) -> (ReplySlot, Pending) {
         let cell = Arc::new(Cell { state: Watched::new(State::Empty) });
-        let slot = ReplySlot { cell: Some(cell.clone()), key: None };
+        let slot = ReplySlot { to: Some(To::Cell(cell.clone())), key: None };
         (slot, Pending { cell, backend, help: None, key: 0, polled: Polled::Never })
+    }
+
+    pub(crate) fn into_inbox(inbox: Arc<Inbox>, call: u64, bytes: u32) -> ReplySlot {
+        ReplySlot { to: Some(To::Inbox(inbox, call, bytes)), key: None }
     }
 
     /// A slot whose answer gives `key` back to its window.
@@ -89,16 +101,23 @@ impl ReplySlot {
 
     /// Whether nobody waits for the answer any more. The turn is played all the same.
     pub fn is_abandoned(&self) -> bool {
-        self.cell.as_ref().is_some_and(|cell| Arc::strong_count(cell) == 1)
+        match &self.to {
+            Some(To::Cell(cell)) => Arc::strong_count(cell) == 1,
+            Some(To::Inbox(inbox, ..)) => inbox.is_abandoned(),
+            None => false,
+        }
     }
 
     fn fill(&mut self, answer: Answer) {
-        let Some(cell) = self.cell.take() else { return };
+        let Some(to) = self.to.take() else { return };
         // The key first: who wakes up on the answer may want to send the next turn.
         if let Some((window, key)) = self.key.take() {
             window.answered(key);
         }
-        cell.state.change(|state| *state = State::Full(answer));
+        match to {
+            To::Cell(cell) => cell.state.change(|state| *state = State::Full(answer)),
+            To::Inbox(inbox, call, bytes) => inbox.put(call, bytes, answer),
+        }
     }
 }
 

@@ -6,12 +6,15 @@
 //!
 //! A client that sends nonsense gets one refusal and loses its connection; one that does not read holds up nobody but itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use croupier_client::{Backend, ClientError, Pending, PushBudget, PushSink, Pushes, ReplySlot};
+use croupier_client::{
+    Backend, ClientError, Help, PushBudget, PushSink, Pushes, Replied, Replies, ReplySlot, Wait as _,
+};
 use croupier_wire::door::{
     self, Code, DOOR_VERSION, OUTSTANDING_PER_CONNECTION_MAX, Push, Refusal, Reply, Request, Verb,
 };
@@ -96,25 +99,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn run(&mut self) -> Result<(), Broken> {
         let Some(client_id) = self.greet().await? else { return Ok(()) };
         let mut calls = Calls::new(self.door.reception.backend(client_id, self.uid));
-        let mut pending = FuturesUnordered::new();
+        let mut replied = VecDeque::new();
         let mut follows = FuturesUnordered::new();
         loop {
             // Each round gives everybody a turn: what has come in, what is answered, what is pushed. So nothing below can starve.
-            let mut taken = 0;
-            while taken < REQUESTS_PER_ROUND && calls.have_room() {
-                let Some((call_id, bytes, request)) = self.next_request()? else { break };
-                taken += 1;
-                match calls.begin(call_id, bytes, request, self.door.side)? {
-                    Ok(answer) => pending.push(answer_of(call_id, bytes, answer)),
-                    Err(refusal) => self.reply(call_id, Reply::Refused(*refusal)),
-                }
-            }
+            let taken = self.take_requests(&mut calls)?;
+            calls.replies.take(&mut replied);
             while self.out.len() < BATCH_BYTES
-                && let Some(Some((call_id, bytes, reply))) = pending.next().now_or_never()
+                && let Some(Replied { call, bytes, answer }) = replied.pop_front()
             {
-                let followed = calls.answered(call_id, bytes, &reply);
-                follows.extend(followed.map(|pushes| push_of(call_id, pushes)));
-                self.reply(call_id, reply);
+                let reply = reply_of(answer);
+                let followed = calls.answered(call, bytes, &reply);
+                follows.extend(followed.map(|pushes| push_of(call, pushes)));
+                self.reply(call, reply);
             }
             while self.out.len() < BATCH_BYTES
                 && let Some(Some((call_id, push, pushes))) = follows.next().now_or_never()
@@ -123,35 +120,54 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 follows.extend(rest.map(|pushes| push_of(call_id, pushes)));
             }
             self.flush().await?;
-            if taken == REQUESTS_PER_ROUND {
+            if taken == REQUESTS_PER_ROUND || !replied.is_empty() {
                 tokio::task::yield_now().await;
+                continue;
+            }
+            if calls.look().await {
                 continue;
             }
             let deadline = self.frame_deadline();
             // Nothing here is written, and nothing is lost when another branch is faster.
             tokio::select! {
-                            biased;
-                            read = self.input.read(self.reader.space()), if calls.have_room() => {
-                                let n = read?;
-                                if n == 0 {
-                                    return Ok(());
-                                }
-                                self.reader.filled(n);
-                            }
-                            Some((call_id, bytes, reply)) = pending.next(), if !pending.is_empty() => {
-                                let followed = calls.answered(call_id, bytes, &reply);
-            follows.extend(followed.map(|pushes| push_of(call_id, pushes)));
-                                self.reply(call_id, reply);
-                            }
-                            Some((call_id, push, pushes)) = follows.next(), if !follows.is_empty() => {
-                                let rest = self.push(&mut calls, call_id, &push, pushes);
-            follows.extend(rest.map(|pushes| push_of(call_id, pushes)));
-                            }
-                            () = tokio::time::sleep_until(deadline), if self.partial_since.is_some() => {
-                                return Err(Broken::Slow);
-                            }
-                        }
+                biased;
+                read = self.input.read(self.reader.space()), if calls.have_room() => {
+                    let n = read?;
+                    if n == 0 {
+                        return Ok(());
+                    }
+                    self.reader.filled(n);
+                }
+                () = poll_fn(|cx| calls.replies.poll_ready(cx)) => {}
+                Some((call_id, push, pushes)) = follows.next(), if !follows.is_empty() => {
+                    let rest = self.push(&mut calls, call_id, &push, pushes);
+                    follows.extend(rest.map(|pushes| push_of(call_id, pushes)));
+                }
+                () = tokio::time::sleep_until(deadline), if self.partial_since.is_some() => {
+                    return Err(Broken::Slow);
+                }
+            }
         }
+    }
+
+    /// Takes whole requests that have come in, so many at the most, and hands them on at once. Says how many.
+    fn take_requests(&mut self, calls: &mut Calls) -> Result<usize, Broken> {
+        let taken = self.gather_requests(calls);
+        // Also when nonsense came behind them.
+        calls.hand_on();
+        taken
+    }
+
+    fn gather_requests(&mut self, calls: &mut Calls) -> Result<usize, Broken> {
+        let mut taken = 0;
+        while taken < REQUESTS_PER_ROUND && calls.have_room() {
+            let Some((call_id, bytes, request)) = self.next_request()? else { break };
+            taken += 1;
+            if let Err(refusal) = calls.begin(call_id, bytes, request, self.door.side)? {
+                self.reply(call_id, Reply::Refused(*refusal));
+            }
+        }
+        Ok(taken)
     }
 
     /// Reads the client's hello and says the server's. `None` when the client went before.
@@ -190,7 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// The next whole request in the buffer, with its call id and its length in bytes.
-    fn next_request(&mut self) -> Result<Option<(u64, usize, Request)>, Broken> {
+    fn next_request(&mut self) -> Result<Option<(u64, u32, Request)>, Broken> {
         let next = match self.reader.next() {
             Ok(Some((header, body))) => {
                 if header.call_id == 0 {
@@ -198,7 +214,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 let request = door::decode_request(&header, body)
                     .map_err(|error| Broken::Nonsense(format!("a request makes no sense: {error}")))?;
-                Some((header.call_id, header.len as usize, request))
+                Some((header.call_id, header.len, request))
             }
             Ok(None) => None,
             Err(error) => return Err(Broken::Nonsense(error.to_string())),
@@ -263,6 +279,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 /// What is going on for one client.
 struct Calls {
     backend: Arc<dyn Backend>,
+    /// Where answers come in.
+    replies: Replies,
+    /// Requests that came at once and are not handed on yet.
+    together: Vec<(Request, ReplySlot)>,
+    /// Who can be helped to get an answer, since turns were handed on.
+    help: Option<Arc<dyn Help>>,
     /// Requests that are not answered.
     outstanding: usize,
     /// Their bytes.
@@ -284,6 +306,9 @@ impl Calls {
     fn new(backend: Arc<dyn Backend>) -> Calls {
         Calls {
             backend,
+            replies: Replies::default(),
+            together: Vec::new(),
+            help: None,
             outstanding: 0,
             outstanding_bytes: 0,
             follows: HashMap::new(),
@@ -296,15 +321,14 @@ impl Calls {
         self.outstanding < OUTSTANDING_PER_CONNECTION_MAX && self.outstanding_bytes < OUTSTANDING_BYTES_MAX
     }
 
-    /// Starts a request. What is refused here is answered at once.
+    /// Starts a request. What is refused here is to be answered at once.
     fn begin(
         &mut self,
         call_id: u64,
-        bytes: usize,
+        bytes: u32,
         request: Request,
         side: Side,
-    ) -> Result<Result<Pending, Box<Refusal>>, Broken> {
-        let (slot, mut pending) = ReplySlot::new(self.backend.clone());
+    ) -> Result<Result<(), Box<Refusal>>, Broken> {
         match &request {
             Request::Control(_) if side == Side::Traffic => {
                 let text = "the traffic socket takes sessions and turns alone".to_owned();
@@ -320,21 +344,41 @@ impl Calls {
                     let text = format!("this connection follows {FOLLOWS_MAX} streams already");
                     return Ok(Err(Box::new(refusal(Code::TooBig, text, "use another connection"))));
                 }
+                // What came before it is taken before it.
+                self.hand_on();
                 let (sink, pushes) = PushSink::within(&self.budget, PUSHES_MAX, self.backend.clone());
                 self.follows.insert(call_id, Follow::Asked(pushes));
-                self.backend.follow(request, slot, sink);
+                self.backend.follow(request, self.replies.slot(call_id, bytes), sink);
             }
-            _ => pending = pending.submit(request, slot),
+            _ => self.together.push((request, self.replies.slot(call_id, bytes))),
         }
         self.outstanding += 1;
-        self.outstanding_bytes += bytes;
-        Ok(Ok(pending))
+        self.outstanding_bytes += bytes as usize;
+        Ok(Ok(()))
+    }
+
+    /// Hands on what came at once.
+    fn hand_on(&mut self) {
+        if !self.together.is_empty() {
+            self.help = self.backend.submit_all(std::mem::take(&mut self.together)).or(self.help.take());
+        }
+    }
+
+    /// Looks itself for an answer, for a moment, when turns were handed on: waking this task through the runtime would take longer than an answer mostly does. Says whether there is one.
+    async fn look(&mut self) -> bool {
+        let Some(help) = self.help.take().filter(|_| self.outstanding > 0) else { return false };
+        // Looking keeps the thread: first everybody else there, who may have something to send as well.
+        tokio::task::yield_now().await;
+        if !self.replies.ready() {
+            help.help(&self.replies);
+        }
+        self.replies.ready()
     }
 
     /// A request has its answer. Gives what is to be pushed from now on, when it was a follow.
-    fn answered(&mut self, call_id: u64, bytes: usize, reply: &Reply) -> Option<Pushes> {
+    fn answered(&mut self, call_id: u64, bytes: u32, reply: &Reply) -> Option<Pushes> {
         self.outstanding -= 1;
-        self.outstanding_bytes -= bytes;
+        self.outstanding_bytes -= bytes as usize;
         if !matches!(self.follows.get(&call_id), Some(Follow::Asked(_))) {
             return None;
         }
@@ -365,16 +409,15 @@ pub async fn turn_away<S: AsyncWrite + Unpin>(mut stream: S, door: &Door) {
     }
 }
 
-async fn answer_of(call_id: u64, bytes: usize, pending: Pending) -> (u64, usize, Reply) {
-    let reply = match pending.await {
+fn reply_of(answer: Result<Reply, ClientError>) -> Reply {
+    match answer {
         Ok(reply) => reply,
         Err(ClientError::Refused(refusal)) => Reply::Refused(refusal),
         Err(error) => {
             let hint = "repeat it with the same key when the supervisor is back";
             Reply::Refused(refusal(Code::ShuttingDown, format!("the request was dropped: {error}"), hint))
         }
-    };
-    (call_id, bytes, reply)
+    }
 }
 
 async fn push_of(call_id: u64, mut pushes: Pushes) -> (u64, Push, Pushes) {

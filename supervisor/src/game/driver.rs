@@ -11,10 +11,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, Once, Weak};
 use std::time::Duration;
 
-use croupier_client::{Help, Wait};
 use croupier_core::action::{Action, Answered};
 use croupier_core::durable::{Change, Durability};
-use croupier_core::event::{Cause, Event, Open, Turn};
+use croupier_core::event::{Cause, Event, Open};
 use croupier_core::game::OutputsError;
 use croupier_core::ids::{IdHash, RequestId, SessionId, WorkerId};
 use croupier_core::{Game, Refusal};
@@ -96,7 +95,7 @@ pub(super) struct Inner {
     clocks: Pair,
     /// When the timer wakes next, as it knows.
     armed: Option<u64>,
-    abandoned: bool,
+    pub(super) abandoned: bool,
     /// It did not come up, and its sessions are somebody else's again: what whoever comes late is told.
     pub(super) retired: Option<Refusal>,
 }
@@ -235,17 +234,20 @@ impl GameDriver {
         self.afterwards(after);
     }
 
-    fn step_locked(&self, inner: &mut Inner, events: impl IntoIterator<Item = Event>, after: &mut After) {
+    pub(super) fn step_locked(
+        &self,
+        inner: &mut Inner,
+        events: impl IntoIterator<Item = Event>,
+        after: &mut After,
+    ) {
         if inner.abandoned || inner.retired.is_some() {
             return;
         }
         let now = inner.clocks.now(&self.context.clock);
         let mut actions = std::mem::take(&mut inner.actions);
-        for event in events {
-            inner.game.step(now, event, &mut actions);
-            for action in actions.drain(..) {
-                self.perform(inner, action, after);
-            }
+        inner.game.step_all(now, events, &mut actions);
+        for action in actions.drain(..) {
+            self.perform(inner, action, after);
         }
         inner.actions = actions;
         let wake = inner.game.next_wake();
@@ -262,29 +264,8 @@ impl GameDriver {
         sent
     }
 
-    /// As [`GameDriver::turn`], for a thread that waits for `on` and nothing else: it looks for the answer itself.
-    pub fn turn_awaited(&self, turn: Turn, answerer: Answerer, on: &dyn Wait) {
-        let session = turn.session;
-        let Some(after) = self.asked(turn.request, Event::Turn(turn), answerer) else { return };
-        let sent = after.flush.first().cloned();
-        // Before it is sent: an answer that comes at once must not wake anybody else.
-        let lent = sent.as_deref().and_then(Slot::lend);
-        self.afterwards(after);
-        self.prepare(session);
-        if let (Some(slot), Some(lent)) = (&sent, lent) {
-            slot.help_with(self, lent, on);
-        }
-    }
-
-    /// While the worker plays, there is time for what the session's next turn needs. When somebody else is at it, it is made when it is needed.
-    fn prepare(&self, session: SessionId) {
-        if let Ok(mut inner) = self.inner.try_lock() {
-            inner.game.prepare(session);
-        }
-    }
-
     /// Takes an event that makes somebody wait, and gives what is to be done without the lock; nothing when it is retired, and the answer given.
-    fn asked(&self, request: RequestId, event: Event, answerer: Answerer) -> Option<After> {
+    pub(super) fn asked(&self, request: RequestId, event: Event, answerer: Answerer) -> Option<After> {
         let mut after = After::default();
         let mut inner = crate::lock(&self.inner);
         if let Some(refusal) = inner.retired.clone() {
@@ -360,14 +341,6 @@ impl GameDriver {
             answerer(result);
         };
         self.ask(open.request, Event::Open(open), Box::new(forgetting));
-    }
-
-    /// Plays a turn. `turn.request` is fresh from [`Context::request`]. Says whom the caller can help to get its answer.
-    pub fn turn(&self, turn: Turn, answerer: Answerer) -> Option<Arc<dyn Help>> {
-        let session = turn.session;
-        let sent = self.ask(turn.request, Event::Turn(turn), answerer)?;
-        self.prepare(session);
-        Some(sent)
     }
 
     /// The caller of this request went away. The turn is played all the same, once it was accepted.

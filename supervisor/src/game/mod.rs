@@ -7,6 +7,7 @@
 //! ```
 //!
 //! * [`driver`]: the lock, and one step.
+//! * `turns`: turns on their way in.
 //! * `perform`: what each action means.
 //! * `pump`: from a worker's frames to events; any thread may pump.
 //! * `attend`: the one task per worker: start, readiness, deadlines, death.
@@ -36,6 +37,7 @@ mod rest;
 pub mod rights;
 mod slot;
 pub mod transcripts;
+mod turns;
 mod verbs;
 mod views;
 mod watch;
@@ -43,3 +45,4 @@ mod watch;
 pub(crate) use attend::hello_frame;
 pub use driver::GameDriver;
 pub(crate) use pump::fault_text;
+pub use turns::Asked;

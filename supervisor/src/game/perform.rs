@@ -119,8 +119,14 @@ impl GameDriver {
             slot.leave();
         }
         slot.sent(message);
-        let (wire, flags) = convert::to_wire(message);
-        if let Err(error) = port.put(&wire, flags, call.0) {
+        let put = match convert::tick_of(message) {
+            Some(tick) => port.put_tick(tick, call.0),
+            None => {
+                let (wire, flags) = convert::to_wire(message);
+                port.put(&wire, flags, call.0)
+            }
+        };
+        if let Err(error) = put {
             // Inputs are capped well below a frame, so this is a fault of ours; the worker must not wait for a call that never comes.
             tracing::error!(plugin = self.plugin.name, worker = worker.0, %error, "cannot send to a worker");
             slot.kill(KillReason::Protocol(format!("a message could not be sent to it: {error}")));

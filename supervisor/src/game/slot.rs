@@ -15,9 +15,10 @@ use super::driver::GameDriver;
 use crate::crash::writer::Sample;
 use crate::jail::{Isolation, Warden};
 use crate::worker::cause::LastWords;
+use crate::worker::lending::Lent;
 use crate::worker::link::Looked;
 use crate::worker::logs::PluginLog;
-use crate::worker::port::{Lent, Port, Ready, Received};
+use crate::worker::port::{Port, Ready, Received};
 use crate::worker::rate::{BURST_S, Rate, Spent};
 
 /// Receives of one thread that looks itself, at the most: it comes back to its own deadline, however much the worker says.

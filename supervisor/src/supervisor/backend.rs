@@ -127,6 +127,25 @@ impl Supervisor {
         None
     }
 
+    /// As [`Supervisor::submit`], for requests that came at once, in their order.
+    pub fn submit_all(
+        &self,
+        caller: Caller,
+        requests: impl IntoIterator<Item = (Request, Replier)>,
+    ) -> Option<Arc<dyn Help>> {
+        let (mut turns, mut help) = (Vec::new(), None);
+        for (request, to) in requests {
+            if let Request::Turn(turn) = request {
+                turns.push((caller.client, turn, to));
+                continue;
+            }
+            // What comes behind a turn is taken behind it.
+            help = self.shared.turns(std::mem::take(&mut turns)).or(help);
+            drop(self.submit(caller, request, to));
+        }
+        self.shared.turns(turns).or(help)
+    }
+
     /// Takes a [`Request::Follow`] or [`Verb::Events`]: after the answer, what comes goes to `pushes`. `to` and `pushes` must not come back to the
     /// supervisor on the same thread.
     pub fn follow(&self, caller: Caller, request: Request, to: Replier, pushes: Box<dyn PushTo>) {
@@ -212,6 +231,11 @@ impl Embedded {
 impl Backend for Embedded {
     fn submit(&self, request: Request, reply: ReplySlot) -> Option<Arc<dyn Help>> {
         self.supervisor.submit(self.caller, request, reply.into())?.help
+    }
+
+    fn submit_all(&self, requests: Vec<(Request, ReplySlot)>) -> Option<Arc<dyn Help>> {
+        let requests = requests.into_iter().map(|(request, reply)| (request, reply.into()));
+        self.supervisor.submit_all(self.caller, requests)
     }
 
     fn submit_awaited(&self, request: Request, reply: ReplySlot, on: &dyn Wait) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use croupier_client::Wait;
+use croupier_client::{Help, Wait};
 use croupier_core::Refusal as CoreRefusal;
 use croupier_core::action::Answered;
 use croupier_core::event;
@@ -15,6 +15,7 @@ use super::Shared;
 use super::backend::{Replier, Ticket};
 use super::open::{door_done, no_key};
 use super::routes::Kept;
+use crate::game::Asked;
 use crate::game::GameDriver;
 use crate::game::driver::Answerer;
 use crate::journal::NoRoom;
@@ -34,6 +35,19 @@ impl Shared {
         Some(Ticket { game: Arc::downgrade(&game), request, session, help })
     }
 
+    /// Turns that came at once, in order: those of one game are one step of it.
+    pub(super) fn turns(&self, turns: Vec<(ClientId, Turn, Replier)>) -> Option<Arc<dyn Help>> {
+        let mut games: Vec<(Arc<GameDriver>, Vec<Asked>)> = Vec::new();
+        for (client, turn, to) in turns {
+            let Some(Checked { game, event, answerer }) = self.check_turn(client, turn, to) else { continue };
+            match games.iter_mut().find(|(other, _)| Arc::ptr_eq(other, &game)) {
+                Some((_, turns)) => turns.push((event, answerer)),
+                None => games.push((game, vec![(event, answerer)])),
+            }
+        }
+        games.into_iter().fold(None, |help, (game, turns)| game.turns(turns).or(help))
+    }
+
     /// As [`Shared::turn`], for a thread that waits for `on` and nothing else.
     pub(super) fn turn_awaited(&self, client: ClientId, turn: Turn, to: Replier, on: &dyn Wait) {
         if let Some(Checked { game, event, answerer }) = self.check_turn(client, turn, to) {
@@ -44,8 +58,7 @@ impl Shared {
     /// Finds the game that plays the session, and checks what its manifest promises; what is refused is answered.
     fn check_turn(&self, client: ClientId, turn: Turn, to: Replier) -> Option<Checked> {
         let Some((game, kept)) = self.routes.get_kept(turn.session) else {
-            // At the very end games are gone, and their sessions with them.
-            to.refuse(self.check_serving().err().unwrap_or_else(|| self.no_session(turn.session)));
+            to.refuse(self.no_session(turn.session));
             return None;
         };
         let (plugin, session) = (game.plugin(), turn.session);

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use croupier_core::action::{Run, ToWorker as CoreToWorker, TurnMessage, Wanted};
 use croupier_core::event::{Answer, TurnAnswer};
-use croupier_core::ids::Payload;
+use croupier_core::ids::{Payload, kind};
 use croupier_fair::entry::Effect as CoreEffect;
-use croupier_wire::link::{CallAnswer, Done, Effect, FLAG_REPLAY, FLAG_SNAPSHOT, Limits, ToWorker, Turn};
+use croupier_wire::link::{
+    CallAnswer, Done, Effect, FLAG_REPLAY, FLAG_SNAPSHOT, Limits, Tick, ToWorker, Turn,
+};
 use croupier_wire::outcome::outcome_hash;
 use thiserror::Error;
 
@@ -52,6 +54,17 @@ fn turn_to_wire(turn: &TurnMessage) -> Turn<'_> {
             .map(|call| CallAnswer { asked: call.asked, status: call.status, answer: &call.answer })
             .collect(),
     }
+}
+
+/// A message that is a tick and nothing else, which can go out together with others.
+pub fn tick_of(message: &CoreToWorker) -> Option<Tick> {
+    let CoreToWorker::Turn(turn) = message else { return None };
+    let is_plain = turn.kind == kind::TICK
+        && turn.run == Run::First
+        && turn.snapshot == Wanted::No
+        && turn.calls.is_empty()
+        && turn.payload.is_empty();
+    is_plain.then_some(Tick { session: turn.session.0, seq: turn.seq, now_ns: turn.now_ns, seed: turn.seed })
 }
 
 fn turn_flags(turn: &TurnMessage) -> u8 {

@@ -8,7 +8,9 @@
 //! * [`launcher`]: the one thread that makes processes, through the `zygote`.
 //! * [`link`]: what carries the bytes; something that a calling thread can poll itself.
 //! * [`port`]: frames over a link: what waits to go out, what came in half.
+//! * [`lending`]: which thread hears of what a worker says.
 //! * [`convert`]: between the wire's messages and the core's.
+//! * `ticks`: many sessions' ticks in one frame.
 //! * [`process`]: one process from its start to its reaping, and why it died.
 //! * [`logs`]: what plugins say, limited.
 //! * [`rate`]: so much per second.
@@ -22,6 +24,7 @@
 pub mod cause;
 pub mod convert;
 pub mod launcher;
+pub mod lending;
 pub mod link;
 pub mod logs;
 mod nursery;
@@ -30,6 +33,7 @@ pub mod process;
 pub mod rate;
 pub mod readiness;
 pub mod ring;
+mod ticks;
 pub mod usage;
 pub mod users;
 mod zygote;

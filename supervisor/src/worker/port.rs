@@ -9,16 +9,17 @@
 
 use std::io;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 use std::time::{Duration, Instant};
 
 use croupier_wire::codec::EncodeError;
 use croupier_wire::frame::FrameReader;
-use croupier_wire::link::{FromWorker, LINK_VERSION, Limits, ToWorker, decode_from_worker};
+use croupier_wire::link::{FromWorker, LINK_VERSION, Limits, Tick, ToWorker, decode_from_worker};
 use tokio::sync::Notify;
 
-use super::link::{Armed, Looked, Lookout, ToldBy, WayIn, WayOut, Ways};
+use super::lending::Lending;
+use super::link::{Armed, Looked, ToldBy, WayIn, WayOut, Ways};
 use super::rate::{BURST_S, Rate, Spent};
+use super::ticks::Ticks;
 
 /// Longest time from the first byte of a frame to its last. Longer, and the worker is dripping.
 pub const PARTIAL_FRAME_MAX: Duration = Duration::from_secs(5);
@@ -38,26 +39,18 @@ pub struct Port {
     limits: Limits,
     told_by: ToldBy,
     out: Mutex<Out>,
-    input: Mutex<Input>,
+    pub(super) input: Mutex<Input>,
     want_write: Notify,
     want_look: Notify,
-    /// Who would notice that something has come: [`BELL`], [`LENT`] or [`RESTS`].
-    heard_by: AtomicU8,
-    /// The bell is to be set by whoever arms the link next.
-    ring_wanted: AtomicBool,
+    /// Who would notice that something has come.
+    pub(super) lending: Lending,
 }
-
-/// Whoever waits for the bell.
-const BELL: u8 = 0;
-/// A thread that looks itself.
-const LENT: u8 = 1;
-/// Nobody, since nothing is expected: a thread has just looked, and has what it waited for. So between two turns of one caller neither the bell is set nor the line
-/// that says so goes back and forth between two processors. Whoever watches the link comes by every few milliseconds.
-const RESTS: u8 = 2;
 
 struct Out {
     way: Box<dyn WayOut>,
     bytes: Vec<u8>,
+    /// Ticks that become one frame behind `bytes`.
+    ticks: Ticks,
     sent: usize,
     closed: bool,
 }
@@ -72,15 +65,15 @@ impl Out {
     }
 }
 
-struct Input {
-    way: Box<dyn WayIn>,
+pub(super) struct Input {
+    pub(super) way: Box<dyn WayIn>,
     reader: FrameReader,
     /// Bytes that may come.
     rate: Rate,
     since: Instant,
     partial_since: Option<Instant>,
     /// A thread looked in vain then, and nothing has come since.
-    in_vain_since: Option<Instant>,
+    pub(super) in_vain_since: Option<Instant>,
     broken: bool,
     /// The worker said that it faulted: what it sent until then was taken, and nothing that comes later is.
     faulted: bool,
@@ -149,7 +142,13 @@ impl Port {
             after_fault: false,
         });
         let told_by = link.out.told_by();
-        let out = Mutex::new(Out { way: link.out, bytes: Vec::new(), sent: 0, closed: false });
+        let out = Mutex::new(Out {
+            way: link.out,
+            bytes: Vec::new(),
+            ticks: Ticks::new(limits.frame_bytes),
+            sent: 0,
+            closed: false,
+        });
         Port {
             limits,
             told_by,
@@ -157,8 +156,7 @@ impl Port {
             input,
             want_write: Notify::new(),
             want_look: Notify::new(),
-            heard_by: AtomicU8::new(BELL),
-            ring_wanted: AtomicBool::new(false),
+            lending: Lending::default(),
         }
     }
 
@@ -172,8 +170,18 @@ impl Port {
     /// # Errors
     /// When it does not fit a frame; then nothing was appended.
     pub fn put(&self, message: &ToWorker<'_>, flags: u8, call: u64) -> Result<(), EncodeError> {
-        let mut out = crate::lock(&self.out);
+        let out = &mut *crate::lock(&self.out);
+        out.ticks.close(&mut out.bytes)?;
         message.put(&mut out.bytes, flags, call, self.limits.frame_bytes)
+    }
+
+    /// As [`Port::put`], for a tick: those whose calls follow each other go out in one frame.
+    ///
+    /// # Errors
+    /// As [`Port::put`].
+    pub fn put_tick(&self, tick: Tick, call: u64) -> Result<(), EncodeError> {
+        let out = &mut *crate::lock(&self.out);
+        out.ticks.put(&mut out.bytes, tick, call)
     }
 
     /// Sends what the link takes now. When something is left, [`Port::wants_write`] completes.
@@ -188,6 +196,8 @@ impl Port {
     /// As [`Port::flush`], for the one who watches for writability.
     pub fn try_flush(&self) -> Flushed {
         let out = &mut *crate::lock(&self.out);
+        // They fit: so many are let in.
+        let _ = out.ticks.close(&mut out.bytes);
         while !out.closed && out.sent < out.bytes.len() {
             match out.way.try_send(&out.bytes[out.sent..]) {
                 Ok(0) => out.closed = true,
@@ -286,7 +296,7 @@ impl Port {
         if input.broken {
             return Ready::Receive(Received::Ended);
         }
-        if self.ring_wanted.swap(false, Ordering::AcqRel) && self.ring_again(input) {
+        if self.take_up_ring(input) {
             return Ready::Receive(Received::More);
         }
         let (ready, rung) = match input.way.arm() {
@@ -302,93 +312,9 @@ impl Port {
         }
     }
 
-    /// Lends the link to a thread that looks itself whether something has come. None when it cannot be looked at without a system call, or another thread does that already.
-    pub fn lend(&self) -> Option<Lent<'_>> {
-        if self.heard_by.swap(LENT, Ordering::AcqRel) == LENT {
-            return None;
-        }
-        let looks = crate::lock(&self.input).way.lookout().map(Lookout::begin);
-        if looks.is_none() {
-            self.heard_by.store(BELL, Ordering::Release);
-        }
-        looks.map(|looks| Lent { port: self, looks })
-    }
-
-    /// To be called behind a flush by whoever does not look for the answer, and now and then: a link that [rests](Lent::rest) has its bell again. True when there is something to
-    /// receive that nobody will be told of.
-    pub fn rouse(&self) -> bool {
-        // What was sent before this is seen by whoever lets the link rest, unless we see here that it rests: the other fence is in `Lent::rest`.
-        fence(Ordering::SeqCst);
-        let rests = self.heard_by.load(Ordering::Relaxed) == RESTS;
-        if !rests || self.heard_by.compare_exchange(RESTS, BELL, Ordering::AcqRel, Ordering::Relaxed).is_err()
-        {
-            return false;
-        }
-        // A thread that begins to look just now looks all the same, and is rung for in vain.
-        match self.input.try_lock() {
-            Ok(mut input) => self.ring_again(&mut input),
-            // Somebody receives, perhaps this very thread: what it received made it send. Whoever arms the link next sets the bell.
-            Err(_) => {
-                self.ring_wanted.store(true, Ordering::Release);
-                true
-            }
-        }
-    }
-
-    /// Nonsense is for whoever receives.
-    fn ring_again(&self, input: &mut Input) -> bool {
-        input.way.lookout().is_some_and(|lookout| !lookout.end().unwrap_or(false))
-    }
-
     /// By when the frame that has begun must be whole; none when none has begun.
     pub fn frame_due(&self) -> Option<Instant> {
         crate::lock(&self.input).partial_since.map(|since| since + PARTIAL_FRAME_MAX)
-    }
-}
-
-/// A link whose worker need not ring: a thread looks itself. See [`Port::lend`].
-#[must_use = "who borrows it looks"]
-pub struct Lent<'a> {
-    port: &'a Port,
-    looks: u32,
-}
-
-impl Lent<'_> {
-    /// How often to look before it is in vain.
-    pub fn looks(&self) -> u32 {
-        self.looks
-    }
-
-    /// Whether there is something to receive (or to be told of).
-    pub fn has_bytes(&self) -> bool {
-        // Who holds the lock receives; then it will be seen by the next look.
-        let Ok(mut input) = self.port.input.try_lock() else { return false };
-        input.way.lookout().is_some_and(|lookout| lookout.has_bytes().unwrap_or(true))
-    }
-
-    /// What came of looking.
-    pub fn learn(&self, looked: Looked) {
-        let mut input = crate::lock(&self.port.input);
-        input.in_vain_since = (looked == Looked::InVain).then(Instant::now);
-        if let Some(lookout) = input.way.lookout() {
-            lookout.learn(looked);
-        }
-    }
-
-    /// Gives it back: the worker rings again. True when there is something to receive that nobody will be told of.
-    pub fn give_back(self) -> bool {
-        let mut input = crate::lock(&self.port.input);
-        // Under the lock, so that nobody begins to look between the two.
-        self.port.heard_by.store(BELL, Ordering::Release);
-        self.port.ring_again(&mut input)
-    }
-
-    /// Gives it back when nothing is expected of the worker, without asking it to ring: see [`RESTS`]. The caller then looks once more whether something is expected, and if so
-    /// [rouses](Port::rouse) it.
-    pub fn rest(self) {
-        self.port.heard_by.store(RESTS, Ordering::Release);
-        // See `Port::rouse`.
-        fence(Ordering::SeqCst);
     }
 }
 

@@ -1,15 +1,18 @@
-//! Processor time of this process and all below it, as the kernel's scheduler counts it: in nanoseconds, not in ticks.
+//! Processor time of this process, threads that have ended included, and of all processes below it, as the kernel's scheduler counts it: in nanoseconds, not in ticks.
 
 use std::path::Path;
 use std::time::Duration;
 
 use croupier_tests::procs::descendants;
+use rustix::time::{ClockId, clock_gettime};
 
-/// Of all threads that live.
+/// Of all of them.
 pub(crate) fn family() -> Duration {
     let below = descendants(std::process::id());
-    let pids = below.iter().map(|process| process.pid).chain([std::process::id()]);
-    pids.map(|pid| of(&Path::new("/proc").join(pid.to_string()).join("task"))).sum()
+    let below =
+        below.iter().map(|process| of(&Path::new("/proc").join(process.pid.to_string()).join("task")));
+    let own = clock_gettime(ClockId::ProcessCPUTime);
+    below.sum::<Duration>() + Duration::new(own.tv_sec as u64, own.tv_nsec as u32)
 }
 
 fn of(tasks: &Path) -> Duration {

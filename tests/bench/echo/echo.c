@@ -88,6 +88,15 @@ static croupier_status action(void *game, void *session, const croupier_turn *tu
     return reply->write(reply->ctx, payload.ptr + sizeof first, payload.len - sizeof first);
 }
 
+static croupier_status tick(void *game, void *session, const croupier_turn *turn, const croupier_sink *reply)
+{
+    (void)game;
+    (void)turn;
+    (void)reply;
+    ++((counter *)session)->count;
+    return CROUPIER_OK;
+}
+
 static croupier_status snapshot(void *game, void *session, const croupier_sink *out)
 {
     const counter *c = (const counter *)session;
@@ -98,6 +107,6 @@ static croupier_status snapshot(void *game, void *session, const croupier_sink *
 static const croupier_descriptor DESCRIPTOR = { sizeof DESCRIPTOR, CROUPIER_ABI_MINOR, "echo", "1.0.0", 1, 0 };
 static const croupier_vtable VTABLE = {
     sizeof VTABLE, 0,    init, shut_down, NULL, session_open, session_restore, session_close,
-    NULL,          NULL, action, NULL,      NULL, NULL,         snapshot,
+    NULL,          NULL, action, tick,      NULL, NULL,         snapshot,
 };
 CROUPIER_EXPORT_PLUGIN(DESCRIPTOR, VTABLE);

@@ -90,6 +90,49 @@ fn a_repeated_turn_that_still_runs_joins_the_waiter() {
 }
 
 #[test]
+fn turns_that_come_at_once_are_played_in_order_and_so_is_what_comes_before_nonsense() {
+    let daemon = Daemon::with(&[Plugin::Faulty, Plugin::Dice]);
+    let sessions: Vec<SessionId> = (0..3).map(|_| daemon.open(Plugin::Faulty, "{}").id()).collect();
+    let other = daemon.open(Plugin::Dice, "{}").id();
+    let mut raw = Raw::greeted_as(&daemon.traffic(), 50);
+    // Of several sessions, of another plugin, of none, and a ping: more than are taken in one go.
+    let mut requests = Vec::new();
+    for key in 1..=100 {
+        requests.extend(sessions.iter().map(|session| turn(*session, key, COUNT)));
+        requests.push(turn(other, key, "{}"));
+    }
+    requests.push(turn(SessionId(77_777), 1, COUNT));
+    requests.push(Request::Ping);
+    let calls = (1..).zip(&requests);
+    raw.requests(calls, &[]);
+    let mut counts = vec![Vec::new(); 4];
+    for _ in 0..requests.len() {
+        let Some((call, FromServer::Reply(reply))) = raw.receive() else { panic!("an answer was expected") };
+        match reply {
+            Reply::Done(done) => counts[(call as usize - 1) % 4].push((call, done.seq)),
+            Reply::Refused(refusal) if call == 401 => assert_eq!(refusal.code, Code::UnknownSession),
+            Reply::Pong => assert_eq!(call, 402),
+            // Player 1 does not sit at the dice.
+            Reply::Refused(refusal) => assert_eq!((refusal.code, call % 4), (Code::UnknownPlayer, 0)),
+            other => panic!("{other:?}"),
+        }
+    }
+    for counted in &counts[..3] {
+        let seqs: Vec<u64> = counted.iter().map(|(_, seq)| *seq).collect();
+        assert_eq!(seqs, (2..=101).collect::<Vec<u64>>(), "in the order in which they were sent");
+        assert!(counted.is_sorted(), "{counted:?}");
+    }
+
+    let more: Vec<Request> = (101..=110).map(|key| turn(sessions[0], key, COUNT)).collect();
+    raw.requests((1..).zip(&more), &[0xff; 64]);
+    while raw.receive().is_some() {}
+    let mut raw = Raw::greeted_as(&daemon.traffic(), 50);
+    raw.request(1, &turn(sessions[0], 110, COUNT));
+    let last = answer(&mut raw);
+    assert!(matches!(&last, Reply::Done(done) if done.seq == 111), "{last:?}");
+}
+
+#[test]
 fn a_repeated_open_gives_the_same_session() {
     let daemon = Daemon::with(&[Plugin::Faulty]);
     let open = |config: &str| {
@@ -209,6 +252,29 @@ fn ticks_come_at_their_period_and_none_twice_even_over_a_dead_worker() {
         daemon.kill_worker_of(Plugin::Faulty);
     }
     assert!(ticks().0 >= last, "no tick is lost with a worker");
+}
+
+#[test]
+fn many_sessions_tick_and_each_has_its_own_ticks() {
+    let daemon = Daemon::with(&[Plugin::Faulty]);
+    let options = OpenOptions { tick_ms: Some(25), ..OpenOptions::default() };
+    let client = daemon.player();
+    let open = |_| client.open("faulty", "{}", options.clone()).expect("a session");
+    let sessions: Vec<_> = (0..300).map(open).collect();
+    daemon.kill_worker_of(Plugin::Faulty);
+    wait_for("ten ticks of each", || {
+        let ticked = |session: &croupier_client::blocking::Session| {
+            let done = session.act(Player(1), COUNT).expect("a turn");
+            let told = reply(&done);
+            let [ticks, count] = ["ticks", "count"].map(|name| told[name].as_u64().expect("a number"));
+            // Numbers of the open, of the ticks and of the counts: one that was played twice would have none.
+            assert!(1 + ticks + count <= done.seq, "{told} after turn {}", done.seq);
+            ticks >= 10
+        };
+        sessions.iter().step_by(50).all(ticked).then_some(())
+    });
+    let state = daemon.client().status().expect("a status");
+    assert_eq!((state.sessions, state.held), (300, 0), "{state:?}");
 }
 
 #[test]

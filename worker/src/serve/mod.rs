@@ -10,10 +10,11 @@
 
 mod greeting;
 
+use croupier_abi as abi;
 use croupier_wire::codec::EncodeError;
 use croupier_wire::frame::Header;
 use croupier_wire::link::{
-    Done, FLAG_REPLAY, FLAG_SNAPSHOT, FromWorker, LINK_VERSION, ToWorker, Turn, decode_to_worker,
+    Done, FLAG_REPLAY, FLAG_SNAPSHOT, FromWorker, LINK_VERSION, Tick, ToWorker, Turn, decode_to_worker,
 };
 
 use crate::fault::Fault;
@@ -55,6 +56,14 @@ fn serve_one(link: &Link, game: &mut Game, header: &Header, body: &[u8]) -> Resu
     let answer = |message: &FromWorker<'_>| link.outbox().put(message, header.call_id);
     match decode_to_worker(header, body)? {
         ToWorker::Turn(turn) => play(link, game, header, &turn)?,
+        ToWorker::Ticks { ticks } if ticks.is_empty() => {
+            return Err(Fault::Unexpected { message: "Ticks", when: "without a tick" });
+        }
+        ToWorker::Ticks { ticks } => {
+            for (at, tick) in ticks.iter().enumerate() {
+                play(link, game, &Header { call_id: header.call_id + at as u64, ..*header }, &turn_of(tick))?;
+            }
+        }
         ToWorker::Init { settings } => answer(&told(&game.init(settings)?))?,
         ToWorker::Restore { session, state_version, snapshot } => {
             answer(&told(&game.restore(session, state_version, snapshot)?))?;
@@ -83,6 +92,11 @@ fn serve_one(link: &Link, game: &mut Game, header: &Header, body: &[u8]) -> Resu
         }
     }
     Ok(Then::GoOn)
+}
+
+fn turn_of(tick: &Tick) -> Turn<'static> {
+    let Tick { session, seq, now_ns, seed } = *tick;
+    Turn { session, seq, now_ns, seed, kind: abi::TURN_TICK, player: 0, payload: &[], calls: Vec::new() }
 }
 
 fn told(result: &Result<(), Refused>) -> FromWorker<'_> {

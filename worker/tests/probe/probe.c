@@ -222,6 +222,26 @@ static const void *get_extension(void *game, const char *id)
 #define get_extension NULL
 #endif
 
+#ifdef WITH_TICK
+/* Says what it was given. Of session 2 it asks the platform first; session 3 does not like it. */
+static croupier_status tick(void *game, void *of, const croupier_turn *turn, const croupier_sink *reply)
+{
+    (void)game;
+    (void)of;
+    if (turn->session == 3) {
+        host->fail(host->ctx, text("not now"));
+        return CROUPIER_E_BAD_INPUT;
+    }
+    if (turn->session == 2)
+        host->call(host->ctx, text("bank"), text("?"), reply);
+    say_number(reply, (long long)(turn->kind * 1000000 + turn->seq * 10000 + turn->now_ns * 100 + turn->seed[31]));
+    return turn->player == CROUPIER_HOUSE ? CROUPIER_OK : CROUPIER_E_INTERNAL;
+}
+#define TICK tick
+#else
+#define TICK NULL
+#endif
+
 #ifdef NO_ACTION
 #define ACTION NULL
 #else
@@ -247,7 +267,7 @@ const uint64_t croupier_abi_layout_v1[16] = { 1, 2, 3 };
 
 static const croupier_descriptor descriptor = { sizeof descriptor, CROUPIER_ABI_MINOR, NAME, "1.2.3", 4, 0 };
 static const croupier_vtable vtable = { VTABLE_BYTES, 0, init, over, get_extension, session_open, session_restore, session_close,
-                                        NULL, NULL, ACTION, NULL, NULL, NULL, snapshot };
+                                        NULL, NULL, ACTION, TICK, NULL, NULL, snapshot };
 #if defined(NO_SYMBOL)
 const void *unused[] = { &descriptor, &vtable };
 #elif defined(NULL_VTABLE)

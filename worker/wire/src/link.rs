@@ -101,6 +101,22 @@ pub struct Turn<'a> {
     pub calls: Vec<CallAnswer<'a>>,
 }
 
+/// One session's tick among the [`Ticks`](ToWorker::Ticks) of many: a [`Turn`] of the house without payload, played for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+pub struct Tick {
+    /// The session's id.
+    pub session: u64,
+    /// The turn's number in its session.
+    pub seq: u64,
+    /// The turn's time, nanoseconds since the Unix epoch.
+    pub now_ns: u64,
+    /// The turn's seed.
+    pub seed: [u8; 32],
+}
+
+/// Most bytes that a [`Tick`] takes in a frame.
+pub const TICK_BYTES_MAX: usize = 3 * 9 + 32;
+
 /// What the supervisor says.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
 pub enum ToWorker<'a> {
@@ -142,6 +158,11 @@ pub enum ToWorker<'a> {
     CallAnswer(CallAnswer<'a>),
     /// Drop all sessions, call `shutdown`, answer [`FromWorker::Ok`], exit 0.
     Shutdown,
+    /// Play ticks, in order. Each is answered by a [`FromWorker::Done`] of its own: the first with the frame's call id, each of the others with the next one.
+    Ticks {
+        /// At least one.
+        ticks: Vec<Tick>,
+    },
 }
 
 /// To whom a turn's output goes.

@@ -48,18 +48,14 @@ enum Progress {
     Sent,
 }
 
-/// What a frame from the supervisor means; carried out by [`Delivery::deliver`] when no lock is held.
-pub(super) enum Delivery {
-    Answer(ReplySlot, Reply),
-    /// A follow was resumed after a break; nobody waits for that answer.
-    Nothing,
-}
+/// What a frame from the supervisor means; carried out by [`Delivery::deliver`] when no lock is held. Nothing when it is a push, or when nobody waits for the answer: a follow was
+/// resumed after a break.
+pub(super) struct Delivery(Option<(ReplySlot, Reply)>);
 
 impl Delivery {
     pub(super) fn deliver(self) {
-        match self {
-            Delivery::Answer(slot, reply) => slot.answer(reply),
-            Delivery::Nothing => {}
+        if let Some((slot, reply)) = self.0 {
+            slot.answer(reply);
         }
     }
 }
@@ -118,7 +114,7 @@ impl Table {
                 Err(Broken::last_words(refusal))
             }
             FromServer::Reply(reply) => self.answer(header.call_id, reply),
-            FromServer::Push(push) => self.push(header.call_id, push).map(|()| Delivery::Nothing),
+            FromServer::Push(push) => self.push(header.call_id, push).map(|()| Delivery(None)),
         }
     }
 
@@ -133,7 +129,7 @@ impl Table {
         {
             // The connection is about to break, and then this is sent again under the same key.
             self.gone_by.get_or_insert_with(|| Instant::now() + GOES_WITHIN);
-            return Ok(Delivery::Nothing);
+            return Ok(Delivery(None));
         }
         let slot = call.slot.take();
         if let Reply::Following { next } = &reply {
@@ -146,7 +142,7 @@ impl Table {
                 sink.fail(ClientError::Refused(refusal.clone()));
             }
         }
-        Ok(slot.map_or(Delivery::Nothing, |slot| Delivery::Answer(slot, reply)))
+        Ok(Delivery(slot.map(|slot| (slot, reply))))
     }
 
     fn push(&mut self, id: u64, push: Push) -> Result<(), Broken> {
@@ -342,7 +338,7 @@ mod tests {
             seq: 0,
             status: 0,
         };
-        assert!(matches!(table.answer(id, Reply::Refused(going)), Ok(Delivery::Nothing)));
+        assert!(matches!(table.answer(id, Reply::Refused(going)), Ok(Delivery(None))));
         assert!(
             table.patience().is_some_and(|patience| patience > Duration::ZERO) && table.check_gone().is_ok()
         );

@@ -137,6 +137,8 @@ pub const REPLICAS_MAX: u32 = 16;
 /// One step's time and actions.
 struct Cx<'a> {
     now: Now,
+    /// Where this step's actions begin.
+    from: usize,
     actions: &'a mut Vec<Action>,
     /// An entry of the durable journal without which nothing of this step may be let out.
     behind: Option<u64>,
@@ -216,8 +218,28 @@ impl Game {
 
     /// Takes one event and appends what is to be done, in order.
     pub fn step(&mut self, now: Now, event: Event, actions: &mut Vec<Action>) {
+        self.step_all(now, [event], actions);
+    }
+
+    /// Takes events that came at once, in order, and appends what is to be done. What follows from all of them together, such as which session goes on where, is looked for once.
+    pub fn step_all(&mut self, now: Now, events: impl IntoIterator<Item = Event>, actions: &mut Vec<Action>) {
         let from = actions.len();
-        let cx = &mut Cx { now, actions, behind: None };
+        let cx = &mut Cx { now, from, actions, behind: None };
+        events.into_iter().for_each(|event| self.take(cx, event));
+        self.wake(cx);
+        self.choose_trial();
+        self.keep_workers(cx);
+        self.balance(cx);
+        self.run_ready(cx);
+        self.settle_pause(cx);
+        self.forget_alarms();
+        let behind = cx.behind;
+        let sessions = &self.sessions;
+        let in_memory = |id| sessions.get(&id).is_some_and(|session| session.shelf.is_none());
+        self.gate.hold_back(actions, from, behind, in_memory);
+    }
+
+    fn take(&mut self, cx: &mut Cx<'_>, event: Event) {
         match event {
             Event::Start { request } => self.start(cx, request),
             Event::Suspend { request } => self.suspend(cx, request),
@@ -246,7 +268,10 @@ impl Game {
             Event::WorkerDied { worker, cause } => self.worker_died(cx, worker, cause),
             Event::Durable { at } => {
                 let was_behind = self.gate.is_behind();
+                // Before what this step did: that may be about the same sessions.
+                let done = cx.actions.split_off(cx.from);
                 self.gate.open(at, cx.actions);
+                cx.actions.extend(done);
                 if was_behind && !self.gate.is_behind() {
                     self.all_ready();
                 }
@@ -260,17 +285,6 @@ impl Game {
             Event::Adopt { session, changes } => self.adopt(cx, session, changes),
             Event::Wake => {}
         }
-        self.wake(cx);
-        self.choose_trial();
-        self.keep_workers(cx);
-        self.balance(cx);
-        self.run_ready(cx);
-        self.settle_pause(cx);
-        self.forget_alarms();
-        let behind = cx.behind;
-        let sessions = &self.sessions;
-        let in_memory = |id| sessions.get(&id).is_some_and(|session| session.shelf.is_none());
-        self.gate.hold_back(actions, from, behind, in_memory);
     }
 
     /// Alarms that nobody wants any more are forgotten from time to time, so that they do not pile up until they are due.

@@ -76,6 +76,7 @@ impl World {
     /// The supervisor dies, with all its workers. Of what was not written, `lucky` entries came to the disk without anybody being told. Returns the
     /// requests that will never be answered.
     pub(crate) fn crash(&mut self, lucky: usize, change: impl FnOnce(&mut Spec)) -> Vec<RequestId> {
+        self.heard.clear();
         self.disk.write(lucky);
         self.disk.waiting.clear();
         self.disk.made = self.disk.at;

@@ -48,6 +48,7 @@ impl Storm {
             spec.durability = durability;
         });
         world.faults.blurts = knobs.blurts;
+        world.at_once = knobs.at_once;
         let troubles = u64::from(knobs.turn_wall_ms < 1_000);
         let mut storm = Storm {
             world,

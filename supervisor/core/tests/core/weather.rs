@@ -85,6 +85,8 @@ pub(crate) struct Knobs {
     pub(crate) ping_ms: u64,
     /// Violations that are borne; 0 for all.
     pub(crate) violations_max: u32,
+    /// Words of workers that are heard in one step, at the most.
+    pub(crate) at_once: usize,
 }
 
 impl Knobs {
@@ -118,6 +120,7 @@ pub(crate) fn knobs() -> impl Strategy<Value = Knobs> {
     let deaths = prop_oneof![4 => Just(u32::MAX), 1 => Just(3)];
     let ping = prop_oneof![Just(0u64), Just(20)];
     let violations = prop_oneof![Just(0u32), Just(2)];
+    let at_once = prop_oneof![Just(1usize), 2usize..=40];
     (
         turns,
         window,
@@ -126,7 +129,7 @@ pub(crate) fn knobs() -> impl Strategy<Value = Knobs> {
         0u64..5,
         wall,
         prop::bool::weighted(0.2),
-        (deaths, 0u32..=2, ping, violations, prop_oneof![2 => Just(1u32), 1 => 2u32..=3]),
+        (deaths, 0u32..=2, ping, violations, prop_oneof![2 => Just(1u32), 1 => 2u32..=3], at_once),
     )
         .prop_map(
             |(
@@ -137,7 +140,7 @@ pub(crate) fn knobs() -> impl Strategy<Value = Knobs> {
                 catch_up,
                 turn_wall_ms,
                 blurts,
-                (deaths_max, standbys, ping_ms, violations_max, replicas),
+                (deaths_max, standbys, ping_ms, violations_max, replicas, at_once),
             )| Knobs {
                 snapshot_turns,
                 window_calls,
@@ -151,6 +154,7 @@ pub(crate) fn knobs() -> impl Strategy<Value = Knobs> {
                 replicas,
                 ping_ms,
                 violations_max,
+                at_once,
             },
         )
 }

@@ -58,6 +58,10 @@ pub(crate) struct World {
     pub(crate) cut_short: BTreeSet<SessionId>,
     /// Everything that the game had done, pings apart.
     deeds: u64,
+    /// So many of the workers' words are heard in one step, at the most; 0 is one, too.
+    pub(crate) at_once: usize,
+    /// Words that are to be heard with the next event.
+    pub(crate) heard: Vec<Event>,
 }
 
 impl World {
@@ -95,6 +99,8 @@ impl World {
             disk: Disk::default(),
             cut_short: BTreeSet::new(),
             deeds: 0,
+            at_once: 0,
+            heard: Vec::new(),
         }
     }
 
@@ -117,10 +123,27 @@ impl World {
     }
 
     pub(crate) fn step(&mut self, event: Event) {
+        self.heard.push(event);
+        self.hear();
+    }
+
+    /// What was heard of workers becomes a step, together with whatever comes with it.
+    fn hear(&mut self) {
+        if self.heard.is_empty() {
+            return;
+        }
         let mut actions = Vec::new();
-        self.game.step(self.now, event, &mut actions);
+        self.game.step_all(self.now, std::mem::take(&mut self.heard), &mut actions);
         for action in actions {
             self.perform(action);
+        }
+    }
+
+    /// A worker's word: heard now, or with others.
+    fn say(&mut self, event: Event) {
+        self.heard.push(event);
+        if self.heard.len() >= self.at_once {
+            self.hear();
         }
     }
 
@@ -297,6 +320,8 @@ impl World {
 
     /// The caller goes away.
     pub(crate) fn cancel(&mut self, request: RequestId, session: SessionId) {
+        // It may be answered with what was said before.
+        self.hear();
         if !self.answers.contains_key(&request) && self.cancelled.insert(request) {
             self.step(Event::Cancel { request, session });
         }
@@ -309,6 +334,8 @@ impl World {
     }
 
     pub(crate) fn die(&mut self, worker: WorkerId, cause: Cause) {
+        // What it said before is heard before.
+        self.hear();
         if self.workers.remove(&worker).is_some() {
             self.step(Event::WorkerDied { worker, cause });
         }
@@ -340,7 +367,11 @@ impl World {
             self.step(Event::WorkerLoaded { worker: id });
             return true;
         }
-        let Some((call, message)) = worker.next() else { return false };
+        let Some((call, message)) = worker.next() else {
+            let waits = !self.heard.is_empty();
+            self.hear();
+            return waits;
+        };
         let about = match &message {
             ToWorker::Turn(turn) => Some((turn.session, turn.seq)),
             _ => None,
@@ -361,11 +392,11 @@ impl World {
             Deed::Done(done) => Answer::Done(done),
             Deed::Ask(index, name, asked) => {
                 let (name, args) = (name.to_owned(), Payload::from([]));
-                return self.step(Event::HostCall { worker, call, index, name, args, asked });
+                return self.say(Event::HostCall { worker, call, index, name, args, asked });
             }
             Deed::Die => return self.die(worker, Cause::Fault { signal: 11 }),
         };
-        self.step(Event::Answer { worker, call, answer });
+        self.say(Event::Answer { worker, call, answer });
     }
 
     /// Lets everybody work until nobody has anything to do, and time pass where something waits for it.

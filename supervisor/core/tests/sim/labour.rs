@@ -154,6 +154,11 @@ impl Sim {
     /// The next word of a worker reaches the supervisor.
     pub(crate) fn hear(&mut self, game: GameAt, worker: WorkerId) {
         let Some(station) = self.station(game, worker) else { return };
+        let answers = station.answers_at_front();
+        if answers > 1 && self.dice.once_in(2) {
+            return self.hear_answers(game, worker, answers);
+        }
+        let Some(station) = self.station(game, worker) else { return };
         let Some(word) = station.out.pop_front() else { return };
         self.cover(game, worker, &word);
         match word {
@@ -176,9 +181,39 @@ impl Sim {
         }
     }
 
+    /// Answers that came at once are heard in one step.
+    fn hear_answers(&mut self, game: GameAt, worker: WorkerId, most: usize) {
+        let count = 1 + self.dice.below(most as u64) as usize;
+        let (mut events, mut awaited) = (Vec::new(), Vec::new());
+        for _ in 0..count {
+            let Some(word) = self.station(game, worker).and_then(|station| station.out.pop_front()) else {
+                break;
+            };
+            self.cover(game, worker, &word);
+            let Word::Answer(call, answer) = word else { unreachable!("they are answers") };
+            awaited.extend(self.tick_off(game, worker, call, &answer));
+            events.push(Event::Answer { worker, call, answer });
+        }
+        self.feed_all(game, events);
+        self.await_again(game, worker, awaited);
+    }
+
     fn hear_answer(&mut self, game: GameAt, worker: WorkerId, call: CallId, answer: Answer) {
+        let awaited = self.tick_off(game, worker, call, &answer);
+        self.feed(game, Event::Answer { worker, call, answer });
+        self.await_again(game, worker, awaited);
+    }
+
+    /// An answer is awaited no more, if it is one.
+    fn tick_off(
+        &mut self,
+        game: GameAt,
+        worker: WorkerId,
+        call: CallId,
+        answer: &Answer,
+    ) -> Option<(CallId, Awaited)> {
         let table = &mut self.tables[game];
-        let Some(station) = table.stations.get_mut(&worker) else { return };
+        let station = table.stations.get_mut(&worker)?;
         let is_heard = !station.is_killed && station.awaited.front().is_some_and(|(head, _)| *head == call);
         let awaited = if is_heard { station.awaited.pop_front() } else { None };
         if let Some((_, awaited)) = awaited
@@ -186,14 +221,22 @@ impl Sim {
         {
             book.came_from(worker);
             book.trouble +=
-                u32::from(matches!((awaited, &answer), (Awaited::Restore(_), Answer::Failed { .. })));
+                u32::from(matches!((awaited, answer), (Awaited::Restore(_), Answer::Failed { .. })));
         }
-        self.feed(game, Event::Answer { worker, call, answer });
-        if let (Some(awaited), Some(station)) = (awaited, self.station(game, worker))
+        awaited
+    }
+
+    /// When the worker is ended for them they were no answers, and are still awaited.
+    fn await_again(
+        &mut self,
+        game: GameAt,
+        worker: WorkerId,
+        awaited: impl IntoIterator<Item = (CallId, Awaited), IntoIter: DoubleEndedIterator>,
+    ) {
+        if let Some(station) = self.station(game, worker)
             && station.is_killed
         {
-            // It was no answer, and is still awaited.
-            station.awaited.push_front(awaited);
+            awaited.into_iter().rev().for_each(|awaited| station.awaited.push_front(awaited));
         }
     }
 

@@ -7,7 +7,7 @@ use croupier_fair::entry::Effect;
 
 use crate::clock::{GameAt, What};
 use crate::sim::Sim;
-use crate::station::Word;
+use crate::station::{SECRET, Word};
 
 /// What a worker does that it must not do.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +42,7 @@ impl Sim {
         let is_turn = matches!(message, ToWorker::Turn(turn) if turn.run == Run::First);
         let nowhere = CallId(u64::MAX);
         let ask = |call, index| Word::Ask { call, index, name: "bank", args: Payload::from([]), asked: 1 };
-        let secret = Effect::Emit { topic: "secret".to_owned(), event: Payload::from([]) };
+        let secret = Effect::Emit { topic: SECRET.to_owned(), event: Payload::from([]) };
         let words = match lie {
             Lie::WrongKind => vec![Word::Answer(call, Answer::Snapshot(Payload::from([])))],
             Lie::SucceedsTwice if is_turn => vec![Word::Answer(call, done(7, vec![]))],

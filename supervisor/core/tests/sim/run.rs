@@ -127,6 +127,7 @@ pub(crate) fn many(first: u64, events: u64, each: u64) {
     let surprises = sum.coverage.surprises();
     if sum.events >= EVENTS_WHOLE {
         assert!(surprises.is_empty(), "coverage is not what it should be:\n{}", surprises.join("\n"));
+        assert!(sum.tally.batches > 0, "no answers came at once");
     }
 }
 

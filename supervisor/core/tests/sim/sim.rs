@@ -120,6 +120,8 @@ pub(crate) struct Tally {
     pub(crate) commits: u64,
     pub(crate) quiet: u64,
     pub(crate) downs: u64,
+    /// Steps with several events.
+    pub(crate) batches: u64,
 }
 
 impl Tally {
@@ -137,6 +139,7 @@ impl Tally {
         self.commits += other.commits;
         self.quiet += other.quiet;
         self.downs += other.downs;
+        self.batches += other.batches;
     }
 }
 
@@ -289,13 +292,21 @@ impl Sim {
 
     /// Gives the core an event, and does what it says.
     pub(crate) fn feed(&mut self, game: GameAt, event: Event) {
-        self.events += 1;
-        if self.events >= self.story_from {
-            self.note(game, &brief(&event));
+        self.feed_all(game, vec![event]);
+    }
+
+    /// Gives the core events that came at once, and does what it says.
+    pub(crate) fn feed_all(&mut self, game: GameAt, events: Vec<Event>) {
+        self.tally.batches += u64::from(events.len() > 1);
+        for event in &events {
+            self.events += 1;
+            if self.events >= self.story_from {
+                self.note(game, &brief(event));
+            }
         }
         let mut actions = std::mem::take(&mut self.actions);
         let now = self.now();
-        self.tables[game].game.step(now, event, &mut actions);
+        self.tables[game].game.step_all(now, events, &mut actions);
         for action in actions.drain(..) {
             if self.events >= self.story_from {
                 self.note(game, &format!("    {}", brief_action(&action)));

@@ -11,9 +11,13 @@ use std::collections::VecDeque;
 use croupier_core::action::ToWorker;
 use croupier_core::event::{Answer, Cause};
 use croupier_core::ids::{CallId, Payload, SessionId};
+use croupier_fair::entry::Effect;
 
 use crate::clock::{Dice, MS};
 use crate::fake::FakeWorker;
+
+/// A topic that no plugin may use.
+pub(crate) const SECRET: &str = "secret";
 
 /// Something that reaches the supervisor from a worker.
 #[derive(Debug, Clone)]
@@ -92,6 +96,16 @@ impl Station {
             slowness: dice.weighted(&[(6, 1), (1, 10), (1, 100)]),
             awaited: VecDeque::new(),
         }
+    }
+
+    /// How many honest answers to turns are the next words.
+    pub(crate) fn answers_at_front(&self) -> usize {
+        let is_next = |(word, (head, _)): &(&Word, &(CallId, Awaited))| {
+            matches!(word, Word::Answer(call, Answer::Done(done)) if call == head
+                && done.status <= 0
+                && !done.effects.iter().any(|effect| matches!(effect, Effect::Emit { topic, .. } if topic == SECRET)))
+        };
+        self.out.iter().zip(&self.awaited).take_while(is_next).count()
     }
 
     /// A message sets out; says when it arrives.

@@ -9,7 +9,7 @@ impl ToWorker<'_> {
     pub fn kind(&self) -> Kind {
         match self {
             ToWorker::Hello(_) => Kind::Handshake,
-            ToWorker::Turn(_) | ToWorker::CallAnswer(_) => Kind::Data,
+            ToWorker::Turn(_) | ToWorker::Ticks { .. } | ToWorker::CallAnswer(_) => Kind::Data,
             ToWorker::Init { .. }
             | ToWorker::Restore { .. }
             | ToWorker::Snapshot { .. }

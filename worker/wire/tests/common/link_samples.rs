@@ -16,7 +16,7 @@ pub const FAULT_CODES: [FaultCode; 9] = [
     FaultCode::Setup,
 ];
 
-pub const TO_WORKER: [&str; 11] = [
+pub const TO_WORKER: [&str; 12] = [
     "hello",
     "init",
     "turn",
@@ -28,6 +28,7 @@ pub const TO_WORKER: [&str; 11] = [
     "ping",
     "call-answer",
     "shutdown",
+    "ticks",
 ];
 pub const FROM_WORKER: [&str; 9] =
     ["welcome", "ok", "failed", "done", "snapshot", "host-call", "log", "fault", "refused"];
@@ -45,6 +46,7 @@ pub fn to_worker_name(message: &ToWorker<'_>) -> &'static str {
         ToWorker::Ping => 8,
         ToWorker::CallAnswer(_) => 9,
         ToWorker::Shutdown => 10,
+        ToWorker::Ticks { .. } => 11,
     }]
 }
 
@@ -114,6 +116,15 @@ fn to_worker() -> Vec<(u8, ToWorker<'static>)> {
         (0, ToWorker::Ping),
         (0, ToWorker::CallAnswer(answer)),
         (0, ToWorker::Shutdown),
+        (
+            0,
+            ToWorker::Ticks {
+                ticks: vec![
+                    Tick { session: 3, seq: 9, now_ns: 1_700_000_000_000_000_000, seed: [5; 32] },
+                    Tick { session: u64::MAX, seq: u64::MAX, now_ns: u64::MAX, seed: [255; 32] },
+                ],
+            },
+        ),
     ]
 }
 

@@ -80,6 +80,10 @@ impl<'a> Random<'a> {
         CallAnswer { asked: self.u64(), status: self.i32(), answer: self.bytes() }
     }
 
+    fn tick(&mut self) -> link::Tick {
+        link::Tick { session: self.u64(), seq: self.u64(), now_ns: self.u64(), seed: self.seed() }
+    }
+
     pub fn downward(&mut self) -> ToWorker<'a> {
         match self.below(link_samples::TO_WORKER.len()) {
             0 => ToWorker::Hello(Hello {
@@ -117,6 +121,7 @@ impl<'a> Random<'a> {
             8 => ToWorker::Ping,
             9 => ToWorker::CallAnswer(self.answer()),
             10 => ToWorker::Shutdown,
+            11 => ToWorker::Ticks { ticks: self.list(Self::tick) },
             other => unreachable!("no generator for message {other}"),
         }
     }
