@@ -110,7 +110,7 @@ impl Shared {
     }
 
     fn ask_game(&self, plugin: &str, to: Replier, ask: impl FnOnce(&crate::game::GameDriver, Answerer)) {
-        match self.named(plugin) {
+        match self.game(plugin) {
             Ok(game) => ask(&game, answerer(to, plugin.to_owned(), 0)),
             Err(refusal) => to.refuse(refusal),
         }

@@ -20,13 +20,13 @@ use crate::registry::revocations::RevocationsError;
 
 impl Shared {
     pub(super) fn grants(&self, plugin: &str) -> Result<Grants, Refusal> {
-        let game = self.named(plugin)?;
+        let game = self.game(plugin)?;
         Ok(Grants { plugin: plugin.to_owned(), permissions: game.grants() })
     }
 
     /// Takes a permission away. What the jail enforces ends with the workers that have it: they are replaced first, and then it is answered.
     pub(super) fn revoke(&self, uid: Option<u32>, plugin: &str, permission: &str, to: Replier) {
-        let game = match self.named(plugin) {
+        let game = match self.game(plugin) {
             Ok(game) => game,
             Err(refusal) => return to.refuse(refusal),
         };
@@ -61,7 +61,7 @@ impl Shared {
             Err(error) => return to.refuse(not_kept(&error, plugin)),
         };
         if !was_lost {
-            return to.refuse(match self.named(plugin) {
+            return to.refuse(match self.game(plugin) {
                 Ok(_) => not_changed(&RevokeError::NotRevoked(permission.to_owned()), plugin),
                 Err(unknown) => nothing_of(unknown, permission, plugin),
             });
@@ -72,7 +72,7 @@ impl Shared {
             uid,
         });
         tracing::warn!(plugin, permission, "permission given back");
-        let Ok(game) = self.named(plugin) else { return to.answer(Reply::Control(ControlReply::Ok)) };
+        let Ok(game) = self.game(plugin) else { return to.answer(Reply::Control(ControlReply::Ok)) };
         // Not known there: it was loaded by somebody else in between, with the permission.
         let takes = game.give_back(permission).ok().flatten().unwrap_or(Takes::AtOnce);
         let next = "it is given back to fresh workers; `croupier restart` replaces those that are without it";

@@ -19,7 +19,7 @@ use crate::audit::Happened;
 use crate::audit::record::text;
 use crate::game::GameDriver;
 use crate::journal::NoRoom;
-use crate::refusals::{about, from_core, hint, internal, refusal, shutting_down, unknown_plugin};
+use crate::refusals::{about, from_core, hint, internal, refusal, shutting_down};
 use crate::registry::grants::Standing;
 use crate::registry::{ObjectsError, Plugin, PluginError};
 use crate::supervisor::config::IsolationOff;
@@ -460,11 +460,6 @@ impl Shared {
             Ok(Err(refusal)) => Err(from_core(&refusal, &game.plugin().name, 0)),
             Err(_) => Err(shutting_down()),
         }
-    }
-
-    /// The game that is to be asked, by its plugin's name or refused.
-    pub(super) fn named(&self, plugin: &str) -> Result<Arc<GameDriver>, Refusal> {
-        self.game(plugin).map_err(|_| unknown_plugin(plugin))
     }
 }
 

@@ -43,7 +43,7 @@ impl Shared {
 
     pub(super) fn plugin_infos(&self, plugin: Option<&str>) -> Result<Vec<PluginInfo>, Refusal> {
         match plugin {
-            Some(name) => Ok(vec![self.plugin_info(&*self.named(name)?)]),
+            Some(name) => Ok(vec![self.plugin_info(&*self.game(name)?)]),
             None => Ok(self.games().iter().map(|game| self.plugin_info(game)).collect()),
         }
     }
@@ -54,7 +54,7 @@ impl Shared {
         limit: usize,
     ) -> Result<Vec<SessionInfo>, Refusal> {
         let games = match plugin {
-            Some(name) => vec![self.named(name)?],
+            Some(name) => vec![self.game(name)?],
             None => self.games(),
         };
         let mut all: Vec<SessionInfo> = games
