@@ -36,10 +36,7 @@ fn the_async_client_plays_at_a_supervisor_in_its_own_process_and_nothing_is_left
             let done = table.act(Player(1), r#"{"roll":true}"#).await.expect("a roll");
             assert_eq!(reply(&done)["rolls"], json!(rolls));
         }
-        assert_eq!(
-            code(client.open("carps", "{}", OpenOptions::default()).await),
-            Code::UnknownPlugin
-        );
+        assert_eq!(code(client.open("carps", "{}", OpenOptions::default()).await), Code::UnknownPlugin);
         let pid = client.workers().await.expect("workers")[0].pid;
         assert!(procs::signal_child(std::process::id(), pid, rustix::process::Signal::KILL));
         let done = table.act(Player(1), r#"{"roll":true}"#).await.expect("a roll after the worker's end");
