@@ -17,7 +17,7 @@ const TURNS_PER_STEP: usize = 32;
 pub type Asked = (Turn, Answerer);
 
 impl GameDriver {
-    /// Plays a turn. `turn.request` is fresh from [`Context::request`]. Says whom the caller can help to get its answer.
+    /// Plays a turn. `turn.request` is fresh from [`Context::request`](super::context::Context::request). Says whom the caller can help to get its answer.
     pub fn turn(&self, turn: Turn, answerer: Answerer) -> Option<Arc<dyn Help>> {
         let session = turn.session;
         let sent = self.ask(turn.request, Event::Turn(turn), answerer)?;
