@@ -20,7 +20,8 @@ pub trait Backend: Send + Sync {
     /// Says who can be [helped](Help) to get the answer, when there is somebody.
     fn submit(&self, request: Request, reply: ReplySlot) -> Option<Arc<dyn Help>>;
 
-    /// As [`submit`](Backend::submit), for requests that came at once, in their order. Says who can be helped to get one of the answers.
+    /// As [`submit`](Backend::submit), for requests that came at once, in their order; turns of different sessions may be played in any order. Says who can be helped to get one of
+    /// the answers.
     fn submit_all(&self, requests: Vec<(Request, ReplySlot)>) -> Option<Arc<dyn Help>> {
         requests.into_iter().fold(None, |help, (request, reply)| self.submit(request, reply).or(help))
     }

@@ -16,6 +16,9 @@ use crate::slot::ReplySlot;
 use crate::watched::Watched;
 use crate::{ClientError, Wait};
 
+/// Answers for which there is room without asking for memory.
+const KEPT: usize = 1024;
+
 /// One answer that has come in.
 #[derive(Debug)]
 pub struct Replied {
@@ -65,7 +68,10 @@ impl Replies {
 
     /// Appends what has come in.
     pub fn take(&self, into: &mut impl Extend<Replied>) {
-        self.inbox.replied.with(|replied| into.extend(replied.drain(..)));
+        self.inbox.replied.with(|replied| {
+            into.extend(replied.drain(..));
+            replied.shrink_to(KEPT);
+        });
     }
 
     /// Ready when something has come in; else the task is woken then.

@@ -47,6 +47,8 @@ const PUSHES_MAX: usize = 4096;
 const PUSH_BYTES_MAX: usize = 16 << 20;
 /// Bytes of replies that are gathered before they are written.
 const BATCH_BYTES: usize = 256 << 10;
+/// Answers for which there is room without asking for memory.
+const REPLIES_KEPT: usize = 1024;
 /// Sessions and event streams that one connection may follow.
 const FOLLOWS_MAX: usize = 1024;
 
@@ -120,7 +122,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 follows.extend(rest.map(|pushes| push_of(call_id, pushes)));
             }
             self.flush().await?;
-            if taken == REQUESTS_PER_ROUND || !replied.is_empty() {
+            if replied.is_empty() {
+                replied.shrink_to(REPLIES_KEPT);
+            }
+            // Answers have made room for requests that have been here all the time.
+            let may_take_more = calls.have_room() && self.reader.has_next();
+            if taken == REQUESTS_PER_ROUND || !replied.is_empty() || may_take_more {
                 tokio::task::yield_now().await;
                 continue;
             }

@@ -124,6 +124,9 @@ fn not_kept(error: &RevocationsError, plugin: &str) -> Refusal {
 
 /// A name that nobody has, perhaps mistyped: there is nothing to be given back either.
 fn nothing_of(unknown: Refusal, permission: &str, plugin: &str) -> Refusal {
+    if unknown.code != Code::UnknownPlugin {
+        return unknown;
+    }
     let text = format!("{}, and no permission {permission:?} is revoked for one of that name", unknown.text);
     about(
         hint(refusal(unknown.code, text), "`croupier plugins` lists the plugins that are loaded"),

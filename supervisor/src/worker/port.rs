@@ -196,8 +196,8 @@ impl Port {
     /// As [`Port::flush`], for the one who watches for writability.
     pub fn try_flush(&self) -> Flushed {
         let out = &mut *crate::lock(&self.out);
-        // They fit: so many are let in.
-        let _ = out.ticks.close(&mut out.bytes);
+        let closed = out.ticks.close(&mut out.bytes);
+        debug_assert_eq!(closed, Ok(()), "they fit: so many are let in");
         while !out.closed && out.sent < out.bytes.len() {
             match out.way.try_send(&out.bytes[out.sent..]) {
                 Ok(0) => out.closed = true,

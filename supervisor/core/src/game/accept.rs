@@ -107,6 +107,11 @@ impl Game {
 
     pub(super) fn accept(&mut self, cx: &mut Cx<'_>, turn: Turn) {
         let (request, id) = (turn.request, turn.session);
+        let is_full = |session: &Session| session.queue.len() >= session.queue_max as usize;
+        if self.sessions.get(&id).is_some_and(is_full) {
+            // Perhaps with turns that came at once with this one, and only have to go on.
+            self.run_ready(cx);
+        }
         let answer = self.try_accept(cx, turn);
         let is_said_again =
             matches!(answer, Ok(Some(_)) | Err(Refusal::Plugin { .. } | Refusal::Poison { .. }));

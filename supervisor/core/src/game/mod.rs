@@ -137,10 +137,8 @@ pub const REPLICAS_MAX: u32 = 16;
 /// One step's time and actions.
 struct Cx<'a> {
     now: Now,
-    /// Where this step's actions begin.
-    from: usize,
     actions: &'a mut Vec<Action>,
-    /// An entry of the durable journal without which nothing of this step may be let out.
+    /// An entry of the durable journal without which nothing of this event may be let out.
     behind: Option<u64>,
 }
 
@@ -223,9 +221,21 @@ impl Game {
 
     /// Takes events that came at once, in order, and appends what is to be done. What follows from all of them together, such as which session goes on where, is looked for once.
     pub fn step_all(&mut self, now: Now, events: impl IntoIterator<Item = Event>, actions: &mut Vec<Action>) {
-        let from = actions.len();
-        let cx = &mut Cx { now, from, actions, behind: None };
-        events.into_iter().for_each(|event| self.take(cx, event));
+        let cx = &mut Cx { now, actions, behind: None };
+        let written = self.gate.written();
+        let mut all_behind = None;
+        for event in events {
+            // What one of them lets out waits for what that one depends on, and for nothing of the others'.
+            let from = cx.actions.len();
+            cx.behind = None;
+            self.take(cx, event);
+            all_behind = all_behind.max(cx.behind);
+            self.hold_back(cx.actions, from, cx.behind);
+        }
+        if self.gate.written() > written {
+            all_behind = all_behind.max(Some(self.gate.written()));
+        }
+        let from = cx.actions.len();
         self.wake(cx);
         self.choose_trial();
         self.keep_workers(cx);
@@ -233,7 +243,10 @@ impl Game {
         self.run_ready(cx);
         self.settle_pause(cx);
         self.forget_alarms();
-        let behind = cx.behind;
+        self.hold_back(cx.actions, from, all_behind);
+    }
+
+    fn hold_back(&mut self, actions: &mut Vec<Action>, from: usize, behind: Option<u64>) {
         let sessions = &self.sessions;
         let in_memory = |id| sessions.get(&id).is_some_and(|session| session.shelf.is_none());
         self.gate.hold_back(actions, from, behind, in_memory);
@@ -268,10 +281,7 @@ impl Game {
             Event::WorkerDied { worker, cause } => self.worker_died(cx, worker, cause),
             Event::Durable { at } => {
                 let was_behind = self.gate.is_behind();
-                // Before what this step did: that may be about the same sessions.
-                let done = cx.actions.split_off(cx.from);
                 self.gate.open(at, cx.actions);
-                cx.actions.extend(done);
                 if was_behind && !self.gate.is_behind() {
                     self.all_ready();
                 }

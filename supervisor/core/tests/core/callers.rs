@@ -252,6 +252,21 @@ fn who_is_told_to_try_again_can() {
 }
 
 #[test]
+fn turns_that_come_at_once_are_refused_for_what_is_in_flight_alone() {
+    let mut world = World::new(|spec| (spec.queue_max, spec.lobby_max) = (1, 0));
+    let (session, _) = world.open();
+    world.settle();
+    world.at_once = 100;
+    let send = |world: &mut World, seq: u64, when_full| {
+        world.submit(Turn { when_full, ..turn(session, seq, (kind::ACTION, 0, COUNT)) })
+    };
+    let hasty: Vec<_> = (1..=10).map(|seq| send(&mut world, seq, WhenFull::Refuse)).collect();
+    let patient: Vec<_> = (11..=20).map(|seq| send(&mut world, seq, WhenFull::Wait)).collect();
+    world.settle();
+    assert!(hasty.iter().chain(&patient).all(|request| ok(&world, *request)), "{:?}", world.answers);
+}
+
+#[test]
 fn without_room_to_write_only_what_was_accepted_before_is_answered() {
     let mut world = World::new(|_| {});
     let (session, _) = world.open();

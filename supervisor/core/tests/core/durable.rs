@@ -7,7 +7,7 @@ use croupier_core::ids::{RequestId, SessionId, kind};
 use croupier_core::{Refusal, Spec};
 use croupier_fair::entry::Verdict;
 
-use crate::world::{ASK, COUNT, FAIL, KILL, MS, SEND, World};
+use crate::world::{ASK, COUNT, FAIL, KILL, MS, SEND, World, turn};
 
 fn on_disk(spec: &mut Spec) {
     spec.durability = Durability::Disk;
@@ -238,6 +238,28 @@ fn a_process_session_beside_it_waits_for_no_disk_and_is_gone() {
     let request = world.act(quick, COUNT);
     world.settle_now_with(|_, _| true);
     assert_eq!(seq_of(&world, request), 2);
+}
+
+#[test]
+fn what_comes_at_once_waits_for_what_it_depends_on_itself() {
+    let (mut world, kept) = world();
+    let options = Options { durability: Some(Durability::Process), ..Options::default() };
+    let (quick, _) = world.open_with(COUNT, options);
+    world.settle_now();
+    // Both turns are one step, and so are both answers.
+    world.at_once = 100;
+    let [slow, fast] = [kept, quick].map(|session| world.submit(turn(session, 7, (kind::ACTION, 0, COUNT))));
+    world.settle_now_with(|_, _| true);
+    assert!(!world.answers.contains_key(&slow), "the disk does not have it");
+    assert_eq!(seq_of(&world, fast), 2, "it waits for nobody's disk");
+    // Both again, with the same keys, the one that waits first.
+    let [slow_again, fast_again] =
+        [kept, quick].map(|session| world.submit(turn(session, 7, (kind::ACTION, 0, COUNT))));
+    world.hear();
+    assert!(!world.answers.contains_key(&slow_again), "what the other one depends on is nothing to it");
+    assert_eq!(seq_of(&world, fast_again), 2);
+    world.sync(usize::MAX);
+    assert_eq!((seq_of(&world, slow), seq_of(&world, slow_again)), (2, 2));
 }
 
 #[test]

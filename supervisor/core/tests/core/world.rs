@@ -58,9 +58,9 @@ pub(crate) struct World {
     pub(crate) cut_short: BTreeSet<SessionId>,
     /// Everything that the game had done, pings apart.
     deeds: u64,
-    /// So many of the workers' words are heard in one step, at the most; 0 is one, too.
+    /// So many of the workers' words and of turns are heard in one step, at the most; 0 is one, too.
     pub(crate) at_once: usize,
-    /// Words that are to be heard with the next event.
+    /// What is to be heard with the next event.
     pub(crate) heard: Vec<Event>,
 }
 
@@ -127,8 +127,8 @@ impl World {
         self.hear();
     }
 
-    /// What was heard of workers becomes a step, together with whatever comes with it.
-    fn hear(&mut self) {
+    /// What was heard becomes a step, together with whatever comes with it.
+    pub(crate) fn hear(&mut self) {
         if self.heard.is_empty() {
             return;
         }
@@ -139,7 +139,7 @@ impl World {
         }
     }
 
-    /// A worker's word: heard now, or with others.
+    /// A worker's word, or a turn: heard now, or with others.
     fn say(&mut self, event: Event) {
         self.heard.push(event);
         if self.heard.len() >= self.at_once {
@@ -314,7 +314,7 @@ impl World {
     /// Sends a turn in under a fresh request.
     pub(crate) fn submit(&mut self, turn: Turn) -> RequestId {
         let request = self.request();
-        self.step(Event::Turn(Turn { request, ..turn }));
+        self.say(Event::Turn(Turn { request, ..turn }));
         request
     }
 
@@ -443,8 +443,11 @@ impl World {
             for id in ids {
                 busy |= self.workers.contains_key(&id) && works(self, id) && self.work(id);
             }
-            if !busy {
+            if !busy && self.heard.is_empty() {
                 return;
+            }
+            if !busy {
+                self.hear();
             }
         }
         panic!("the workers do not come to rest");

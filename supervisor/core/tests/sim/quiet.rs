@@ -89,6 +89,8 @@ impl Sim {
             let is_excuse = |refusal: &Refusal| {
                 // One that is closing has no room for more.
                 let is_closed = matches!(refusal, Refusal::SessionClosed(_));
+                // The supervisor's own close of one that was idle fills a queue of one, until it is restored.
+                let is_closed = is_closed || matches!(refusal, Refusal::Busy { max: 1, .. });
                 let is_full = matches!(refusal, Refusal::TooManyClients { .. } | Refusal::Resting { .. });
                 is_closed || is_full || matches!(refusal, Refusal::Down { .. })
             };
