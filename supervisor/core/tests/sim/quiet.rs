@@ -82,6 +82,7 @@ impl Sim {
 
     fn check_probes(&mut self, probes: Vec<(GameAt, SessionId, RequestId)>) {
         for (game, session, _) in probes {
+            self.ends_if_full(game, session);
             let is_down = self.tables[game].game.down().is_some();
             let Some(book) = self.tables[game].books.get(&session) else { continue };
             let Some(probe) = book.clients.iter().find(|client| client.id == PROBE) else { continue };
@@ -89,8 +90,6 @@ impl Sim {
             let is_excuse = |refusal: &Refusal| {
                 // One that is closing has no room for more.
                 let is_closed = matches!(refusal, Refusal::SessionClosed(_));
-                // The supervisor's own close of one that was idle fills a queue of one, until it is restored.
-                let is_closed = is_closed || matches!(refusal, Refusal::Busy { max: 1, .. });
                 let is_full = matches!(refusal, Refusal::TooManyClients { .. } | Refusal::Resting { .. });
                 is_closed || is_full || matches!(refusal, Refusal::Down { .. })
             };
@@ -101,6 +100,26 @@ impl Sim {
                 Some(Err(Refusal::Poison { .. } | Refusal::Plugin { .. })) => panic!("{:?}", sent.answer),
                 _ => assert!(excused, "session {session} of game {game} does not answer: {:?}", sent.refused),
             }
+        }
+    }
+
+    /// The supervisor's own close of a session that was idle fills a queue of one while the session is restored. Whoever has no room for that must be on its way out.
+    fn ends_if_full(&mut self, game: GameAt, session: SessionId) {
+        let is_full = |sim: &Sim| {
+            let book = sim.tables[game].books.get(&session)?;
+            let probe = book.clients.iter().find(|client| client.id == PROBE)?;
+            let sent = probe.sent.get(&probe.last)?;
+            let refused = sent.answer.is_none() && matches!(sent.refused, Some(Refusal::Busy { max: 1, .. }));
+            (refused && book.ended.is_none() && !book.held).then_some(())
+        };
+        let (until_ns, mut look_ns) = (self.now_ns + ANSWERED_NS, self.now_ns);
+        while is_full(self).is_some() {
+            assert!(self.now_ns < until_ns, "session {session} of game {game} has no room, and does not end");
+            if self.now_ns >= look_ns {
+                self.mend();
+                look_ns = self.now_ns + LOOK_NS;
+            }
+            self.next();
         }
     }
 
