@@ -146,7 +146,7 @@ fn round_trips(so: &Path, rounds: usize, lines: &mut Lines, cores: Cores) {
         }
     );
     println!(
-        "| what | p50 ns | quartiles | p99 | p99.9 | × bare ring | goal |\n|---|---|---|---|---|---|---|"
+        "| what | p50 ns | quartiles | p99 | p99.9 | over 20 µs, a second | × bare ring | goal |\n|---|---|---|---|---|---|---|---|"
     );
     let mut ring = bare::Echo::start(bare::Role::Ring, 1);
     let mut socket = bare::Echo::start(bare::Role::Socket, 1);
@@ -218,12 +218,18 @@ fn tell(
         .map(|goal| lines.row(&row, Goal::AtMost(goal), ratio, "× the bare ring", COMMAND))
         .unwrap_or_default();
     println!(
-        "| {bytes} B, {name} | {:.0} | {:.0}–{:.0} | {:.0} | {:.0} | {:.2} | {verdict} |",
-        p50.median, p50.quartiles[0], p50.quartiles[1], p99.median, p999.median, ratio.median
+        "| {bytes} B, {name} | {:.0} | {:.0}–{:.0} | {:.0} | {:.0} | {:.0} | {:.2} | {verdict} |",
+        p50.median,
+        p50.quartiles[0],
+        p50.quartiles[1],
+        p99.median,
+        p999.median,
+        figure.stalls_per_s(),
+        ratio.median
     );
     lines.say(
         &json!({ "bench": "rtt", "who": name, "core": cores.word(), "size": bytes, "mode": "one in flight",
-        "p50_ns": p50.median, "p99_ns": p99.median, "p999_ns": p999.median, "spread": p50.quartiles,
+        "p50_ns": p50.median, "p99_ns": p99.median, "p999_ns": p999.median, "stalls_per_s": figure.stalls_per_s(), "spread": p50.quartiles,
         "curve": figure.curve() }),
     );
 }

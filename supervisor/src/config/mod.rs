@@ -19,6 +19,7 @@ use crate::jail::cgroup::Choice;
 use crate::journal::JournalOptions;
 use crate::registry::PluginOptions;
 use crate::registry::trust::{Policy, store};
+use crate::worker::ahead::{WORKERS_AHEAD_DEFAULT, WORKERS_AHEAD_MAX};
 use crate::worker::users::UidRange;
 
 /// Longest config file, in bytes.
@@ -57,6 +58,8 @@ pub struct Config {
     pub crashes: Option<CrashOptions>,
     /// User ids for workers, where they can have their own.
     pub worker_uids: UidRange,
+    /// Blank workers that are kept for whoever needs one next.
+    pub workers_ahead: usize,
     /// Where workers' cgroups are made.
     pub cgroup: Choice,
     /// The durable journal.
@@ -159,6 +162,7 @@ struct File {
     trust_dir: Option<PathBuf>,
     cgroup: Option<String>,
     worker_uids: Option<String>,
+    workers_ahead: Option<usize>,
     log: Log,
     transcripts: TranscriptsFile,
     audit: AuditFile,
@@ -305,6 +309,7 @@ fn finish(file: File, base: &Path) -> Result<Config, (String, String)> {
     Ok(Config {
         cgroup: cgroup(file.cgroup.as_deref())?,
         worker_uids: worker_uids(file.worker_uids.as_deref())?,
+        workers_ahead: workers_ahead(file.workers_ahead)?,
         signatures: file.signatures,
         trust_dir: file.trust_dir.map_or_else(|| state_dir.join(store::DIRECTORY), |dir| base.join(dir)),
         plugin_dirs: file.plugin_dirs.into_iter().map(|dir| base.join(dir)).collect(),
@@ -335,6 +340,17 @@ fn finish(file: File, base: &Path) -> Result<Config, (String, String)> {
 fn worker_uids(text: Option<&str>) -> Result<UidRange, (String, String)> {
     let range = text.map(|text| text.parse().map_err(|error| ("worker_uids".to_owned(), format!("{error}"))));
     range.transpose().map(Option::unwrap_or_default)
+}
+
+fn workers_ahead(workers: Option<usize>) -> Result<usize, (String, String)> {
+    match workers {
+        None => Ok(WORKERS_AHEAD_DEFAULT),
+        Some(workers) if workers <= WORKERS_AHEAD_MAX => Ok(workers),
+        Some(workers) => {
+            let why = format!("{workers} is more than {WORKERS_AHEAD_MAX}; 0 keeps none");
+            Err(("workers_ahead".to_owned(), why))
+        }
+    }
 }
 
 fn audit(file: &AuditFile) -> Result<Option<AuditOptions>, (String, String)> {
@@ -420,6 +436,7 @@ mod tests {
             traffic_mode = "0666"
             cgroup = "/sys/fs/cgroup/games"
             worker_uids = "300000-365535"
+            workers_ahead = 0
             [log]
             format = "json"
             [transcripts]
@@ -444,6 +461,7 @@ mod tests {
         assert_eq!(Config::default().cgroup, Choice::Auto);
         assert_eq!(config.worker_uids.to_string(), "300000-365535");
         assert_eq!(Config::default().worker_uids, UidRange::default());
+        assert_eq!((config.workers_ahead, Config::default().workers_ahead), (0, WORKERS_AHEAD_DEFAULT));
     }
 
     #[test]
@@ -454,6 +472,7 @@ mod tests {
         assert!(wrong("frame_bytes_max = 1").starts_with("frame_bytes_max"));
         assert!(wrong("cgroup = \"croupier\"").starts_with("cgroup: \"croupier\" is neither"));
         assert!(wrong("worker_uids = \"0-1000\"").starts_with("worker_uids: must be 256 ids or more"));
+        assert!(wrong("workers_ahead = 17").starts_with("workers_ahead: 17 is more than 16"));
         assert!(wrong("[defaults]\ncpu_percent = 0").starts_with("defaults.cpu_percent: 0 would"));
         assert!(wrong("[transcripts]\nauditor_key = \"zz\"").starts_with("transcripts.auditor_key"));
         assert!(wrong("[plugins.holdem]\nqueue_max = \"many\"").starts_with("plugins.holdem.queue_max"));

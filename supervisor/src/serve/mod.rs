@@ -202,6 +202,7 @@ fn start(
         .isolation_off(options.isolation_off)
         .cgroup(config.cgroup.clone())
         .worker_uids(config.worker_uids)
+        .workers_ahead(config.workers_ahead)
         .state_dir(&config.state_dir)
         .traffic_socket(config.traffic_socket.display().to_string())
         .plugin_defaults(config.defaults.clone())

@@ -104,6 +104,7 @@ impl Solo {
             worker_binary.as_deref(),
             Err("checks and replays use none".into()),
             UidRange::default(),
+            0,
         )?);
         let plugin = Arc::new(Plugin::load(plugin, |_| options.clone())?);
         Ok(Solo { plugin, launcher })

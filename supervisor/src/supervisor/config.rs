@@ -14,6 +14,7 @@ use crate::jail::{Denials, TraceDenials};
 use crate::journal::JournalOptions;
 use crate::registry::PluginOptions;
 use crate::registry::trust::Gate;
+use crate::worker::ahead::{WORKERS_AHEAD_DEFAULT, WORKERS_AHEAD_MAX};
 use crate::worker::users::UidRange;
 
 /// Longest payload of one turn unless configured otherwise, in bytes.
@@ -40,6 +41,7 @@ pub struct SupervisorConfig {
     pub(super) isolation_off: IsolationOff,
     pub(super) cgroup: Choice,
     pub(super) worker_uids: UidRange,
+    pub(super) workers_ahead: usize,
     pub(super) journal: JournalOptions,
 }
 
@@ -71,6 +73,7 @@ impl Default for SupervisorConfig {
             isolation_off: IsolationOff::Refused,
             cgroup: Choice::Off,
             worker_uids: UidRange::default(),
+            workers_ahead: WORKERS_AHEAD_DEFAULT,
             journal: JournalOptions::default(),
         }
     }
@@ -203,6 +206,14 @@ impl SupervisorConfig {
     #[must_use]
     pub fn worker_uids(mut self, range: UidRange) -> SupervisorConfig {
         self.worker_uids = range;
+        self
+    }
+
+    /// Blank workers that are kept for whoever needs one next, at most [`WORKERS_AHEAD_MAX`]; 0 for none. One unless said otherwise: a process of some 0.3 MiB of its own, for
+    /// which loads and restarts take about a third less time.
+    #[must_use]
+    pub fn workers_ahead(mut self, workers: usize) -> SupervisorConfig {
+        self.workers_ahead = workers.min(WORKERS_AHEAD_MAX);
         self
     }
 

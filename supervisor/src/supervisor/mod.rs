@@ -166,8 +166,12 @@ impl Supervisor {
     pub fn start(config: SupervisorConfig, runtime: Handle) -> Result<Supervisor, StartError> {
         let state_dir = config.state_dir.as_deref();
         let state_lock = Mutex::new(state_dir.map(StateLock::take).transpose()?);
-        let launcher =
-            Launcher::start(config.worker_binary.as_deref(), tree(&config.cgroup)?, config.worker_uids)?;
+        let launcher = Launcher::start(
+            config.worker_binary.as_deref(),
+            tree(&config.cgroup)?,
+            config.worker_uids,
+            config.workers_ahead,
+        )?;
         let ids = SessionIds::open(state_dir)?;
         let objects = state_dir.map(Objects::open).transpose()?;
         let revocations = Revocations::open(state_dir)?;

@@ -133,6 +133,14 @@ impl Handle {
         self.group().map_or(OutOfMemory::No, Group::out_of_memory)
     }
 
+    /// Gives its cgroup other limits. Says whether it has them now; without a cgroup there is nothing to give them to, which is told as ever.
+    pub(super) fn limit(&mut self, limits: Limits) -> bool {
+        match &mut self.group {
+            Ok(group) => Arc::get_mut(group).is_some_and(|group| group.limit(limits).is_ok()),
+            Err(_) => true,
+        }
+    }
+
     /// Ends it, with all that is in its cgroup. Nothing happens when it has ended already.
     pub fn kill(&self) {
         let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
@@ -193,7 +201,8 @@ pub struct Launcher {
 
 impl Launcher {
     /// Starts the thread. `binary` is the worker's; without one it is looked for beside the current executable. Workers' cgroups are made in the tree, if there is one; else it
-    /// is said why there is none. Where workers can have user ids of their own, they are of this range.
+    /// is said why there is none. Where workers can have user ids of their own, they are of this range. So many blank ones are made ahead, once one was asked for: see
+    /// [`super::ahead`].
     ///
     /// # Errors
     /// [`LaunchError::NotFound`], [`LaunchError::Thread`].
@@ -201,10 +210,11 @@ impl Launcher {
         binary: Option<&Path>,
         tree: Result<Tree, String>,
         uids: UidRange,
+        ahead: usize,
     ) -> Result<Launcher, LaunchError> {
         let binary = find_binary(binary)?;
         let (jobs, queue) = mpsc::channel();
-        let mut nursery = Nursery::new(binary.clone(), jobs.clone(), tree, uids);
+        let mut nursery = Nursery::new(binary.clone(), jobs.clone(), tree, uids, ahead);
         let thread = std::thread::Builder::new()
             .name("launcher".into())
             .spawn(move || nursery.work(queue))

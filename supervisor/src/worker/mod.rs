@@ -6,6 +6,7 @@
 //! ```
 //!
 //! * [`launcher`]: the one thread that makes processes, through the `zygote`.
+//! * [`ahead`]: blank ones that wait for somebody who needs one.
 //! * [`link`]: what carries the bytes; something that a calling thread can poll itself.
 //! * [`port`]: frames over a link: what waits to go out, what came in half.
 //! * [`lending`]: which thread hears of what a worker says.
@@ -21,6 +22,7 @@
 //!
 //! Nothing here knows sessions: see [`crate::game`].
 
+pub mod ahead;
 pub mod cause;
 pub mod convert;
 pub mod launcher;

@@ -6,6 +6,8 @@
 //!                                                                               └──── 20 ms, others' turn ───┘ 2 s at most
 //! ```
 //!
+//! When nobody wants anything it makes a worker ahead ([`super::ahead`]).
+//!
 //! Not for whoever wants a worker: see [`super::launcher`].
 
 use std::io;
@@ -21,6 +23,7 @@ use croupier_wire::confine::ToZygote;
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
+use super::ahead::Ahead;
 use super::launcher::{DIED_WITH_ZYGOTE, Handle, Job, LaunchError, Launched, Order, Reaped};
 use super::users::{UidRange, Users};
 use super::zygote::{Answer, Zygote};
@@ -50,6 +53,7 @@ pub(super) struct Nursery {
     binary: PathBuf,
     /// Given to each handle.
     jobs: mpsc::Sender<Job>,
+    ahead: Ahead,
     zygote: Option<Zygote>,
     /// How many there were; the number of the current one.
     zygotes: u64,
@@ -67,9 +71,11 @@ impl Nursery {
         jobs: mpsc::Sender<Job>,
         tree: Result<Tree, String>,
         uids: UidRange,
+        ahead: usize,
     ) -> Nursery {
         let users = may_change_users().then(|| Users::take(uids)).flatten();
-        Nursery { binary, jobs, zygote: None, zygotes: 0, tree, users, late: Vec::new() }
+        let ahead = Ahead::new(ahead);
+        Nursery { binary, jobs, ahead, zygote: None, zygotes: 0, tree, users, late: Vec::new() }
     }
 
     /// Until it is told to stop.
@@ -94,7 +100,7 @@ impl Nursery {
         }
     }
 
-    /// The next job. Meanwhile, and in between, those that are late are asked for.
+    /// The next job. Meanwhile, and in between, those that are late are asked for, and one is made ahead.
     fn next(&mut self, queue: &mpsc::Receiver<Job>) -> Option<Job> {
         loop {
             let now = Instant::now();
@@ -102,10 +108,17 @@ impl Nursery {
                 std::mem::take(&mut self.late).into_iter().partition(|late| late.again <= now);
             self.late = not_yet;
             Vec::into_iter(due).for_each(|late| self.reap(late));
-            let Some(again) = self.late.iter().map(|late| late.again).min() else { return queue.recv().ok() };
-            match queue.recv_timeout(again.saturating_duration_since(Instant::now())) {
+            let again = self.late.iter().map(|late| late.again).min();
+            let Some(look) = again.into_iter().chain(self.ahead.due()).min() else {
+                return queue.recv().ok();
+            };
+            match queue.recv_timeout(look.saturating_duration_since(Instant::now())) {
                 Ok(job) => return Some(job),
-                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    if self.ahead.due().is_some_and(|due| due <= Instant::now()) {
+                        self.make_ahead();
+                    }
+                }
                 Err(mpsc::RecvTimeoutError::Disconnected) => return None,
             }
         }
@@ -120,7 +133,43 @@ impl Nursery {
         Ok(self.zygote.as_ref().expect("made above"))
     }
 
+    /// One more, if there are fewer than there should be. Nobody waits for it: when it does not come about, the next launch says why.
+    fn make_ahead(&mut self) {
+        let Some(order) = self.ahead.order() else { return };
+        if !self.zygote_lives() {
+            return;
+        }
+        match self.launch_once(order) {
+            Ok(launched)
+                if launched.handle.group().is_ok() || self.tree.is_err() || order.cgroup.is_none() =>
+            {
+                self.ahead.put(order, launched, Instant::now());
+            }
+            // The next one may get a cgroup.
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "no worker could be made ahead"),
+        }
+    }
+
+    /// Whether there is one, and it has not ended: what it made ahead ends with it.
+    fn zygote_lives(&mut self) -> bool {
+        let Some(zygote) = &mut self.zygote else { return false };
+        let ended = zygote.ended();
+        if let Some(status) = ended {
+            tracing::warn!(%status, "the zygote died, and its workers with it");
+            self.zygote = None;
+        }
+        ended.is_none()
+    }
+
     fn launch(&mut self, order: Order) -> io::Result<Launched> {
+        let ahead = if self.zygote_lives() { self.ahead.take(order, self.zygotes) } else { None };
+        let launched = ahead.map_or_else(|| self.launch_now(order), Ok);
+        self.ahead.ordered(order, Instant::now());
+        launched
+    }
+
+    fn launch_now(&mut self, order: Order) -> io::Result<Launched> {
         self.launch_once(order).or_else(|error| {
             let another_may_not_help = [io::ErrorKind::TimedOut, io::ErrorKind::Unsupported];
             if self.zygote.is_some() || another_may_not_help.contains(&error.kind()) {

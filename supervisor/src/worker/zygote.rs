@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use croupier_wire::build::{BUILD, GREETING_BYTES_MAX, greeted};
@@ -103,6 +103,11 @@ impl Zygote {
             "{other}, and this croupier is of build {BUILD}: install croupier and croupier-worker from one build"
         );
         Err(io::Error::new(io::ErrorKind::Unsupported, text))
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
     }
 
     /// Asks. An error means that this zygote is of no use any more.

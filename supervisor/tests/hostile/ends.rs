@@ -108,7 +108,7 @@ fn the_supervisors_own_death_takes_its_workers_with_it() {
 
 #[test]
 fn one_of_many_who_load_the_same_file_gets_it() {
-    let daemon = Setup::new().start();
+    let daemon = Setup::new().config("workers_ahead = 0\n").start();
     let file = daemon.path("plugins/libfaulty.so");
     let file = file.to_str().expect("UTF-8");
     daemon.operator().unload("faulty", LiveSessions::Refuse).expect("unloads");
@@ -133,7 +133,7 @@ fn one_of_many_who_load_the_same_file_gets_it() {
 
 #[test]
 fn loading_and_unloading_at_once_ends_in_one_state_or_the_other() {
-    let daemon = Daemon::start();
+    let daemon = Setup::new().config("workers_ahead = 0\n").start();
     let before = daemon.descriptors();
     let file = daemon.path("plugins/libfaulty.so");
     std::thread::scope(|scope| {

@@ -88,7 +88,7 @@ fn own_dir() -> Result<PathBuf, String> {
     Ok(Path::new(mount.ok_or("no cgroup v2 is mounted")?[1]).join(own))
 }
 
-fn cgroup_of(pid: u32) -> String {
+pub(crate) fn cgroup_of(pid: u32) -> String {
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it lives");
     text.lines().find_map(|line| line.strip_prefix("0::")).expect("version 2").to_owned()
 }

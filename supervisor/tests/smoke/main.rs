@@ -1,5 +1,6 @@
 //! A supervisor in this process, with real workers: what must work before anything else is tried.
 
+mod ahead;
 mod bench;
 mod cgroups;
 mod deaths;

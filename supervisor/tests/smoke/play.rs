@@ -12,7 +12,7 @@ use crate::bench::{alone, children, dice, root, start, worker, workers};
 
 #[test]
 fn a_table_is_played_from_load_to_unload() {
-    let bench = start(SupervisorConfig::new());
+    let bench = start(SupervisorConfig::new().workers_ahead(0));
     bench.load_dice();
     let (client, so) = (&bench.client, bench.dir.path().join("libdice.so"));
     let again = client.load(so.to_str().expect("UTF-8")).expect_err("twice");
@@ -122,7 +122,7 @@ fn holdings() -> (usize, usize) {
 
 #[test]
 fn loading_and_unloading_again_and_again_leaks_neither_descriptors_nor_threads() {
-    let bench = start(SupervisorConfig::new());
+    let bench = start(SupervisorConfig::new().workers_ahead(0));
     let so = dice(bench.dir.path());
     let cycle = || {
         bench.client.load(so.to_str().expect("UTF-8")).expect("loads");

@@ -15,6 +15,9 @@ pub(crate) struct Figure {
     all: Vec<u64>,
 }
 
+/// Whatever is this late was kept waiting by the machine: an interrupt, a processor taken away. Nanoseconds.
+const STALL_NS: u64 = 20_000;
+
 /// Shares of all times, for a curve.
 const SHARES: [usize; 13] = [1, 100, 250, 500, 750, 900, 950, 975, 990, 995, 998, 999, 1000];
 
@@ -59,6 +62,12 @@ impl Figure {
 
     pub(crate) fn p999(&self) -> Spread {
         spread(self.p999.iter().map(|ns| *ns as f64))
+    }
+
+    /// How many took over 20 µs, for each second of all that was measured: what the machine does by the clock comes to the same for whoever is measured.
+    pub(crate) fn stalls_per_s(&self) -> f64 {
+        let stalls = self.all.iter().filter(|ns| **ns > STALL_NS).count();
+        stalls as f64 / (self.all.iter().sum::<u64>() as f64 / 1e9)
     }
 
     /// How many times the other it is, compared round by round.

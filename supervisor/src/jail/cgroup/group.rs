@@ -51,16 +51,33 @@ impl Group {
     ) -> io::Result<Group> {
         fs::create_dir(&dir)?;
         let group = Group { dir, limits, missing, leftovers };
-        for (file, value) in group.wanted() {
+        group.set()?;
+        Ok(group)
+    }
+
+    /// Gives it other limits. After an error it has some of both.
+    ///
+    /// # Errors
+    /// When the kernel refuses one.
+    pub fn limit(&mut self, limits: Limits) -> io::Result<()> {
+        if self.limits == limits {
+            return Ok(());
+        }
+        self.limits = limits;
+        self.set()
+    }
+
+    fn set(&self) -> io::Result<()> {
+        for (file, value) in self.wanted() {
             // A kernel may lack the accounting of swap: what is missing shows when it is read back.
-            match fs::write(group.dir.join(file), &value) {
+            match fs::write(self.dir.join(file), &value) {
                 Err(error) if file != SWAP => {
                     return Err(io::Error::new(error.kind(), format!("cannot set {file}: {error}")));
                 }
                 _ => {}
             }
         }
-        Ok(group)
+        Ok(())
     }
 
     /// The directory, to be given to clone3(2).

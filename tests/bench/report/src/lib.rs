@@ -16,7 +16,7 @@
 //! | line | fields |
 //! | --- | --- |
 //! | goal | `row` (its name, once), `goal`, `figure`, `unit`, `goal_kind` (`at most` or `at least`), `spread`; `command` (how to measure it again), `note` |
-//! | `rtt` | `who`, `core` (`in-process`, `other`, `same`), `size`, `p50_ns`, `p99_ns`, `p999_ns`, `spread` (of p50), `cpu_ns` (per call, both processes), `curve`: `[[share, ns], …]`, `batch` |
+//! | `rtt` | `who`, `core` (`in-process`, `other`, `same`), `size`, `p50_ns`, `p99_ns`, `p999_ns`, `spread` (of p50), `cpu_ns` (per call, both processes), `stalls_per_s` (calls over 20 µs, for each second of calling), `curve`: `[[share, ns], …]`, `batch` |
 //! | `throughput` | `who`, `core`, `size`, `window`, `calls_per_s`, `spread`, `cpu_ns` |
 //! | `kernel` | `kernel`, `who`, `vectors`, `interrupt`, `ns_per_unit`, `spread`, `ratio` (to native code of the machine's baseline) |
 //! | `work` | `kernel`, `id`, `units`, `native_ns`: a work point, which everybody who measures a crossover takes |

@@ -127,11 +127,27 @@ fn goals(out: &mut String, rows: &[Row]) {
     }
 }
 
+/// Half of the calls are faster than this where it is told how many are kept waiting. Nanoseconds.
+const STALLS_BELOW_NS: f64 = 10_000.0;
+
 fn round_trips(out: &mut String, lines: &Lines) {
     if lines.of("rtt").next().is_none() {
         return;
     }
-    heading(out, "", &["way", "peer's core", "bytes", "p50", "p99", "p99.9", "CPU time, all processes"]);
+    heading(
+        out,
+        "",
+        &[
+            "way",
+            "peer's core",
+            "bytes",
+            "p50",
+            "p99",
+            "p99.9",
+            "over 20 µs, a second",
+            "CPU time, all processes",
+        ],
+    );
     let mut trips: Vec<&Value> = lines.of("rtt").collect();
     trips.sort_by(|a, b| line::number(a, "size").total_cmp(&line::number(b, "size")));
     for trip in trips {
@@ -140,8 +156,12 @@ fn round_trips(out: &mut String, lines: &Lines) {
         let batched = line::number(trip, "batch") > 1.0;
         let tail = |field| if batched { "–".to_owned() } else { time(trip, field) };
         let cpu = if trip["cpu_ns"].is_null() { "–".to_owned() } else { time(trip, "cpu_ns") };
+        // Where most take longer anyway it says nothing.
+        let stalls = trip["stalls_per_s"].as_f64().filter(|_| line::number(trip, "p50_ns") < STALLS_BELOW_NS);
+        let stalls = stalls.map_or_else(|| "–".to_owned(), |stalls| format!("{stalls:.0}"));
         let (who, core) = (line::text(trip, "who").to_owned(), line::text(trip, "core").to_owned());
-        cells(out, &[who, core, trip["size"].to_string(), p50, tail("p99_ns"), tail("p999_ns"), cpu]);
+        let size = trip["size"].to_string();
+        cells(out, &[who, core, size, p50, tail("p99_ns"), tail("p999_ns"), stalls, cpu]);
     }
 }
 
@@ -302,9 +322,10 @@ mod tests {
             )
         };
         assert!(
-            markdown(&line(64)).contains("| dlopen | in-process | 64 | 3 ns (2 ns–4 ns) | – | – | 3 ns |")
+            markdown(&line(64))
+                .contains("| dlopen | in-process | 64 | 3 ns (2 ns–4 ns) | – | – | – | 3 ns |")
         );
-        assert!(markdown(&line(1)).contains("| 3 ns (2 ns–4 ns) | 4 ns | 5 ns | 3 ns |"));
+        assert!(markdown(&line(1)).contains("| 3 ns (2 ns–4 ns) | 4 ns | 5 ns | – | 3 ns |"));
     }
 
     #[test]
