@@ -41,6 +41,8 @@ const TICKS_FOR: Duration = Duration::from_secs(1);
 /// Turns of all callers in one round.
 const CALLS: usize = 40_000;
 const LOAD_MS_GOAL: f64 = 3.0;
+/// As when somebody loads one plugin after the other.
+const LOADS_APART: Duration = Duration::from_millis(20);
 /// Loads of one plugin each in one round.
 const LOADS: usize = 5;
 /// Plugins that are loaded at once.
@@ -256,29 +258,21 @@ fn ticks(so: &Path, rounds: usize, lines: &mut Lines) {
 
 /// From a file to its first turn; many files at once; and what idle workers take of memory.
 fn loads(so: &Path, copies: &[PathBuf], rounds: usize, lines: &mut Lines) {
+    let none_ahead = House::with_none_ahead(so);
+    let alone = spread(own_kib(&none_ahead).into_iter());
+    tell(lines, "memory of an idle worker, alone", alone, "KiB", Some(MEMORY_KIB_GOALS[0]));
     let house = House::open(so, Transport::Ring);
-    tell(
-        lines,
-        "memory of an idle worker, alone",
-        spread(own_kib().into_iter()),
-        "KiB",
-        Some(MEMORY_KIB_GOALS[0]),
-    );
-    let mut one = Vec::new();
+    let mut one = [Vec::new(), Vec::new()];
     let mut all = Vec::new();
     for round in 0..=rounds {
         for (number, copy) in copies.iter().take(LOADS).enumerate() {
-            let from = Instant::now();
-            house.load(copy);
-            let name = format!("copy{number:03}");
-            let table = house.client().open(&name, "{}", OpenOptions::default()).expect("a table");
-            table.join(Player(1), "{}").expect("a seat");
-            let time = from.elapsed();
-            if round > 0 {
-                one.push(time.as_secs_f64() * 1e3);
+            for (house, times) in [&house, &none_ahead].into_iter().zip(&mut one) {
+                std::thread::sleep(LOADS_APART);
+                let time = load(house, copy, &format!("copy{number:03}"));
+                if round > 0 {
+                    times.push(time.as_secs_f64() * 1e3);
+                }
             }
-            drop(table);
-            house.client().unload(&name, LiveSessions::Close).expect("it goes");
         }
         if round < 3 {
             let from = Instant::now();
@@ -286,7 +280,7 @@ fn loads(so: &Path, copies: &[PathBuf], rounds: usize, lines: &mut Lines) {
             let time = from.elapsed();
             if round == 0 {
                 let name = format!("memory of an idle worker that is its own, among {LOADED}");
-                tell(lines, &name, spread(own_kib().into_iter()), "KiB", Some(MEMORY_KIB_GOALS[1]));
+                tell(lines, &name, spread(own_kib(&house).into_iter()), "KiB", Some(MEMORY_KIB_GOALS[1]));
             } else {
                 all.push(time.as_secs_f64());
             }
@@ -295,25 +289,39 @@ fn loads(so: &Path, copies: &[PathBuf], rounds: usize, lines: &mut Lines) {
             }
         }
     }
+    let [ahead, none] = one;
     tell(
         lines,
         "load of a plugin, verified and jailed, to its first turn",
-        spread(one.into_iter()),
+        spread(ahead.into_iter()),
         "ms",
         Some(LOAD_MS_GOAL),
     );
+    tell(lines, "the same with workers_ahead = 0", spread(none.into_iter()), "ms", None);
     tell(lines, &format!("load of {LOADED} plugins"), spread(all.into_iter()), "s", Some(LOADED_S_GOAL));
     house.close();
+    none_ahead.close();
 }
 
-/// What each worker below this process takes of memory, shared pages by their share (PSS).
-fn own_kib() -> Vec<f64> {
-    let zygotes: Vec<u32> = procs::children(std::process::id()).iter().map(|process| process.pid).collect();
-    let workers =
-        procs::descendants(std::process::id()).into_iter().filter(|process| !zygotes.contains(&process.pid));
+/// From a file to the first turn of its first session, which ends again.
+fn load(house: &House, copy: &Path, name: &str) -> Duration {
+    let from = Instant::now();
+    house.load(copy);
+    let table = house.client().open(name, "{}", OpenOptions::default()).expect("a table");
+    table.join(Player(1), "{}").expect("a seat");
+    let time = from.elapsed();
+    drop(table);
+    house.client().unload(name, LiveSessions::Close).expect("it goes");
+    time
+}
+
+/// What each worker with a plugin takes of memory, shared pages by their share (PSS).
+fn own_kib(house: &House) -> Vec<f64> {
+    let workers = house.client().workers().expect("workers");
     workers
-        .filter_map(|process| {
-            let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", process.pid)).ok()?;
+        .into_iter()
+        .filter_map(|worker| {
+            let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", worker.pid)).ok()?;
             let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
             line.trim().trim_end_matches("kB").trim().parse::<f64>().ok()
         })

@@ -13,6 +13,7 @@ use common::figures::{Goal, Lines, spread};
 use croupier::registry::trust::minisign::{KeyId, SecretKey};
 use croupier::registry::{Plugin, PluginOptions};
 use croupier::supervisor::{Supervisor, SupervisorConfig};
+use croupier::worker::ahead::WORKERS_AHEAD_DEFAULT;
 use croupier_client::blocking::Client;
 use croupier_client::{OpenOptions, Player};
 use croupier_tests::artifacts;
@@ -33,15 +34,20 @@ const START_MS_GOAL: f64 = 1.2;
 struct Variant {
     name: &'static str,
     options: PluginOptions,
+    /// Workers made ahead.
+    ahead: usize,
 }
 
 fn variants() -> Vec<Variant> {
     let without = |name, layers| Variant {
         name,
         options: PluginOptions { without_layers: layers, ..PluginOptions::default() },
+        ahead: 0,
     };
+    // What a layer costs shows where nothing is done ahead.
     let mut variants = vec![
-        without(ALL_LAYERS, 0),
+        Variant { ahead: WORKERS_AHEAD_DEFAULT, ..without(ALL_LAYERS, 0) },
+        without("all layers, none made ahead", 0),
         without("without limits", layer::RLIMITS),
         without("without dropped privileges", layer::PRIVILEGES),
         without("without Landlock", layer::LANDLOCK),
@@ -52,6 +58,7 @@ fn variants() -> Vec<Variant> {
     variants.push(Variant {
         name: "all layers, executed afresh",
         options: PluginOptions { fresh_aslr: Some(true), ..PluginOptions::default() },
+        ahead: 0,
     });
     variants
 }
@@ -67,8 +74,14 @@ fn main() {
     checks(rounds, &mut lines);
 }
 
-fn start(runtime: &tokio::runtime::Runtime, name: &str, options: PluginOptions) -> (Supervisor, Client) {
+fn start(
+    runtime: &tokio::runtime::Runtime,
+    name: &str,
+    options: PluginOptions,
+    ahead: usize,
+) -> (Supervisor, Client) {
     let config = SupervisorConfig::new()
+        .workers_ahead(ahead)
         .worker_binary(artifacts::artifacts().worker())
         .isolation_off(croupier::supervisor::config::IsolationOff::Allowed)
         .plugin(name, options);
@@ -82,8 +95,10 @@ fn starts(rounds: usize, lines: &mut Lines) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let variants = variants();
     let dice = artifacts::Plugin::Dice.file();
-    let running: Vec<_> =
-        variants.iter().map(|variant| start(&runtime, "dice", variant.options.clone())).collect();
+    let running: Vec<_> = variants
+        .iter()
+        .map(|variant| start(&runtime, "dice", variant.options.clone(), variant.ahead))
+        .collect();
     for (_, client) in &running {
         client.load(text(&dice)).expect("it loads");
     }
@@ -95,8 +110,8 @@ fn starts(rounds: usize, lines: &mut Lines) {
             if round > 0 {
                 times.push(from.elapsed());
             }
-            // The old worker goes home meanwhile.
-            std::thread::sleep(Duration::from_millis(5));
+            // The old worker goes home meanwhile, and one is made ahead.
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
     for (variant, times) in variants.iter().zip(times) {
@@ -121,7 +136,8 @@ fn calls(rounds: usize, lines: &mut Lines) {
         ..PluginOptions::default()
     };
     let all = [("in the jail", patient(0)), ("without it", patient(layer::ALL | layer::NAMESPACES))];
-    let running: Vec<_> = all.iter().map(|(_, options)| start(&runtime, "tiny", options.clone())).collect();
+    let running: Vec<_> =
+        all.iter().map(|(_, options)| start(&runtime, "tiny", options.clone(), 0)).collect();
     let tables: Vec<_> = running
         .iter()
         .map(|(_, client)| {

@@ -212,6 +212,10 @@ fn open_descriptors(pid: u32) -> io::Result<BTreeMap<u32, String>> {
 
 fn cgroup(facts: &Facts<'_>) -> Protection {
     match facts.group {
+        // One that was made ahead began with another plugin's.
+        Ok(group) if Some(group.limits()) != facts.plan.cgroup() => {
+            Protection::Absent("its limits are not this plugin's".into())
+        }
         Ok(group) => group.look(facts.pid),
         Err(why) => Protection::Absent(format!("{why}; rlimits carry the load")),
     }

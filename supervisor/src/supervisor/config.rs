@@ -209,8 +209,8 @@ impl SupervisorConfig {
         self
     }
 
-    /// Blank workers that are kept for whoever needs one next, at most [`WORKERS_AHEAD_MAX`]; 0 for none. One unless said otherwise: a process of some 0.3 MiB of its own, for
-    /// which loads and restarts take about a third less time.
+    /// Blank workers that are kept for whoever needs one next, at most [`WORKERS_AHEAD_MAX`]; 0 for none. One unless said otherwise: a process of some 0.3 MiB of its own, with
+    /// which most loads and restarts need not wait for the kernel to make namespaces.
     #[must_use]
     pub fn workers_ahead(mut self, workers: usize) -> SupervisorConfig {
         self.workers_ahead = workers.min(WORKERS_AHEAD_MAX);

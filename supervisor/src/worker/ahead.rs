@@ -1,8 +1,8 @@
 //! Workers that are made ahead: blank processes in their namespaces, nobody's yet. Whoever wants one of the kind that was wanted last need not wait for the kernel.
 //!
 //! ```text
-//!  launch ─┬─ one of this kind, waiting ─▶ its limits ─▶ away                       8 ms without a launch ─▶ make one more, up to `most`
-//!          └─ none ─▶ made while the caller waits
+//!  launch ─┬─ one of this kind, waiting ─▶ its limits ─▶ away                       8 ms without a launch ─▶ make one more, up to `most`;
+//!          └─ none ─▶ made while the caller waits                                   one of another kind gives way
 //! ```
 //!
 //! Nothing of a plugin is in them, and they have not been told how to confine themselves: they wait for that, like any worker that has just been made. Which plugin they
@@ -74,18 +74,50 @@ impl Ahead {
     }
 
     /// What to make now. Nobody is asked a second time for the same one: see [`Ahead::put`].
-    pub(super) fn order(&mut self) -> Option<Order> {
+    pub(super) fn order(&mut self, zygote: u64) -> Option<Order> {
         self.due = None;
         let order = self.like?;
-        // Of a kind that nobody wants any more.
-        self.made.retain(|(kind, _)| *kind == Kind::of(order));
-        (self.made.len() < self.most).then_some(order)
+        self.made.retain(|(_, made)| made.handle.zygote == zygote && waits(made));
+        let kinds: Vec<Kind> = self.made.iter().map(|(kind, _)| *kind).collect();
+        match room(&kinds, Kind::of(order), self.most) {
+            Room::Free => {}
+            Room::InPlaceOf(at) => drop(self.made.remove(at)),
+            Room::None => return None,
+        }
+        Some(order)
     }
 
     /// One was made.
     pub(super) fn put(&mut self, order: Order, launched: Launched, now: Instant) {
         self.made.push((Kind::of(order), launched));
         self.due = (self.made.len() < self.most).then_some(now);
+    }
+
+    /// The zygote has died, and they with it.
+    pub(super) fn clear(&mut self) {
+        self.made.clear();
+    }
+}
+
+/// Where one more of a kind goes.
+#[derive(Debug, PartialEq, Eq)]
+enum Room {
+    /// There are fewer than there may be.
+    Free,
+    /// In place of this one, which is of another kind.
+    InPlaceOf(usize),
+    /// There is one already, and no room for two.
+    None,
+}
+
+fn room(made: &[Kind], wanted: Kind, most: usize) -> Room {
+    if made.len() < most {
+        Room::Free
+    } else if made.contains(&wanted) {
+        Room::None
+    } else {
+        // The oldest.
+        Room::InPlaceOf(0)
     }
 }
 
@@ -101,5 +133,22 @@ fn limited(launched: &mut Launched, order: Order) -> bool {
     match order.cgroup {
         Some(limits) => launched.handle.limit(limits),
         None => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_that_are_wanted_in_turn_are_all_kept_if_there_is_room() {
+        let kind = |namespaces| Kind { namespaces, layout: Layout::Shared, has_cgroup: true };
+        let fresh = Kind { layout: Layout::Fresh, ..kind(1) };
+        assert_eq!(room(&[], kind(1), 1), Room::Free);
+        assert_eq!(room(&[kind(1)], kind(1), 1), Room::None);
+        assert_eq!(room(&[kind(1)], fresh, 1), Room::InPlaceOf(0));
+        assert_eq!(room(&[kind(1)], fresh, 2), Room::Free);
+        assert_eq!(room(&[kind(1), fresh], kind(1), 2), Room::None);
+        assert_eq!(room(&[kind(1), fresh], kind(2), 2), Room::InPlaceOf(0));
     }
 }

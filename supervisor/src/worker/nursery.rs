@@ -29,6 +29,7 @@ use super::users::{UidRange, Users};
 use super::zygote::{Answer, Zygote};
 use crate::jail::cgroup::{Group, Limits, Tree};
 use crate::jail::plan::Layout;
+use crate::jail::value::Protection;
 
 /// Bytes that wait in a log pipe before a plugin's output is lost; less where the user's share of pipes is used up (pipe(7)).
 const LOG_PIPE_BYTES: usize = 1 << 20;
@@ -135,20 +136,32 @@ impl Nursery {
 
     /// One more, if there are fewer than there should be. Nobody waits for it: when it does not come about, the next launch says why.
     fn make_ahead(&mut self) {
-        let Some(order) = self.ahead.order() else { return };
         if !self.zygote_lives() {
             return;
         }
+        let Some(order) = self.ahead.order(self.zygotes) else { return };
         match self.launch_once(order) {
-            Ok(launched)
-                if launched.handle.group().is_ok() || self.tree.is_err() || order.cgroup.is_none() =>
-            {
+            Ok(launched) if self.is_as_ordered(order, &launched) => {
                 self.ahead.put(order, launched, Instant::now());
             }
-            // The next one may get a cgroup.
+            // What the kernel refused now it may give whoever needs one.
             Ok(_) => {}
+            Err(error) if self.zygote.is_none() => {
+                tracing::warn!(%error, "the zygote died while it made a worker ahead, and its workers with it");
+                self.ahead.clear();
+            }
             Err(error) => tracing::debug!(%error, "no worker could be made ahead"),
         }
+    }
+
+    /// All namespaces, and in its cgroup, where there are any.
+    fn is_as_ordered(&self, order: Order, launched: &Launched) -> bool {
+        let pid = launched.handle.pid();
+        let is_in_group = match launched.handle.group() {
+            Ok(group) => !matches!(group.look(pid), Protection::Absent(_)),
+            Err(_) => self.tree.is_err() || order.cgroup.is_none(),
+        };
+        launched.namespaces == order.namespaces && is_in_group
     }
 
     /// Whether there is one, and it has not ended: what it made ahead ends with it.
@@ -158,6 +171,7 @@ impl Nursery {
         if let Some(status) = ended {
             tracing::warn!(%status, "the zygote died, and its workers with it");
             self.zygote = None;
+            self.ahead.clear();
         }
         ended.is_none()
     }

@@ -48,6 +48,15 @@ pub(super) enum Answer {
     Failed(io::Error),
 }
 
+/// What arrived.
+enum Heard {
+    Answer(Answer),
+    /// A worker is there, and the kernel could not give us its descriptor (unix(7): those that do not fit are left out).
+    NoPidfd {
+        pid: u32,
+    },
+}
+
 /// The process. Dropping it ends it, and with it every worker.
 #[derive(Debug)]
 pub(super) struct Zygote {
@@ -120,10 +129,17 @@ impl Zygote {
             return Err(io::Error::other("no room for the descriptors beside a question"));
         }
         sendmsg(&self.socket, &[IoSlice::new(&frame)], &mut ancillary, SendFlags::NOSIGNAL)?;
-        self.answer()
+        match self.answer()? {
+            Heard::Answer(answer) => Ok(answer),
+            Heard::NoPidfd { pid } => {
+                // There is no room for one more descriptor here: that is no reason to end the zygote, and with it everybody's worker. Reaping ends this one.
+                self.ask(&ToZygote::Reap { pid }, &[])?;
+                Ok(Answer::Failed(io::Error::other("no descriptor is left for one more worker")))
+            }
+        }
     }
 
-    fn answer(&self) -> io::Result<Answer> {
+    fn answer(&self) -> io::Result<Heard> {
         let mut reader = FrameReader::new(LINK_VERSION, CONFINE_FRAME_BYTES_MAX);
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -145,17 +161,17 @@ impl Zygote {
         }
         reader.filled(read);
         let (header, body) = reader.next().map_err(io::Error::other)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-        match FromZygote::decode(&header, body).map_err(io::Error::other)? {
+        Ok(Heard::Answer(match FromZygote::decode(&header, body).map_err(io::Error::other)? {
             FromZygote::Spawned { pid, namespaces, why } => {
-                let pidfd = descriptor.ok_or_else(|| io::Error::other("a worker without a pidfd"))?;
-                Ok(Answer::Spawned { pid, pidfd, namespaces, why: why.to_owned() })
+                let Some(pidfd) = descriptor else { return Ok(Heard::NoPidfd { pid }) };
+                Answer::Spawned { pid, pidfd, namespaces, why: why.to_owned() }
             }
-            FromZygote::Reaped { status } => Ok(Answer::Reaped { status }),
+            FromZygote::Reaped { status } => Answer::Reaped { status },
             FromZygote::Failed { step, errno } => {
                 let error = io::Error::from_raw_os_error(errno);
-                Ok(Answer::Failed(io::Error::new(error.kind(), format!("{step}: {error}"))))
+                Answer::Failed(io::Error::new(error.kind(), format!("{step}: {error}")))
             }
-        }
+        }))
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Run by hand, as in `cargo test -p croupier --test controllers`, they fail where a controller is missing.
 
+#[path = "../smoke/ahead.rs"]
+mod ahead;
 #[path = "../smoke/bench.rs"]
 #[allow(dead_code, reason = "shared with tests that use all of it")]
 mod bench;

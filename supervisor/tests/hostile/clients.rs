@@ -25,7 +25,7 @@ fn whole(kind: Kind, flags: u8, version: u16, call_id: u64, body: &[u8]) -> Vec<
 
 #[test]
 fn nonsense_gets_one_refusal_and_the_end_of_its_connection() {
-    let daemon = Daemon::start();
+    let daemon = Setup::new().config("workers_ahead = 0\n").start();
     let before = daemon.descriptors();
     let ping: &[u8] = &[3];
     let mut unknown_kind = whole(Kind::Control, 0, DOOR_VERSION, 1, ping);
@@ -220,7 +220,7 @@ fn ten_thousand_requests_at_once_are_answered_each_once() {
 
 #[test]
 fn who_breaks_off_in_the_middle_loses_nothing_that_was_accepted() {
-    let daemon = Daemon::start();
+    let daemon = Setup::new().config("workers_ahead = 0\n").start();
     let before = daemon.descriptors();
     let table = daemon.player().open("faulty", "{}", Default::default()).expect("opens");
     let session = table.id().0;

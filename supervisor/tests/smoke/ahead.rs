@@ -9,7 +9,7 @@ use croupier_client::{OpenOptions, Player};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::bench::{Bench, faulty, start, workers};
+use crate::bench::{Bench, children, faulty, start, workers};
 use crate::cgroups::{Base, cgroup_of, wait_until};
 
 fn is_alive(pid: u32) -> bool {
@@ -26,8 +26,13 @@ fn blanks(bench: &Bench) -> Vec<u32> {
 
 /// The only one, once it is there.
 fn blank(bench: &Bench) -> u32 {
-    wait_until("a worker ahead is awaited", || blanks(bench).len() == 1);
-    blanks(bench)[0]
+    let mut only = None;
+    wait_until("a worker ahead is awaited", || {
+        let all = blanks(bench);
+        only = all.first().copied().filter(|_| all.len() == 1);
+        only.is_some()
+    });
+    only.expect("awaited")
 }
 
 fn end(pid: u32) {
@@ -71,6 +76,33 @@ fn one_that_died_waiting_is_nobodys_loss() {
 }
 
 #[test]
+fn one_that_was_stopped_is_not_given_away() {
+    let bench = start(SupervisorConfig::new());
+    bench.client.load(faulty().to_str().expect("UTF-8")).expect("loads");
+    let stopped = blank(&bench);
+    kill(Pid::from_raw(stopped.cast_signed()), Signal::SIGSTOP).expect("a worker of ours");
+    let state = || fs::read_to_string(format!("/proc/{stopped}/stat")).expect("it is there");
+    wait_until("it is to stop", || state().contains(") T "));
+    bench.load_dice();
+    wait_until("it is to be ended", || !is_alive(stopped));
+    bench.end();
+}
+
+#[test]
+fn those_of_a_dead_zygote_are_forgotten() {
+    let bench = start(SupervisorConfig::new());
+    bench.client.load(faulty().to_str().expect("UTF-8")).expect("loads");
+    let table = bench.client.open("faulty", "{}", OpenOptions::default()).expect("opens");
+    let before = blank(&bench);
+    end(children()[0].parse().expect("a number"));
+    table.act(Player(1), r#"{"do":"count"}"#).expect("goes on in another worker");
+    assert_ne!(bench.pid(), before);
+    assert_ne!(blank(&bench), before, "another zygote's");
+    drop(table);
+    bench.end();
+}
+
+#[test]
 fn what_was_made_for_one_plugin_gets_anothers_limits() {
     let Some(base) = Base::make() else { return };
     let bench = start(SupervisorConfig::new().cgroup(Choice::At(base.dir().to_owned())));
@@ -80,7 +112,11 @@ fn what_was_made_for_one_plugin_gets_anothers_limits() {
     bench.load_dice();
     let dice = bench.client.workers().expect("workers").into_iter().find(|worker| worker.pid == next);
     let dice = dice.expect("the plugin has the worker that was there");
-    assert!(dice.isolation.contains("cgroup"), "{}", dice.isolation);
+    let isolation = &dice.isolation;
+    match Controller::ALL.len() - base.found().controllers.len() {
+        0 => assert!(isolation.contains(", cgroup;") || isolation.ends_with(", cgroup"), "{isolation}"),
+        _ => assert!(isolation.contains("cgroup (no limit of "), "{isolation}"),
+    }
     if base.found().controllers.contains(&Controller::Memory) {
         let limit = |pid| {
             let path = cgroup_of(pid);

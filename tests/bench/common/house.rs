@@ -26,6 +26,15 @@ impl House {
     }
 
     pub(crate) fn with(so: &Path, transport: Transport, durability: Durability) -> House {
+        House::build(so, transport, durability, SupervisorConfig::new())
+    }
+
+    /// All as usual, but that no worker is made ahead.
+    pub(crate) fn with_none_ahead(so: &Path) -> House {
+        House::build(so, Transport::Ring, Durability::Process, SupervisorConfig::new().workers_ahead(0))
+    }
+
+    fn build(so: &Path, transport: Transport, durability: Durability, config: SupervisorConfig) -> House {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -39,10 +48,8 @@ impl House {
         };
         let plugin = so.file_stem().and_then(|stem| stem.to_str()).expect("a name");
         let plugin = plugin.trim_start_matches("lib").to_owned();
-        let config = SupervisorConfig::new()
-            .worker_binary(artifacts().worker())
-            .state_dir(state.path())
-            .plugin(&plugin, options);
+        let config =
+            config.worker_binary(artifacts().worker()).state_dir(state.path()).plugin(&plugin, options);
         let supervisor = Supervisor::start(config, runtime.handle().clone()).expect("a supervisor");
         runtime.block_on(supervisor.load(so)).expect("the plugin loads");
         let client = Client::embedded(supervisor.backend());

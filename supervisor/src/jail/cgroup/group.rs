@@ -80,6 +80,12 @@ impl Group {
         Ok(())
     }
 
+    /// What it is to limit.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// The directory, to be given to clone3(2).
     ///
     /// # Errors
@@ -247,6 +253,20 @@ mod tests {
         assert!(matches!(group.judge(&here), Protection::Partial(why) if why.starts_with("swap is not")));
         fs::write(base.path().join("w1/pids.max"), "max\n").unwrap();
         assert_eq!(group.judge(&here), Protection::Absent("pids.max is \"max\", not 3".into()));
+    }
+
+    #[test]
+    fn other_limits_take_the_place_of_the_first() {
+        let base = tempfile::tempdir().unwrap();
+        let mut group = made(base.path(), Vec::new());
+        let others = Limits { memory_bytes: 32 << 20, tasks: 1, cpu_percent: 100 };
+        group.limit(others).unwrap();
+        assert_eq!(group.limits(), others);
+        let read = |file: &str| fs::read_to_string(base.path().join("w1").join(file)).unwrap();
+        assert_eq!((read("memory.max"), read("pids.max")), ("33554432".into(), "1".into()));
+        assert_eq!(read("cpu.max"), "100000 100000");
+        fs::remove_dir_all(base.path().join("w1")).unwrap();
+        assert!(group.limit(LIMITS).unwrap_err().to_string().starts_with("cannot set memory.max"));
     }
 
     #[test]
