@@ -19,7 +19,9 @@ const DESCRIPTORS: [(u32, &str); 6] =
     [(0, "/dev/null"), (1, "pipe:"), (2, "pipe:"), (3, "socket:"), (4, "pipe:"), (5, "pipe:")];
 /// How long a worker may take to close its own end of the hand-over.
 const SETTLE_MAX: Duration = Duration::from_secs(1);
-const SETTLE_LOOK: Duration = Duration::from_millis(1);
+/// Time until the second look, which doubles from look to look: it takes the worker microseconds, mostly, and every load and restart waits for it.
+const SETTLE_LOOK: Duration = Duration::from_micros(10);
+const SETTLE_LOOK_MAX: Duration = Duration::from_millis(1);
 
 /// Why a layer is absent that a test wanted to be.
 const LEFT_OUT: &str = "left out on purpose";
@@ -175,6 +177,7 @@ fn environment(pid: u32) -> Protection {
 fn descriptors(pid: u32) -> Protection {
     let expected: Vec<u32> = DESCRIPTORS.iter().map(|(number, _)| *number).collect();
     let due = Instant::now() + SETTLE_MAX;
+    let mut pause = SETTLE_LOOK;
     loop {
         let open = match open_descriptors(pid) {
             Ok(open) => open,
@@ -192,7 +195,8 @@ fn descriptors(pid: u32) -> Protection {
         if Instant::now() >= due {
             return Protection::Absent(format!("open are {:?}", open.keys()));
         }
-        std::thread::sleep(SETTLE_LOOK);
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(SETTLE_LOOK_MAX);
     }
 }
 
