@@ -33,10 +33,26 @@ const ROUNDS: usize = 9;
 const ROUNDS_QUICK: usize = 3;
 /// Round trips before the first that count.
 const WARM_UP: usize = 2_000;
-/// Sessions over which pipelined turns go round, and turns in flight in each.
+/// Sessions over which pipelined turns go round.
 const TABLES: usize = 32;
-const IN_FLIGHT: usize = 32;
-const PIPELINED: usize = 200_000;
+
+/// Many turns at a time.
+#[derive(Clone, Copy)]
+struct Pipeline {
+    bytes: usize,
+    /// In flight in each session. All of them fit into a ring, and into a socket.
+    in_flight: usize,
+    turns: usize,
+    /// So many times the bare ring, at least.
+    ring_goal: f64,
+    /// So many times the bare socket, at least, over the socket.
+    socket_goal: Option<f64>,
+}
+
+const PIPELINES: [Pipeline; 2] = [
+    Pipeline { bytes: 64, in_flight: 32, turns: 200_000, ring_goal: 0.65, socket_goal: Some(0.6) },
+    Pipeline { bytes: 1 << 10, in_flight: 2, turns: 100_000, ring_goal: 0.4, socket_goal: None },
+];
 const COMMAND: &str = "scripts/bench --only turn";
 /// The table itself: it needs no seat.
 const HOUSE: Player = Player(0);
@@ -58,7 +74,10 @@ fn main() {
     let mut lines = Lines::of(&words);
     round_trips(&so, rounds, &mut lines, Cores::Other);
     round_trips(&so, rounds, &mut lines, Cores::Same);
-    pipelined(&so, rounds, &mut lines);
+    for pipeline in PIPELINES {
+        pipelined(&so, rounds, &mut lines, pipeline);
+    }
+    asynchronous(&so, rounds, &mut lines);
 }
 
 fn open(so: &Path, way: Way) -> House {
@@ -110,8 +129,9 @@ impl Cores {
 const SAME_CORE_GOALS: [f64; 2] = [1.5, 0.7];
 /// At most so many times its own median; and, of the rarest, so many times the bare ring's.
 const TAIL_GOALS: [f64; 2] = [3.0, 2.0];
-/// Microseconds of all processes for a turn when there are always many.
+/// Microseconds of all processes for a turn when there are always many: of a caller who begins them, and of tasks that await one each.
 const CPU_US_GOAL: f64 = 0.5;
+const ASYNC_CPU_US_GOAL: f64 = 1.0;
 
 const WAYS: [Way; 3] = [
     Way {
@@ -244,64 +264,112 @@ fn times(count: usize, mut call: impl FnMut()) -> Vec<u64> {
         .collect()
 }
 
-fn pipelined(so: &Path, rounds: usize, lines: &mut Lines) {
-    println!("\n## Pipelined: 64 B, {TABLES} sessions with {IN_FLIGHT} turns in flight each\n");
+fn pipelined(so: &Path, rounds: usize, lines: &mut Lines, pipeline: Pipeline) {
+    let Pipeline { bytes, in_flight, turns, ring_goal, socket_goal } = pipeline;
+    println!("\n## Pipelined: {bytes} B, {TABLES} sessions with {in_flight} turns in flight each\n");
     println!("| what | turns/s | quartiles | goal |\n|---|---|---|---|");
-    let payload = vec![7; 64];
-    let mut bare = bare::Echo::start(bare::Role::Ring, 1);
+    let payload = vec![7; bytes];
+    let mut bare = [bare::Role::Ring, bare::Role::Socket].map(|role| bare::Echo::start(role, 1));
     let ways = &WAYS[1..];
     let houses: Vec<House> = ways.iter().map(|way| open(so, *way)).collect();
     pinned::descendants(1);
     pinned::here(0);
     let sessions: Vec<Vec<Session>> =
         houses.iter().map(|house| (0..TABLES).map(|_| house.session()).collect()).collect();
-    let mut figures: Vec<Figure> = (0..=ways.len()).map(|_| Figure::default()).collect();
+    let mut figures: Vec<Figure> = (0..bare.len() + ways.len()).map(|_| Figure::default()).collect();
     let mut cpu_us = Vec::new();
     for round in 0..=rounds {
-        let from = Instant::now();
-        bare.stream(&payload, PIPELINED, TABLES * IN_FLIGHT);
-        let mut measured = vec![from.elapsed()];
+        let mut measured: Vec<Duration> = bare
+            .iter_mut()
+            .map(|bare| {
+                let from = Instant::now();
+                bare.stream(&payload, turns, TABLES * in_flight);
+                from.elapsed()
+            })
+            .collect();
         for (way, sessions) in ways.iter().zip(&sessions) {
             let cpu = cpu_time::family();
-            measured.push(play_pipelined(sessions));
+            measured.push(play_pipelined(sessions, pipeline));
             if round > 0 && way.name == OURS {
-                cpu_us.push((cpu_time::family() - cpu).as_nanos() as f64 / 1e3 / PIPELINED as f64);
+                cpu_us.push((cpu_time::family() - cpu).as_nanos() as f64 / 1e3 / turns as f64);
             }
         }
         if round > 0 {
-            let each = |time: Duration| vec![time.as_nanos() as u64 / PIPELINED as u64];
+            let each = |time: Duration| vec![time.as_nanos() as u64 / turns as u64];
             figures.iter_mut().zip(measured).for_each(|(figure, time)| figure.round(each(time)));
         }
     }
-    let names = [BARE[0]].into_iter().chain(ways.iter().map(|way| way.name));
+    let names = BARE.into_iter().chain(ways.iter().map(|way| way.name));
     for (name, figure) in names.zip(&figures) {
         let ns = figure.p50();
         let per_s = |ns: f64| 1e9 / ns;
         let spread = [per_s(ns.quartiles[1]), per_s(ns.quartiles[0])];
-        let verdict = if name == OURS {
-            let row = format!("pipelined turns of 64 B, {name}");
-            lines.row(&row, Goal::AtLeast(0.65), figures[0].over(figure), "× the bare ring", COMMAND)
-        } else {
-            String::new()
+        let goal = match name {
+            OURS => Some((ring_goal, &figures[0], "× the bare ring")),
+            _ if name == WAYS[2].name => socket_goal.map(|goal| (goal, &figures[1], "× the bare socket")),
+            _ => None,
         };
+        let row = format!("pipelined turns of {bytes} B, {name}");
+        let verdict = goal
+            .map(|(goal, bare, unit)| lines.row(&row, Goal::AtLeast(goal), bare.over(figure), unit, COMMAND));
+        let verdict = verdict.unwrap_or_default();
         println!("| {name} | {:.0} | {:.0}–{:.0} | {verdict} |", per_s(ns.median), spread[0], spread[1]);
-        lines.say(&json!({ "bench": "throughput", "who": name, "core": "other", "size": 64,
-            "window": TABLES * IN_FLIGHT, "calls_per_s": per_s(ns.median), "spread": spread }));
+        lines.say(&json!({ "bench": "throughput", "who": name, "core": "other", "size": bytes,
+            "window": TABLES * in_flight, "calls_per_s": per_s(ns.median), "spread": spread }));
     }
-    let row = format!("processor time of a turn of 64 B, all processes, pipelined, {OURS}");
-    say(lines, &row, Goal::AtMost(CPU_US_GOAL), spread(cpu_us.into_iter()), "µs");
+    if bytes == PIPELINES[0].bytes {
+        let row = format!("processor time of a turn of {bytes} B, all processes, pipelined, {OURS}");
+        say(lines, &row, Goal::AtMost(CPU_US_GOAL), spread(cpu_us.into_iter()), "µs");
+    }
     drop(sessions);
     houses.into_iter().for_each(House::close);
 }
 
-fn play_pipelined(sessions: &[Session]) -> Duration {
+/// As many tasks as there were turns in flight, each of which awaits one turn after the other.
+fn asynchronous(so: &Path, rounds: usize, lines: &mut Lines) {
+    pinned::nowhere();
+    let Pipeline { bytes, in_flight, turns, .. } = PIPELINES[0];
+    let house = open(so, WAYS[1]);
+    let sessions: Vec<croupier_client::Session> = (0..TABLES).map(|_| house.async_session()).collect();
+    let each = turns / (TABLES * in_flight);
+    let (mut cpu_us, mut per_s) = (Vec::new(), Vec::new());
+    for round in 0..=rounds {
+        let (from, cpu) = (Instant::now(), cpu_time::family());
+        house.block_on(async {
+            let mut tasks = tokio::task::JoinSet::new();
+            for session in sessions.iter().flat_map(|session| std::iter::repeat_n(session, in_flight)) {
+                let session = session.clone();
+                tasks.spawn(async move {
+                    for _ in 0..each {
+                        session.act(HOUSE, vec![7; bytes]).await.expect("a turn");
+                    }
+                });
+            }
+            tasks.join_all().await;
+        });
+        if round > 0 {
+            let played = (each * TABLES * in_flight) as f64;
+            cpu_us.push((cpu_time::family() - cpu).as_nanos() as f64 / 1e3 / played);
+            per_s.push(played / from.elapsed().as_secs_f64());
+        }
+    }
+    println!("\n{} tasks: {:.0} turns/s", TABLES * in_flight, spread(per_s.into_iter()).median);
+    let row =
+        format!("processor time of a turn of {bytes} B, all processes, {} tasks, {OURS}", TABLES * in_flight);
+    say(lines, &row, Goal::AtMost(ASYNC_CPU_US_GOAL), spread(cpu_us.into_iter()), "µs");
+    drop(sessions);
+    house.close();
+}
+
+fn play_pipelined(sessions: &[Session], pipeline: Pipeline) -> Duration {
+    let Pipeline { bytes, in_flight, turns, .. } = pipeline;
     let from = Instant::now();
     let mut waiting: VecDeque<Pending> = VecDeque::new();
-    for turn in 0..PIPELINED {
-        if waiting.len() >= TABLES * IN_FLIGHT {
+    for turn in 0..turns {
+        if waiting.len() >= TABLES * in_flight {
             waiting.pop_front().expect("some wait").wait().expect("a turn");
         }
-        let input = Input::Action { player: HOUSE.0, payload: vec![7; 64] };
+        let input = Input::Action { player: HOUSE.0, payload: vec![7; bytes] };
         waiting.push_back(sessions[turn % TABLES].begin(input));
     }
     for pending in waiting {

@@ -60,6 +60,17 @@ impl House {
         self.client.open(&self.plugin, "{}", OpenOptions::default()).expect("a session")
     }
 
+    /// For tasks.
+    pub(crate) fn async_session(&self) -> croupier_client::Session {
+        let client = croupier_client::Client::embedded(self.supervisor.backend());
+        let open = async { client.open(&self.plugin, "{}", OpenOptions::default()).await };
+        self.runtime.block_on(open).expect("a session")
+    }
+
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
     /// Another plugin beside.
     pub(crate) fn load(&self, so: &Path) {
         self.runtime.block_on(self.supervisor.load(so)).expect("the plugin loads");
