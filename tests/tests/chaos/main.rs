@@ -81,7 +81,8 @@ fn chaos() {
             .into_iter()
             .map(|table| scope.spawn(move || ledger.until_end(enough, || table.play(hands, enough, ledger))))
             .collect();
-        let weather = Weather::new(Dice::new(seed), lasts).rage(&mut daemon, enough);
+        let weather =
+            Weather::new(Dice::new(seed), lasts).rage(&mut daemon, enough, |weather| ledger.saw_all(weather));
         enough.store(true, Ordering::Relaxed);
         for player in players {
             player.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

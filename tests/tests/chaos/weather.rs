@@ -22,6 +22,8 @@ const DISK_FULL: Duration = Duration::from_secs(5);
 /// How long a worker is stopped, at most; every eighth one past the deadline of a turn.
 const STOPPED_MAX: Duration = Duration::from_millis(250);
 const STOPPED_LONG: Duration = Duration::from_millis(1500);
+/// How much longer it may take until all has happened.
+const LONGER_MAX: Duration = Duration::from_secs(120);
 /// How long the disk is full, at most.
 const FULL_MAX: Duration = Duration::from_millis(600);
 
@@ -57,8 +59,13 @@ impl Weather {
         Weather { dice, lasts, ..Weather::default() }
     }
 
-    /// Until the time is over, or somebody has had enough.
-    pub(crate) fn rage(mut self, daemon: &mut Daemon, enough: &AtomicBool) -> Weather {
+    /// Until the time is over and all has happened that should, or somebody has had enough. On a busy machine what is rare takes longer.
+    pub(crate) fn rage(
+        mut self,
+        daemon: &mut Daemon,
+        enough: &AtomicBool,
+        all_happened: impl Fn(&Weather) -> bool,
+    ) -> Weather {
         let start = Instant::now();
         let mut due = Due {
             worker: start,
@@ -69,7 +76,11 @@ impl Weather {
             stopped: None,
             full: None,
         };
-        while start.elapsed() < self.lasts && !enough.load(Ordering::Relaxed) {
+        let goes_on = |weather: &Weather| {
+            let lasted = start.elapsed();
+            lasted < weather.lasts || (lasted < weather.lasts + LONGER_MAX && !all_happened(weather))
+        };
+        while !enough.load(Ordering::Relaxed) && goes_on(&self) {
             self.step(daemon, &mut due);
             std::thread::sleep(Duration::from_millis(2));
         }
