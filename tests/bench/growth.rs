@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use common::figures::{Figure, Goal, Lines, Spread, spread};
 use common::house::House;
-use common::{cpu_time, pinned};
+use common::play::HOUSE;
+use common::{cpu_time, pinned, play};
 use croupier::jail::plan::Transport;
 use croupier_client::blocking::Session;
 use croupier_client::{Event, LiveSessions, OpenOptions, Player, Push, What};
@@ -25,8 +26,6 @@ const ROUNDS: usize = 7;
 const ROUNDS_QUICK: usize = 3;
 /// Turns of one round in each house.
 const TURNS: usize = 20_000;
-/// The table itself: it needs no seat.
-const HOUSE: Player = Player(0);
 /// Sessions of a house, and how many times a turn among one it may cost.
 const SESSIONS: [(usize, Option<f64>); 4] =
     [(1, None), (100, None), (10_000, Some(1.5)), (100_000, Some(4.0))];
@@ -190,13 +189,7 @@ fn callers(so: &Path, rounds: usize, lines: &mut Lines) {
     for round in 0..=rounds {
         for ((count, _), (each, rate, used)) in CALLERS.iter().zip(&mut measured) {
             let (from, cpu) = (Instant::now(), cpu_time::family());
-            std::thread::scope(|scope| {
-                for session in &open[..*count] {
-                    scope.spawn(|| {
-                        (0..CALLS / count).for_each(|_| drop(session.act(HOUSE, [7; 64]).expect("a turn")));
-                    });
-                }
-            });
+            play::callers(&open[..*count], CALLS / count, &[7; 64]);
             if round > 0 {
                 let turns = (CALLS / count * count) as f64;
                 let s = from.elapsed().as_secs_f64();

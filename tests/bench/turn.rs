@@ -7,23 +7,21 @@
 //! ```
 //!
 //! Rounds go round over all of them, so that a slow minute of the machine hits them alike; a figure is the median over rounds of the round's own, quartiles beside it. Caller
-//! and peer are pinned to two processors unless "same core" is said. `--profile N [BYTES]` plays N turns over the ring and measures nothing: for perf(1) and
-//! callgrind. Run by `scripts/bench turn`.
+//! and peer are pinned to two processors unless "same core" is said. Run by `scripts/bench --only turn`.
 #![allow(clippy::print_stdout, reason = "the figures are what it is for")]
 
 mod common;
 
-use std::collections::VecDeque;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::figures::{Figure, Goal, Lines, Spread, spread};
 use common::house::House;
-use common::{bare, cpu_time, pinned};
+use common::play::HOUSE;
+use common::{bare, cpu_time, pinned, play};
 use croupier::jail::plan::Transport;
 use croupier::registry::Durability;
 use croupier_client::blocking::Session;
-use croupier_client::{Input, Pending, Player};
 use croupier_tests::artifacts::{compile, repository};
 use serde_json::json;
 
@@ -54,8 +52,6 @@ const PIPELINES: [Pipeline; 2] = [
     Pipeline { bytes: 1 << 10, in_flight: 2, turns: 100_000, ring_goal: 0.4, socket_goal: None },
 ];
 const COMMAND: &str = "scripts/bench --only turn";
-/// The table itself: it needs no seat.
-const HOUSE: Player = Player(0);
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -66,10 +62,6 @@ fn main() {
     let so = dir.path().join("libecho.so");
     let home = repository().join("tests/bench/echo");
     compile(&home.join("echo.c"), &so, &["-I".to_owned(), home.display().to_string()]);
-    if let Some(at) = words.iter().position(|word| word == "--profile") {
-        let number = |at: usize| words.get(at).and_then(|n| n.parse().ok());
-        return profile(&so, number(at + 1).unwrap_or(1_000_000), number(at + 2).unwrap_or(64));
-    }
     let rounds = if words.iter().any(|word| word == "--quick") { ROUNDS_QUICK } else { ROUNDS };
     let mut lines = Lines::of(&words);
     round_trips(&so, rounds, &mut lines, Cores::Other);
@@ -82,21 +74,6 @@ fn main() {
 
 fn open(so: &Path, way: Way) -> House {
     House::with(so, way.transport, way.durability)
-}
-
-fn profile(so: &Path, turns: usize, bytes: usize) {
-    let house = open(so, WAYS[1]);
-    let session = house.session();
-    let payload = vec![7; bytes];
-    pinned::descendants(1);
-    pinned::here(0);
-    let from = Instant::now();
-    for _ in 0..turns {
-        session.act(HOUSE, payload.clone()).expect("a turn");
-    }
-    println!("{turns} turns, {:.0} ns each", from.elapsed().as_nanos() as f64 / turns as f64);
-    drop(session);
-    house.close();
 }
 
 /// What is measured beside the bare transports.
@@ -289,7 +266,9 @@ fn pipelined(so: &Path, rounds: usize, lines: &mut Lines, pipeline: Pipeline) {
             .collect();
         for (way, sessions) in ways.iter().zip(&sessions) {
             let cpu = cpu_time::family();
-            measured.push(play_pipelined(sessions, pipeline));
+            let from = Instant::now();
+            play::many_in_flight(sessions, TABLES * in_flight, turns, &payload);
+            measured.push(from.elapsed());
             if round > 0 && way.name == OURS {
                 cpu_us.push((cpu_time::family() - cpu).as_nanos() as f64 / 1e3 / turns as f64);
             }
@@ -335,18 +314,7 @@ fn asynchronous(so: &Path, rounds: usize, lines: &mut Lines) {
     let (mut cpu_us, mut per_s) = (Vec::new(), Vec::new());
     for round in 0..=rounds {
         let (from, cpu) = (Instant::now(), cpu_time::family());
-        house.block_on(async {
-            let mut tasks = tokio::task::JoinSet::new();
-            for session in sessions.iter().flat_map(|session| std::iter::repeat_n(session, in_flight)) {
-                let session = session.clone();
-                tasks.spawn(async move {
-                    for _ in 0..each {
-                        session.act(HOUSE, vec![7; bytes]).await.expect("a turn");
-                    }
-                });
-            }
-            tasks.join_all().await;
-        });
+        house.block_on(play::tasks(&sessions, in_flight, each, &[7; PIPELINES[0].bytes]));
         if round > 0 {
             let played = (each * TABLES * in_flight) as f64;
             cpu_us.push((cpu_time::family() - cpu).as_nanos() as f64 / 1e3 / played);
@@ -359,21 +327,4 @@ fn asynchronous(so: &Path, rounds: usize, lines: &mut Lines) {
     say(lines, &row, Goal::AtMost(ASYNC_CPU_US_GOAL), spread(cpu_us.into_iter()), "µs");
     drop(sessions);
     house.close();
-}
-
-fn play_pipelined(sessions: &[Session], pipeline: Pipeline) -> Duration {
-    let Pipeline { bytes, in_flight, turns, .. } = pipeline;
-    let from = Instant::now();
-    let mut waiting: VecDeque<Pending> = VecDeque::new();
-    for turn in 0..turns {
-        if waiting.len() >= TABLES * in_flight {
-            waiting.pop_front().expect("some wait").wait().expect("a turn");
-        }
-        let input = Input::Action { player: HOUSE.0, payload: vec![7; bytes] };
-        waiting.push_back(sessions[turn % TABLES].begin(input));
-    }
-    for pending in waiting {
-        pending.wait_for(Duration::from_secs(60)).expect("a turn");
-    }
-    from.elapsed()
 }

@@ -272,7 +272,7 @@ pub enum Answer {
         text: String,
     },
     /// A turn's answer.
-    Done(Box<TurnAnswer>),
+    Done(TurnAnswer),
     /// A snapshot.
     Snapshot(Payload),
 }

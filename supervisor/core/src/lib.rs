@@ -19,9 +19,11 @@
 pub mod action;
 pub mod durable;
 pub mod event;
+mod few;
 pub mod game;
 pub mod ids;
 pub mod lifecycle;
+mod line;
 pub mod open_keys;
 pub mod planted;
 pub mod policy;

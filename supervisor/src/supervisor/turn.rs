@@ -77,7 +77,7 @@ impl Shared {
             }
         };
         // Only a game knows whether it has played this turn already; that answer needs no room.
-        let no_room = self.check_room(kept, is_close).err();
+        let no_room = self.check_room(kept, is_close).err().map(Box::new);
         let request = self.context.request();
         let event = event::Turn {
             request,
@@ -97,7 +97,7 @@ impl Shared {
         let answerer = move |result| {
             let reply = match (result, no_room) {
                 (Err(CoreRefusal::NoRoom), Some(why)) => {
-                    Reply::Refused(about(why, &about_plugin.name, session))
+                    Reply::Refused(about(*why, &about_plugin.name, session))
                 }
                 (result, _) => done(result, &about_plugin.name, session),
             };

@@ -135,7 +135,7 @@ pub fn check_text(text: &str) -> Result<(), OverLimit> {
 
 /// The core's form of a turn's answer; hashes what is in it.
 pub fn done_to_core(done: &Done<'_>) -> Answer {
-    Answer::Done(Box::new(TurnAnswer {
+    Answer::Done(TurnAnswer {
         status: done.status,
         reply: Payload::from(done.reply),
         error: done.error.to_owned(),
@@ -144,7 +144,7 @@ pub fn done_to_core(done: &Done<'_>) -> Answer {
         seen: outcome_hash(done.status, done.reply, done.error, &done.effects),
         snapshot: done.snapshot.map(Payload::from),
         diverged: done.diverged,
-    }))
+    })
 }
 
 /// The core's form of an effect.

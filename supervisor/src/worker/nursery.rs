@@ -146,10 +146,6 @@ impl Nursery {
             }
             // What the kernel refused now it may give whoever needs one.
             Ok(_) => {}
-            Err(error) if self.zygote.is_none() => {
-                tracing::warn!(%error, "the zygote died while it made a worker ahead, and its workers with it");
-                self.ahead.clear();
-            }
             Err(error) => tracing::debug!(%error, "no worker could be made ahead"),
         }
     }
@@ -169,11 +165,17 @@ impl Nursery {
         let Some(zygote) = &mut self.zygote else { return false };
         let ended = zygote.ended();
         if let Some(status) = ended {
-            tracing::warn!(%status, "the zygote died, and its workers with it");
-            self.zygote = None;
-            self.ahead.clear();
+            self.zygote_lost(&status);
         }
         ended.is_none()
+    }
+
+    /// It ended, or is of no use any more: of what it made, nothing is left.
+    fn zygote_lost(&mut self, why: &dyn std::fmt::Display) {
+        if self.zygote.take().is_some() {
+            tracing::warn!(%why, "the zygote died, and its workers with it");
+            self.ahead.clear();
+        }
     }
 
     fn launch(&mut self, order: Order) -> io::Result<Launched> {
@@ -190,7 +192,6 @@ impl Nursery {
                 return Err(error);
             }
             // It died: of old age, of a KILL. A fresh one may do better.
-            tracing::warn!(%error, "the zygote died, and its workers with it; starting another");
             self.launch_once(order)
         })
     }
@@ -215,11 +216,12 @@ impl Nursery {
             }
             Ok(Answer::Failed(error)) => Err(error),
             Ok(Answer::Reaped { .. }) => {
-                self.zygote = None;
-                Err(io::Error::other("the zygote answered another question"))
+                let error = io::Error::other("the zygote answered another question");
+                self.zygote_lost(&error);
+                Err(error)
             }
             Err(error) => {
-                self.zygote = None;
+                self.zygote_lost(&error);
                 Err(error)
             }
         }
@@ -256,10 +258,7 @@ impl Nursery {
                 );
             }
             Some(Ok(Answer::Spawned { .. })) | None => {}
-            Some(Err(error)) => {
-                tracing::warn!(%error, "the zygote died, and its workers with it");
-                self.zygote = None;
-            }
+            Some(Err(error)) => self.zygote_lost(&error),
         }
         (late.done)(ExitStatus::from_raw(status));
     }

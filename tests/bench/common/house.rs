@@ -60,6 +60,11 @@ impl House {
         self.client.open(&self.plugin, "{}", OpenOptions::default()).expect("a session")
     }
 
+    /// Another worker serves from now on.
+    pub(crate) fn fresh_worker(&self) {
+        self.client.restart(&self.plugin).expect("it restarts");
+    }
+
     /// For tasks.
     pub(crate) fn async_session(&self) -> croupier_client::Session {
         let client = croupier_client::Client::embedded(self.supervisor.backend());

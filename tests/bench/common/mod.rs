@@ -6,3 +6,4 @@ pub(crate) mod cpu_time;
 pub(crate) mod figures;
 pub(crate) mod house;
 pub(crate) mod pinned;
+pub(crate) mod play;

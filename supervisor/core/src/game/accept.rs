@@ -15,6 +15,7 @@ use crate::durable::Durability;
 use crate::event::{Input, Open, Turn, WhenFull};
 use crate::ids::{Payload, PlayerId, RequestId, SessionId, kind};
 use crate::lifecycle::{State, Step};
+use crate::line::Line;
 use crate::refusal::Refusal;
 use crate::session::chance::Chance;
 use crate::session::journal::Journal;
@@ -80,7 +81,7 @@ impl Game {
             seats: BTreeMap::new(),
             queue: Queue::default(),
             queue_max: open.options.queue_max.unwrap_or(self.spec.queue_max).max(1),
-            flights: VecDeque::from([first]),
+            flights: Line::of(first),
             skips: VecDeque::new(),
             last_seq: 1,
             last_now_ns: opened_ns,

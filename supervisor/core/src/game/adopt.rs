@@ -43,7 +43,7 @@ impl Game {
             Ok(Adopted::Ended(ended, keys)) => {
                 let seed = ServerSeed::from_bytes(ended.seed);
                 cx.act(Action::TranscriptClose { session: id, seed, reason: ended.reason });
-                self.ended.remember(id, keys, cx.now.mono_ns);
+                self.ended.remember(id, *keys, cx.now.mono_ns);
             }
             Ok(Adopted::NeverOpen(session)) => self.write_ended(cx, &session, EndReason::OpenRefused),
             Err(reason) => cx.notice(Notice::SessionUnreadable { session: id, reason: reason.to_owned() }),

@@ -49,7 +49,7 @@ impl Game {
                 self.replayed(cx, worker, id, expect, &done);
             }
             (CallKind::Turn(id, seq), Answer::Done(done)) => {
-                self.turn_answered(cx, worker, head, (id, seq), *done)
+                self.turn_answered(cx, worker, head, (id, seq), done)
             }
             (CallKind::Verify(id, seq), Answer::Ok) => self.verified(cx, worker, id, seq),
             (CallKind::Verify(id, seq), Answer::Failed { text, .. }) => {
@@ -118,10 +118,13 @@ impl Game {
         let Some(session) = self.sessions.get(&id) else { return };
         let cleared = session.trouble.standing != Standing::Clear
             && !session.flights.iter().any(|flight| flight.suspected);
+        let has_more = session.has_more();
         if cleared {
             self.clear_suspicion(cx, id);
         }
-        self.make_ready(id);
+        if has_more {
+            self.make_ready(id);
+        }
     }
 
     /// Whether a turn gave out only what its worker was told that its plugin may.

@@ -154,7 +154,7 @@ impl Game {
         }
         let Some(session) = self.sessions.get_mut(&id) else { return Verdicts::Nothing };
         let mut verdict = Verdicts::Suspect;
-        for flight in &mut session.flights {
+        for flight in session.flights.iter_mut() {
             let unanswered = calls.iter().any(|call| call.what == CallKind::Turn(id, flight.seq));
             if !unanswered {
                 continue;

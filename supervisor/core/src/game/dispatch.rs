@@ -313,7 +313,8 @@ impl Game {
         if snapshot == Wanted::Yes {
             session.snapshot_asked = Some(seq);
         }
+        let has_more = session.has_more();
         self.send(cx, worker, CallKind::Turn(id, seq), ToWorker::Turn(Box::new(message)));
-        Progress::Moved
+        if has_more { Progress::Moved } else { Progress::Idle }
     }
 }

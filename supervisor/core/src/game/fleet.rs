@@ -123,6 +123,22 @@ impl Game {
         }
     }
 
+    /// Whether all workers are there that shall be, and no others, and nobody is tried alone: nothing is to be done, as after almost every turn.
+    fn has_all_workers(&self) -> bool {
+        if !self.suspects.is_empty() || !self.outcasts.is_empty() || self.restarting.is_some() {
+            return false;
+        }
+        let (mut serving, mut warm) = (0, 0);
+        for slot in self.workers.values() {
+            match slot.role {
+                Role::Serve if slot.serves() => serving += 1,
+                Role::Standby if slot.is_serving() => warm += 1,
+                _ => return false,
+            }
+        }
+        serving == self.wanted() && warm == self.standbys.wanted as usize
+    }
+
     /// Spawns what is missing: workers that serve, and a spare one while there are outcasts.
     pub(super) fn keep_workers(&mut self, cx: &mut Cx<'_>) {
         let wanted = match self.state {
@@ -130,7 +146,7 @@ impl Game {
             State::Unloading => !self.sessions.is_empty(),
             State::Unloaded | State::Starting | State::Loaded | State::Initialized => false,
         };
-        if !wanted || self.down.is_some() {
+        if !wanted || self.down.is_some() || self.has_all_workers() {
             return;
         }
         self.promote(cx);
@@ -264,7 +280,7 @@ impl Game {
     fn refuse_waiters(&mut self, cx: &mut Cx<'_>, refusal: &Refusal) {
         self.sessions.for_each_mut(|session| {
             let mut waiters = Vec::new();
-            for flight in &session.flights {
+            for flight in session.flights.iter() {
                 waiters.extend(flight.key.map(|key| session.keys.take_waiters(key)).unwrap_or_default());
             }
             for key in session.queue.take_theirs() {

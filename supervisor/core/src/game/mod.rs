@@ -265,7 +265,12 @@ impl Game {
             Event::DropHeld { request, session } => self.drop_held(cx, request, session),
             Event::Permit { grants } => self.allowed = self.spec.grants.and(&grants),
             Event::Open(open) => self.open(cx, open),
-            Event::Turn(turn) => self.accept(cx, turn),
+            Event::Turn(turn) => {
+                if let Some(session) = self.sessions.get(&turn.session) {
+                    session.fetch();
+                }
+                self.accept(cx, turn);
+            }
             Event::Cancel { request, session } => self.cancel(request, session),
             Event::WorkerLoaded { worker } => self.worker_loaded(cx, worker),
             Event::Answer { worker, call, answer } => self.answered(cx, worker, call, answer),

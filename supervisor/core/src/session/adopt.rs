@@ -20,6 +20,7 @@ use super::{Flight, Home, Phase, Session, Shelf, Trouble};
 use crate::action::{CallRecord, Done, EndReason};
 use crate::durable::{self, Change, Kept, KeyOnRecord, Opened, Played, Verdict};
 use crate::ids::{ClientId, Now, PlayerId, SessionId, kind};
+use crate::line::Line;
 use crate::planted::{self, Bug};
 use crate::refusal::Refusal;
 
@@ -32,7 +33,7 @@ pub(crate) enum Adopted {
     /// Its last turn is on the disk, and that it ended with it is not.
     Over(Box<Session>),
     /// It has ended; its answers are remembered.
-    Ended(Box<durable::Ended>, Keys),
+    Ended(Box<durable::Ended>, Box<Keys>),
 }
 
 /// What does not change while folding.
@@ -96,7 +97,7 @@ pub(crate) fn adopt(
 fn gone(ended: Box<durable::Ended>, now: Now) -> Adopted {
     let mut keys = Keys::default();
     ended.answers.iter().for_each(|answer| remember(&mut keys, answer, now));
-    Adopted::Ended(ended, keys)
+    Adopted::Ended(ended, Box::new(keys))
 }
 
 fn begin(id: SessionId, at: u64, opened: &Opened, now: Now) -> Session {
@@ -117,7 +118,7 @@ fn begin(id: SessionId, at: u64, opened: &Opened, now: Now) -> Session {
         seats: BTreeMap::new(),
         queue: Queue::default(),
         queue_max: opened.queue_max,
-        flights: VecDeque::new(),
+        flights: Line::default(),
         skips: VecDeque::new(),
         last_seq: 0,
         last_now_ns: opened.opened_ns,
@@ -351,7 +352,7 @@ impl Session {
             self.poison = 0;
         }
         // A turn that asked has changed the session when it was numbered.
-        for flight in &self.flights {
+        for flight in self.flights.iter() {
             self.last_seq = self.last_seq.max(flight.seq);
             self.last_now_ns = self.last_now_ns.max(flight.now_ns);
             self.mix = flight.mix;

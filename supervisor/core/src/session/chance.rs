@@ -22,6 +22,11 @@ impl Chance {
         Chance { seeds: seed.turns(session.0), next: None }
     }
 
+    /// See [`super::Session::fetch`].
+    pub(crate) fn fetch(&self) {
+        std::hint::black_box(self.next.map(|(seq, ..)| seq));
+    }
+
     /// The seed of turn `seq`.
     pub(crate) fn seed(&mut self, mix: &Mix, seq: u64) -> [u8; 32] {
         match self.next.take() {

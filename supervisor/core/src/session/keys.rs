@@ -8,11 +8,12 @@
 //! Per client the last [`WINDOW`] answers are kept; what is still running, or was refused, pushes none of them out. Clients are
 //! bounded; one that has been quiet for [`CLIENT_QUIET_NS`] and waits for nothing makes room for a new one.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::waiters::Waiters;
 use crate::action::Done;
-use crate::ids::{ClientId, IdHash, RequestId};
+use crate::few::Few;
+use crate::ids::{ClientId, RequestId};
 use crate::refusal::Refusal;
 
 /// Answers kept per client, and numbers that a client may have outstanding.
@@ -33,26 +34,19 @@ pub type Outcome = Result<Done, Refusal>;
 /// The keys of one session.
 #[derive(Debug, Default)]
 pub struct Keys {
-    clients: BTreeMap<ClientId, Client>,
+    clients: Few<ClientId, Client>,
     /// What each caller waits for.
-    waiting: HashMap<RequestId, Key, IdHash>,
+    waiting: Few<RequestId, Key>,
 }
 
 #[derive(Debug, Default)]
 struct Client {
     /// The highest number that is finished.
     newest: u64,
-    running: AllRunning,
+    running: Few<u64, Running>,
     /// By number.
     finished: VecDeque<Finished>,
     used_mono_ns: u64,
-}
-
-/// Turns that run, by number. Most clients have one at a time: that one needs no memory of its own.
-#[derive(Debug, Default)]
-struct AllRunning {
-    one: Option<(u64, Running)>,
-    others: BTreeMap<u64, Running>,
 }
 
 #[derive(Debug)]
@@ -86,6 +80,15 @@ pub enum Begin {
 }
 
 impl Keys {
+    /// See `Session::fetch`.
+    pub(crate) fn fetch(&self) {
+        std::hint::black_box((self.waiting.len(), self.clients.len()));
+        for client in self.clients.values().take(1) {
+            let ends = [client.finished.front(), client.finished.back()];
+            std::hint::black_box((client.used_mono_ns, ends.map(|end| end.map(|finished| finished.body))));
+        }
+    }
+
     /// A request came with `key`. `body` is a hash of what it asks.
     pub fn begin(
         &mut self,
@@ -96,13 +99,11 @@ impl Keys {
         clients_max: usize,
     ) -> Begin {
         let (id, seq) = key;
-        if !self.clients.contains_key(&id)
-            && self.clients.len() >= clients_max
-            && !self.make_room(now_mono_ns)
+        if !self.clients.contains_key(id) && self.clients.len() >= clients_max && !self.make_room(now_mono_ns)
         {
             return Begin::TooManyClients;
         }
-        let client = self.clients.entry(id).or_default();
+        let client = self.clients.get_or_default(id);
         client.used_mono_ns = now_mono_ns;
         if let Some(finished) = client.finished(seq) {
             let same = finished.body == body;
@@ -126,7 +127,7 @@ impl Keys {
 
     /// The turn's outcome is final: keeps it, and returns everyone who waits for it.
     pub fn finish(&mut self, key: Key, outcome: &Outcome) -> Waiters {
-        let Some(client) = self.clients.get_mut(&key.0) else { return Waiters::default() };
+        let Some(client) = self.clients.get_mut(key.0) else { return Waiters::default() };
         let Some(Running { body, waiters }) = client.running.remove(key.1) else { return Waiters::default() };
         client.finish(Finished { seq: key.1, body, outcome: outcome.clone() });
         self.wait_no_more(waiters)
@@ -134,39 +135,39 @@ impl Keys {
 
     /// The turn was refused before it had a number: as if it had never been. Returns everyone who waits for it.
     pub fn forget(&mut self, key: Key) -> Waiters {
-        let Some(client) = self.clients.get_mut(&key.0) else { return Waiters::default() };
+        let Some(client) = self.clients.get_mut(key.0) else { return Waiters::default() };
         let running = client.running.remove(key.1);
         if client.newest == 0 && client.running.is_empty() {
-            self.clients.remove(&key.0);
+            self.clients.remove(key.0);
         }
         running.map(|running| self.wait_no_more(running.waiters)).unwrap_or_default()
     }
 
     /// Everyone who waits for `key`, who then waits no more; the turn goes on.
     pub fn take_waiters(&mut self, key: Key) -> Waiters {
-        let running = self.clients.get_mut(&key.0).and_then(|client| client.running.get_mut(key.1));
+        let running = self.clients.get_mut(key.0).and_then(|client| client.running.get_mut(key.1));
         let waiters = running.map(|running| std::mem::take(&mut running.waiters)).unwrap_or_default();
         self.wait_no_more(waiters)
     }
 
     fn wait_no_more(&mut self, waiters: Waiters) -> Waiters {
         for request in waiters.iter() {
-            self.waiting.remove(&request);
+            self.waiting.remove(request);
         }
         waiters
     }
 
     /// `request` waits no more. Returns the key that it waited for, and how many still wait for that.
     pub fn leave(&mut self, request: RequestId) -> Option<(Key, usize)> {
-        let key = self.waiting.remove(&request)?;
-        let running = self.clients.get_mut(&key.0)?.running.get_mut(key.1)?;
+        let key = self.waiting.remove(request)?;
+        let running = self.clients.get_mut(key.0)?.running.get_mut(key.1)?;
         running.waiters.remove(request);
         Some((key, running.waiters.len()))
     }
 
     /// Whether `request` waits for anything.
     pub fn waits(&self, request: RequestId) -> bool {
-        self.waiting.contains_key(&request)
+        self.waiting.contains_key(request)
     }
 
     /// Callers that wait.
@@ -176,30 +177,30 @@ impl Keys {
 
     /// Each client and the newest number that it used.
     pub fn clients(&self) -> impl Iterator<Item = (ClientId, u64)> + '_ {
-        self.clients.iter().map(|(id, client)| (*id, client.newest_used()))
+        self.clients.iter().map(|(id, client)| (id, client.newest_used()))
     }
 
     /// What a finished key came to, for a session that takes no turns any more.
     pub fn finished(&self, key: Key, body: u64) -> Option<Outcome> {
-        let finished = self.clients.get(&key.0)?.finished(key.1)?;
+        let finished = self.clients.get(key.0)?.finished(key.1)?;
         (finished.body == body).then(|| finished.outcome.clone())
     }
 
     /// What a key that runs was used for.
     pub fn body(&self, key: Key) -> Option<u64> {
-        Some(self.clients.get(&key.0)?.running.get(key.1)?.body)
+        Some(self.clients.get(key.0)?.running.get(key.1)?.body)
     }
 
     /// Every answer that is remembered: its key, what that stands for, and the answer.
     pub fn answers(&self) -> impl Iterator<Item = (Key, u64, &Outcome)> + '_ {
         self.clients.iter().flat_map(|(id, client)| {
-            client.finished.iter().map(|finished| ((*id, finished.seq), finished.body, &finished.outcome))
+            client.finished.iter().map(move |finished| ((id, finished.seq), finished.body, &finished.outcome))
         })
     }
 
     /// An answer that was given before the supervisor's death.
     pub(crate) fn remember(&mut self, key: Key, body: u64, outcome: Outcome, now_mono_ns: u64) {
-        let client = self.clients.entry(key.0).or_default();
+        let client = self.clients.get_or_default(key.0);
         client.used_mono_ns = now_mono_ns;
         client.running.remove(key.1);
         client.finish(Finished { seq: key.1, body, outcome });
@@ -207,7 +208,7 @@ impl Keys {
 
     /// A turn that had a number before the supervisor's death. Nobody waits for it yet.
     pub(crate) fn resume(&mut self, key: Key, body: u64, now_mono_ns: u64) {
-        let client = self.clients.entry(key.0).or_default();
+        let client = self.clients.get_or_default(key.0);
         client.used_mono_ns = now_mono_ns;
         client.running.insert(key.1, Running { body, waiters: Waiters::default() });
     }
@@ -224,8 +225,8 @@ impl Keys {
             .iter()
             .filter(|(_, client)| client.is_quiet(now_mono_ns))
             .min_by_key(|(_, client)| client.used_mono_ns)
-            .map(|(id, _)| *id);
-        quiet.is_some_and(|id| self.clients.remove(&id).is_some())
+            .map(|(id, _)| id);
+        quiet.is_some_and(|id| self.clients.remove(id).is_some())
     }
 }
 
@@ -235,10 +236,14 @@ impl Client {
     }
 
     fn newest_used(&self) -> u64 {
-        self.running.last().map_or(self.newest, |seq| self.newest.max(seq))
+        self.running.last_key().map_or(self.newest, |seq| self.newest.max(seq))
     }
 
     fn finished(&self, seq: u64) -> Option<&Finished> {
+        // One that is new: looking for it would fetch half of what is kept from far away.
+        if seq > self.newest {
+            return None;
+        }
         let at = self.finished.binary_search_by_key(&seq, |finished| finished.seq).ok()?;
         self.finished.get(at)
     }
@@ -246,56 +251,25 @@ impl Client {
     /// Keeps an answer, and forgets those that are too old.
     fn finish(&mut self, finished: Finished) {
         let seq = finished.seq;
-        match self.finished.binary_search_by_key(&seq, |known| known.seq) {
-            Ok(at) => self.finished[at] = finished,
-            Err(at) => self.finished.insert(at, finished),
-        }
+        let is_newest = seq > self.newest;
         self.newest = self.newest.max(seq);
+        // First: so there are never more than a window of them.
         while self.finished.front().is_some_and(|oldest| self.newest - oldest.seq >= WINDOW) {
             self.finished.pop_front();
         }
-    }
-}
-
-impl AllRunning {
-    fn is_empty(&self) -> bool {
-        self.one.is_none() && self.others.is_empty()
-    }
-
-    fn get(&self, seq: u64) -> Option<&Running> {
-        match &self.one {
-            Some((one, running)) if *one == seq => Some(running),
-            _ => self.others.get(&seq),
+        if is_newest {
+            self.finished.push_back(finished);
+        } else if self.newest - seq < WINDOW {
+            self.finish_late(finished);
         }
     }
 
-    fn get_mut(&mut self, seq: u64) -> Option<&mut Running> {
-        match &mut self.one {
-            Some((one, running)) if *one == seq => Some(running),
-            _ => self.others.get_mut(&seq),
+    /// A higher number was finished before it.
+    fn finish_late(&mut self, finished: Finished) {
+        match self.finished.binary_search_by_key(&finished.seq, |known| known.seq) {
+            Ok(at) => self.finished[at] = finished,
+            Err(at) => self.finished.insert(at, finished),
         }
-    }
-
-    /// Adds one that is not there, or replaces it.
-    fn insert(&mut self, seq: u64, running: Running) {
-        match &mut self.one {
-            Some((one, known)) if *one == seq => *known = running,
-            None if !self.others.contains_key(&seq) => self.one = Some((seq, running)),
-            _ => drop(self.others.insert(seq, running)),
-        }
-    }
-
-    fn remove(&mut self, seq: u64) -> Option<Running> {
-        match self.one.take_if(|(one, _)| *one == seq) {
-            Some((_, running)) => Some(running),
-            None => self.others.remove(&seq),
-        }
-    }
-
-    /// The highest number.
-    fn last(&self) -> Option<u64> {
-        let one = self.one.as_ref().map(|(seq, _)| *seq);
-        one.max(self.others.last_key_value().map(|(seq, _)| *seq))
     }
 }
 

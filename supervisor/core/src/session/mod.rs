@@ -26,6 +26,7 @@ use croupier_fair::seed::{Mix, ServerSeed};
 use crate::action::{CallRecord, EndReason};
 use crate::game::Move;
 use crate::ids::{Payload, PlayerId, RequestId, SessionId, WorkerId};
+use crate::line::Line;
 use crate::policy::restart::DeathId;
 use chance::Chance;
 use journal::Journal;
@@ -54,7 +55,7 @@ pub(crate) struct Session {
     pub(crate) seats: BTreeMap<PlayerId, u64>,
     pub(crate) queue: Queue,
     pub(crate) queue_max: u32,
-    pub(crate) flights: VecDeque<Flight>,
+    pub(crate) flights: Line<Flight>,
     /// Numbers in `flights` that stand for ticks left out (and how many), not for turns.
     pub(crate) skips: VecDeque<(u64, u64)>,
     pub(crate) last_seq: u64,
@@ -256,9 +257,49 @@ impl Flight {
 }
 
 impl Session {
+    /// Reads from all over it, so that what a turn needs of it comes from memory all at once, and not piece after piece as it is needed. Among many sessions that is most of what a turn
+    /// takes.
+    pub(crate) fn fetch(&self) {
+        std::hint::black_box([
+            self.last_seq,
+            self.last_now_ns,
+            self.epoch,
+            self.idle_ns,
+            self.snapshot_mono_ns,
+            u64::from(self.queue_max),
+            self.recorded.last_seq,
+            self.journal.turns_since(),
+            self.trouble.not_before_mono_ns,
+            self.queue.len() as u64,
+            self.flights.len() as u64,
+            self.skips.len() as u64,
+            self.outputs.last(),
+            self.snapshot_asked.is_some().into(),
+            self.tick_armed_ns.is_some().into(),
+            self.lost_mono_ns.is_some().into(),
+            self.moving.is_some().into(),
+            self.open_request.is_some().into(),
+            self.commit[0].into(),
+            self.mix.0[0].into(),
+        ]);
+        self.chance.fetch();
+        self.keys.fetch();
+        self.journal.fetch();
+    }
+
     /// Whether it goes on at once: somebody waits for it, or it is in a worker, or on its way there.
     pub(crate) fn is_urgent(&self) -> bool {
         !self.queue.is_empty() || !self.flights.is_empty() || !matches!(self.home, Home::None)
+    }
+
+    /// Whether it may have something to do without hearing of anything: a turn to send or to number, a tick, its way to another worker. One that is tried alone always may.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.queue.is_empty()
+            || self.flights.iter().any(|flight| !flight.sent)
+            || self.ticker.is_some()
+            || self.moving.is_some()
+            || !matches!(self.home, Home::At(_))
+            || self.trouble.standing != Standing::Clear
     }
 
     /// Whether it is set aside.

@@ -7,11 +7,12 @@
 //!
 //! A session's lobby can be long, and its callers can lose their patience all at once; so that costs next to nothing each.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use super::keys::Key;
 use crate::action::EndReason;
 use crate::event::Input;
+use crate::line::Line;
 
 /// Withdrawn turns that stay in place before it is worth a look.
 const WITHDRAWN_MIN: usize = 64;
@@ -28,7 +29,7 @@ pub(crate) struct Pending {
 /// A session's queue.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    pending: VecDeque<Pending>,
+    pending: Line<Pending>,
     /// How many of the oldest turns with this key are withdrawn: a key may come back after that.
     withdrawn: BTreeMap<Key, u32>,
     /// All of them.

@@ -72,7 +72,7 @@ pub(crate) struct FakeWorker {
 pub(crate) enum Deed {
     Ok,
     Failed,
-    Done(Box<TurnAnswer>),
+    Done(TurnAnswer),
     /// Asks the platform: the index, the name, and the hash of what it asks.
     Ask(u32, &'static str, u64),
     Die,
@@ -207,7 +207,7 @@ impl FakeWorker {
             faults.snapshot_kills -= 1;
             return Deed::Die;
         }
-        Deed::Done(Box::new(done))
+        Deed::Done(done)
     }
 
     fn done(&mut self, turn: &TurnMessage, faults: &mut Faults) -> TurnAnswer {

@@ -46,7 +46,7 @@ impl Arbitrary for Hostility {
 }
 
 fn done(status: i32, effects: Vec<Effect>) -> Answer {
-    Answer::Done(Box::new(TurnAnswer {
+    Answer::Done(TurnAnswer {
         status,
         reply: Payload::from(*b"lie"),
         error: String::new(),
@@ -55,7 +55,7 @@ fn done(status: i32, effects: Vec<Effect>) -> Answer {
         seen: u64::MAX,
         snapshot: Some(Payload::from(*b"rubbish")),
         diverged: true,
-    }))
+    })
 }
 
 fn refusal(worker: WorkerId, call: CallId) -> Event {

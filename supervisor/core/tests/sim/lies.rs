@@ -88,7 +88,7 @@ impl Sim {
 }
 
 fn done(status: i32, effects: Vec<Effect>) -> Answer {
-    Answer::Done(Box::new(TurnAnswer {
+    Answer::Done(TurnAnswer {
         status,
         reply: Payload::from(*b"lie"),
         error: String::new(),
@@ -97,5 +97,5 @@ fn done(status: i32, effects: Vec<Effect>) -> Answer {
         seen: u64::MAX,
         snapshot: Some(Payload::from(*b"rubbish")),
         diverged: true,
-    }))
+    })
 }
