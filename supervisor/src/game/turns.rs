@@ -19,10 +19,7 @@ pub type Asked = (Turn, Answerer);
 impl GameDriver {
     /// Plays a turn. `turn.request` is fresh from [`Context::request`](super::context::Context::request). Says whom the caller can help to get its answer.
     pub fn turn(&self, turn: Turn, answerer: Answerer) -> Option<Arc<dyn Help>> {
-        let session = turn.session;
-        let sent = self.ask(turn.request, Event::Turn(turn), answerer)?;
-        self.prepare(&[session]);
-        Some(sent)
+        Some(self.ask(turn.request, Event::Turn(turn), answerer)?)
     }
 
     /// Plays turns that came at once, in order. Says whom their callers can help to get one of the answers.
@@ -31,13 +28,11 @@ impl GameDriver {
         let mut turns = turns.into_iter().peekable();
         while turns.peek().is_some() {
             let some: Vec<Asked> = turns.by_ref().take(TURNS_PER_STEP).collect();
-            let sessions: Vec<SessionId> = some.iter().map(|(turn, _)| turn.session).collect();
             let Some(after) = self.asked_all(some) else { continue };
             if let Some(sent) = after.flush.first() {
                 help = Some(sent.clone());
             }
             self.afterwards(after);
-            self.prepare(&sessions);
         }
         help
     }
@@ -73,16 +68,17 @@ impl GameDriver {
         // Before it is sent: an answer that comes at once must not wake anybody else.
         let lent = sent.as_deref().and_then(Slot::lend);
         self.afterwards(after);
-        self.prepare(&[session]);
         if let (Some(slot), Some(lent)) = (&sent, lent) {
+            self.prepare(session);
             slot.help_with(self, lent, on);
         }
     }
 
-    /// While the worker plays, there is time for what the sessions' next turns need. When somebody else is at it, it is made when it is needed.
-    fn prepare(&self, sessions: &[SessionId]) {
+    /// While the worker plays, and nobody else does anything with the game, there is time for what the session's next turn needs. Where there are many, it is made when it is needed: the
+    /// lock is worth more then.
+    fn prepare(&self, session: SessionId) {
         if let Ok(mut inner) = self.inner.try_lock() {
-            sessions.iter().for_each(|session| inner.game.prepare(*session));
+            inner.game.prepare(session);
         }
     }
 }

@@ -33,6 +33,7 @@ pub(crate) struct Weather {
     dice: Dice,
     lasts: Duration,
     lasted: Duration,
+    /// Those that were made ahead count, too.
     pub(crate) workers_killed: u64,
     pub(crate) workers_stopped: u64,
     pub(crate) zygotes_killed: u64,
@@ -156,7 +157,7 @@ impl Weather {
     }
 }
 
-/// Every process that the supervisor's zygote has made, whatever it is at just now: loading, restoring, serving.
+/// Every process that the supervisor's zygote has made, whatever it is at just now: made ahead and nobody's yet, loading, restoring, serving.
 fn workers(daemon: &Daemon) -> Vec<Proc> {
     procs::children(daemon.pid()).into_iter().flat_map(|zygote| procs::children(zygote.pid)).collect()
 }
