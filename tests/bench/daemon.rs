@@ -37,6 +37,8 @@ const IN_FLIGHT: usize = 32;
 /// At most so many times the bare echo, one in flight; at least so many times its rate, with many.
 const ONE_GOAL: f64 = 1.3;
 const MANY_GOAL: f64 = 0.6;
+/// By then a daemon has written what it had still to write.
+const WRITTEN: Duration = Duration::from_millis(1_500);
 /// What being watched may cost of the rate.
 const WATCHED_GOAL: f64 = 0.98;
 
@@ -141,12 +143,15 @@ fn many_in_flight([plain, watched, recorded]: [&Daemon; 3], rounds: usize, lines
         let from = Instant::now();
         echo.stream(&payload, PIPELINED, TABLES * IN_FLIGHT);
         let bare = from.elapsed();
-        // In turn first: who comes after the bare echo finds other things in the caches.
+        // Each first in turn, and none right behind the one that still writes: who comes after another finds what that one left.
         let [mut plain, mut watched, mut recorded] = [Duration::ZERO; 3];
         let times = [&mut plain, &mut watched, &mut recorded];
         let mut each: Vec<_> = sessions.iter().zip(times).collect();
         each.rotate_left(round % sessions.len());
-        each.into_iter().for_each(|(sessions, time)| *time = pipelined(sessions));
+        for (sessions, time) in each {
+            *time = pipelined(sessions);
+            std::thread::sleep(WRITTEN);
+        }
         let measured = [bare, plain, watched, recorded];
         if round > 0 {
             let each = |time: Duration| vec![time.as_nanos() as u64 / PIPELINED as u64];

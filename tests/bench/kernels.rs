@@ -27,6 +27,8 @@ const ROUNDS: usize = 9;
 const ROUNDS_QUICK: usize = 3;
 /// Rounds of kernels beside native code for one of everything else: a goal of one percent wants more of them on a machine that others use as well.
 const ROUNDS_FOR_ONE: usize = 3;
+/// From a restart until nothing of it goes on any more.
+const SETTLED: Duration = Duration::from_millis(100);
 /// Turns of one round of a kernel beside native code.
 const TURNS: u64 = 4;
 /// Time for one work point in one round.
@@ -71,48 +73,64 @@ fn main() {
 fn beside_native(kernels: &Path, so: &Path, rounds: usize, lines: &mut Lines) {
     println!("\n## Kernels in a worker, beside the same file in-process\n");
     println!("| kernel | native ms | worker ms | ratio | quartiles | goal |\n|---|---|---|---|---|---|");
-    let house = House::open(so, Transport::Ring);
+    let house = House::laid_out_anew(so);
     pinned::here(0);
     for (name, id, units) in KERNELS {
-        let (mut native, mut worker) = (Figure::default(), Figure::default());
+        let (mut natives, mut workers) = (Figure::default(), Figure::default());
         let mut seed = 1;
         for round in 0..=rounds * ROUNDS_FOR_ONE {
             // A fresh process for either: where things happen to lie in memory makes some percent in some kernels.
             house.fresh_worker();
             pinned::descendants(1);
             let session = house.session();
-            let (native_ns, native_sums) = natively(kernels, so, [id.into(), units.into(), TURNS, seed]);
-            let (mut worker_ns, mut worker_sums) = (0, 0);
-            for turn in 0..TURNS {
-                let payload = payload(id, units, seed + turn);
-                let from = Instant::now();
-                let done = session.act(HOUSE, payload).expect("a turn");
-                worker_ns += from.elapsed().as_nanos() as u64;
-                worker_sums ^= u64::from_le_bytes(done.reply[..].try_into().expect("8 bytes"));
-            }
+            // The old worker's end is the kernel's work, and takes its time.
+            std::thread::sleep(SETTLED);
+            let native = || natively(kernels, so, [id.into(), units.into(), TURNS, seed]);
+            let worker = || in_worker(&session, (id, units), seed);
+            // Now one first and now the other.
+            let ((native_ns, native_sums), (worker_ns, worker_sums)) = if round % 2 == 0 {
+                let native = native();
+                (native, worker())
+            } else {
+                let worker = worker();
+                (native(), worker)
+            };
             assert_eq!(native_sums, worker_sums, "{name} computes the same, wherever");
             seed += TURNS;
             // Nothing is left that the next worker would have to play again.
             session.close().expect("it ends");
             // The first one warms up.
             if round > 0 {
-                native.round(vec![native_ns / TURNS]);
-                worker.round(vec![worker_ns / TURNS]);
+                natives.round(vec![native_ns / TURNS]);
+                workers.round(vec![worker_ns / TURNS]);
             }
         }
-        let ratio = worker.over(&native);
+        let ratio = workers.over(&natives);
         let row = format!("kernel {name} in a worker, beside in-process native code");
         let verdict = lines.row(&row, Goal::AtMost(1.01), ratio, "×", COMMAND);
         println!(
             "| {name} | {:.2} | {:.2} | {:.4} | {:.4}–{:.4} | {verdict} |",
-            native.p50().median / 1e6,
-            worker.p50().median / 1e6,
+            natives.p50().median / 1e6,
+            workers.p50().median / 1e6,
             ratio.median,
             ratio.quartiles[0],
             ratio.quartiles[1]
         );
     }
     house.close();
+}
+
+/// Nanoseconds of all turns, and their replies' sum, in a worker.
+fn in_worker(session: &Session, (id, units): (u32, u32), seed: u64) -> (u64, u64) {
+    let (mut ns, mut sums) = (0, 0);
+    for turn in 0..TURNS {
+        let payload = payload(id, units, seed + turn);
+        let from = Instant::now();
+        let done = session.act(HOUSE, payload).expect("a turn");
+        ns += from.elapsed().as_nanos() as u64;
+        sums ^= u64::from_le_bytes(done.reply[..].try_into().expect("8 bytes"));
+    }
+    (ns, sums)
 }
 
 /// Nanoseconds of all turns, and their replies' sum, in a process of its own on the worker's processor.

@@ -21,6 +21,8 @@ use croupier::jail::plan::Transport;
 use croupier_client::blocking::Session;
 use croupier_tests::artifacts::{compile, repository};
 
+/// What can be played.
+const WHATS: [&str; 4] = ["one", "pipelined", "tasks", "callers"];
 const TURNS: usize = 1_000_000;
 const PAYLOAD: &[u8] = &[7; 64];
 /// Sessions, and turns in flight in each, when there are many.
@@ -31,38 +33,41 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let number = |at: usize, default| words.get(at).and_then(|word| word.parse().ok()).unwrap_or(default);
     let turns = number(1, TURNS);
+    let Some(what) = words.first().map(String::as_str).filter(|what| WHATS.contains(what)) else {
+        // `cargo bench` without words runs every bench.
+        println!("profile: what? {} [TURNS] [SESSIONS]", WHATS.join("|"));
+        return;
+    };
     let dir = tempfile::tempdir().expect("a directory");
     let so = dir.path().join("libecho.so");
     let home = repository().join("tests/bench/echo");
     compile(&home.join("echo.c"), &so, &["-I".to_owned(), home.display().to_string()]);
     let house = House::open(&so, Transport::Ring);
     let open = |count| -> Vec<Session> { (0..count).map(|_| house.session()).collect() };
-    match words.first().map(String::as_str) {
-        Some("one") => {
+    match what {
+        "one" => {
             let sessions = open(number(2, 1));
             pinned::descendants(1);
             pinned::here(0);
             timed(turns, || play::one_by_one(&sessions, 0, turns, PAYLOAD));
         }
-        Some("pipelined") => {
+        "pipelined" => {
             let sessions = open(TABLES);
             pinned::descendants(1);
             pinned::here(0);
             timed(turns, || play::many_in_flight(&sessions, TABLES * IN_FLIGHT, turns, PAYLOAD));
         }
-        Some("tasks") => {
+        "tasks" => {
             let sessions: Vec<_> = (0..TABLES).map(|_| house.async_session()).collect();
-            let each = turns / (TABLES * IN_FLIGHT);
-            timed(turns, || house.block_on(play::tasks(&sessions, IN_FLIGHT, each, PAYLOAD)));
-        }
-        Some("callers") => {
-            let count = number(2, 1_000);
-            let sessions = open(count);
-            timed(turns, || play::callers(&sessions, turns / count, PAYLOAD));
+            let each = (turns / (TABLES * IN_FLIGHT)).max(1);
+            timed(each * TABLES * IN_FLIGHT, || {
+                house.block_on(play::tasks(&sessions, IN_FLIGHT, each, PAYLOAD))
+            });
         }
         _ => {
-            println!("usage: profile one|pipelined|tasks|callers [TURNS] [SESSIONS]");
-            std::process::exit(2);
+            let sessions = open(number(2, 1_000));
+            let each = (turns / sessions.len()).max(1);
+            timed(each * sessions.len(), || play::callers(&sessions, each, PAYLOAD));
         }
     }
     house.close();

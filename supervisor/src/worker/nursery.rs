@@ -192,6 +192,7 @@ impl Nursery {
                 return Err(error);
             }
             // It died: of old age, of a KILL. A fresh one may do better.
+            tracing::warn!(%error, "a worker could not be made, and another zygote is tried");
             self.launch_once(order)
         })
     }

@@ -34,18 +34,33 @@ impl House {
         House::build(so, Transport::Ring, Durability::Process, SupervisorConfig::new().workers_ahead(0))
     }
 
+    /// Each of its workers is executed afresh and laid out anew, and nothing is made ahead beside it.
+    pub(crate) fn laid_out_anew(so: &Path) -> House {
+        let options = PluginOptions {
+            transport: Some(Transport::Ring),
+            durability: Some(Durability::Process),
+            fresh_aslr: Some(true),
+            ..PluginOptions::default()
+        };
+        House::build_with(so, options, SupervisorConfig::new().workers_ahead(0))
+    }
+
     fn build(so: &Path, transport: Transport, durability: Durability, config: SupervisorConfig) -> House {
+        let options = PluginOptions {
+            transport: Some(transport),
+            durability: Some(durability),
+            ..PluginOptions::default()
+        };
+        House::build_with(so, options, config)
+    }
+
+    fn build_with(so: &Path, options: PluginOptions, config: SupervisorConfig) -> House {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .expect("a runtime");
         let state = tempfile::tempdir().expect("a directory");
-        let options = PluginOptions {
-            transport: Some(transport),
-            durability: Some(durability),
-            ..PluginOptions::default()
-        };
         let plugin = so.file_stem().and_then(|stem| stem.to_str()).expect("a name");
         let plugin = plugin.trim_start_matches("lib").to_owned();
         let config =

@@ -45,8 +45,16 @@ impl Queue {
         loop {
             let pending = self.pending.pop_front()?;
             if !self.is_withdrawn(&pending) {
+                self.forget_if_empty();
                 return Some(pending);
             }
+        }
+    }
+
+    /// When only withdrawn turns are left they go at once: nobody comes for them.
+    fn forget_if_empty(&mut self) {
+        if self.withdrawn_count > 0 && self.is_empty() {
+            *self = Queue::default();
         }
     }
 
@@ -70,11 +78,13 @@ impl Queue {
                 }
             }
         }
+        self.forget_if_empty();
     }
 
     /// Takes back what the supervisor itself asked for, for this reason.
     pub(crate) fn take_back(&mut self, reason: EndReason) {
         self.pending.retain(|pending| pending.end != Some(reason));
+        self.forget_if_empty();
     }
 
     /// Takes out everything that came from outside, and says with which keys.
@@ -111,6 +121,8 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::ids::{ClientId, Payload, PlayerId};
 
@@ -139,6 +151,36 @@ mod tests {
             .collect();
         assert_eq!(order, [(1, 0), (3, 0), (2, 1)]);
         assert!(queue.is_empty() && !queue.has_theirs());
+    }
+
+    #[test]
+    fn withdrawn_turns_behind_the_last_one_do_not_stay() {
+        let mut queue = Queue::default();
+        let payload = Payload::from([7; 100]);
+        let kept = || Arc::strong_count(&payload) - 1;
+        let late = |queue: &mut Queue, seq| {
+            let input = Input {
+                kind: 3,
+                player: PlayerId(1),
+                payload: payload.clone(),
+                client_seed: Payload::default(),
+            };
+            queue.push(Pending { input, key: Some(key(seq)), end: None });
+        };
+        push(&mut queue, 1, 0);
+        push(&mut queue, 2, 0);
+        late(&mut queue, 3);
+        late(&mut queue, 4);
+        queue.withdraw(key(3));
+        queue.withdraw(key(4));
+        assert_eq!((queue.len(), kept()), (2, 2));
+        assert!(queue.pop().is_some() && queue.pop().is_some());
+        assert_eq!((queue.len(), kept()), (0, 0));
+        late(&mut queue, 3);
+        assert_eq!(queue.len(), 1, "its key may come back");
+        queue.withdraw(key(3));
+        assert_eq!((queue.len(), kept()), (0, 0));
+        assert!(queue.pop().is_none());
     }
 
     #[test]
