@@ -45,6 +45,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const GOAL_MS: f64 = 10.0;
 /// And for the median without one.
 const P50_GOAL_MS: f64 = 2.0;
+/// Milliseconds until all sessions are back.
+const BACK_GOAL_MS: f64 = 6.0;
 const ROLL: &str = r#"{"roll":true}"#;
 const NS_PER_MS: f64 = 1e6;
 
@@ -224,18 +226,25 @@ fn run(variant: Variant, kills: usize, lines: &mut Lines) {
         let (from, before) = (Instant::now(), book.turns.load(Ordering::Relaxed));
         tokio::time::sleep(Duration::from_secs(1)).await;
         let rate = (book.turns.load(Ordering::Relaxed) - before) as f64 / from.elapsed().as_secs_f64();
-        let mut calm = std::mem::take(&mut *book.calm.lock().expect("no panic"));
-        calm.sort_unstable();
+        let mut calm_ns = std::mem::take(&mut *book.calm.lock().expect("no panic"));
+        calm_ns.sort_unstable();
         let mut rows = Vec::new();
         for _ in 0..kills {
             rows.push(kill_once(&client, &book, variant).await);
             tokio::time::sleep(REST).await;
         }
+        let mut back_ns = Vec::new();
+        if goal(variant).is_some() && variant.standbys > 0 {
+            for _ in 0..kills {
+                back_ns.push(until_all_are_back(&client, variant).await);
+            }
+        }
         book.enough.store(true, Ordering::Relaxed);
         while let Some(player) = players.join_next().await {
             player.expect("a player whom no death cost a turn");
         }
-        report(variant, &rows, &calm, rate, lines);
+        report(variant, &rows, &calm_ns, rate, lines);
+        report_back(&back_ns, lines);
         supervisor.shutdown().await;
     });
 }
@@ -297,26 +306,55 @@ async fn wait_until(due: Instant) -> u64 {
     now_ns() - late.as_nanos() as u64
 }
 
-/// Kills the serving worker, and waits until each session has an answer of the next one.
-async fn kill_once(client: &Client, book: &Book, variant: Variant) -> Kill {
-    let pid = loop {
+/// Waits until all is calm: one worker serves all sessions, and the standbys are warm. Gives its pid.
+async fn calm(client: &Client, variant: Variant) -> u32 {
+    loop {
         let workers = client.workers().await.expect("workers");
         let warm = workers.iter().filter(|worker| worker.state == "standby").count();
         let all = SESSIONS as u64;
         let serving = workers.iter().find(|worker| worker.state == "serving" && worker.sessions == all);
         if let (Some(serving), true) = (serving, warm == variant.standbys as usize) {
-            break serving.pid;
+            tokio::time::sleep(REST).await;
+            return serving.pid;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
-    };
-    tokio::time::sleep(REST).await;
+    }
+}
+
+/// Gives when.
+fn strike(pid: u32) -> u64 {
+    let killed_ns = now_ns();
+    kill_process(Pid::from_raw(pid as i32).expect("a process id"), Signal::KILL).expect("our worker");
+    killed_ns
+}
+
+/// Kills the serving worker, and waits until all sessions are in the next one, whether somebody plays them or not. Nanoseconds from the kill to the last one. Kills of their own: a thousand
+/// events are work, too.
+async fn until_all_are_back(client: &Client, variant: Variant) -> u64 {
+    let pid = calm(client, variant).await;
+    let mut events = client.events().await.expect("events");
+    let killed_ns = strike(pid);
+    let mut back = 0;
+    loop {
+        let event = tokio::time::timeout(PATIENCE, events.next()).await.expect("all come back");
+        let Push::Event(event) = event.expect("events").expect("an event") else { continue };
+        back += usize::from(matches!(event.what, What::SessionRestored { .. }));
+        if back == SESSIONS {
+            return event.at_ns - killed_ns;
+        }
+    }
+}
+
+/// Kills the serving worker, and waits until each session has an answer of the next one.
+async fn kill_once(client: &Client, book: &Book, variant: Variant) -> Kill {
+    let pid = calm(client, variant).await;
     let mut events = client.events().await.expect("events");
     for answers in &book.answers {
         answers.lock().expect("no panic").clear();
     }
-    let killed_ns = now_ns();
-    book.killed_ns.store(killed_ns, Ordering::Relaxed);
-    kill_process(Pid::from_raw(pid as i32).expect("a process id"), Signal::KILL).expect("our worker");
+    // Before: an answer that comes in between is the dead worker's, and is sorted out below.
+    book.killed_ns.store(now_ns(), Ordering::Relaxed);
+    let killed_ns = strike(pid);
     let died_ns = loop {
         match events.next().await.expect("events").expect("an event") {
             Push::Event(event) if matches!(event.what, What::WorkerDied { pid: died, .. } if died == pid) => {
@@ -367,6 +405,17 @@ fn goal(variant: Variant) -> Option<(&'static str, f64)> {
         }),
         _ => None,
     }
+}
+
+/// How long it took until all sessions were back.
+fn report_back(back_ns: &[u64], lines: &mut Lines) {
+    if back_ns.is_empty() {
+        return;
+    }
+    let back = spread(back_ns.iter().map(|ns| *ns as f64 / NS_PER_MS));
+    let what = "death to the last of 1,000 sessions restored, a standby";
+    let verdict = lines.row(what, Goal::AtMost(BACK_GOAL_MS), back, "ms", "scripts/bench --only failover");
+    println!("{what}: {:.2} ms, {verdict}", back.median);
 }
 
 fn report(variant: Variant, kills: &[Kill], calm: &[u64], rate: f64, lines: &mut Lines) {

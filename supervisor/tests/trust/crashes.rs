@@ -134,5 +134,7 @@ fn reports_are_bounded_and_hold_no_session_when_the_config_says_so() {
     std::fs::create_dir(&draft).expect("makes");
     std::fs::write(draft.join("report.json"), "{").expect("writes");
     real.again("");
-    assert!(!draft.exists() && real.path("state/crashes").join(id).exists());
+    assert!(!draft.exists(), "it is swept: {}", real.log());
+    let kept = with_state(&real, &["crashes"]);
+    assert!(real.path("state/crashes").join(id).exists(), "{id} of {all:?} stays: {}", text(&kept.stdout));
 }
