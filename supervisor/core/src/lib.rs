@@ -14,6 +14,7 @@
 //! * [`durable`]: what a session that must survive its supervisor writes down, and how it comes back from that.
 //! * [`policy`]: restarts, the circuit breaker, health: small pure deciders.
 //! * [`open_keys`]: idempotency of opens, over all games.
+//! * `few`, `line`: a map and a queue for what is mostly one.
 #![forbid(unsafe_code)]
 
 pub mod action;
