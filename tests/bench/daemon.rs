@@ -18,10 +18,9 @@ use std::time::{Duration, Instant};
 
 use common::figures::{Figure, Goal, Lines, Spread};
 use common::play::HOUSE;
-use common::{bare, pinned, play};
+use common::{bare, house, pinned, play};
 use croupier_client::OpenOptions;
 use croupier_client::blocking::Session;
-use croupier_tests::artifacts::{compile, repository};
 use croupier_tests::{Daemon, Setup};
 use serde_json::json;
 
@@ -50,9 +49,7 @@ fn main() {
     let rounds = if words.iter().any(|word| word == "--quick") { ROUNDS_QUICK } else { ROUNDS };
     let mut lines = Lines::of(&words);
     let dir = tempfile::tempdir().expect("a directory");
-    let so = dir.path().join("libecho.so");
-    let home = repository().join("tests/bench/echo");
-    compile(&home.join("echo.c"), &so, &["-I".to_owned(), home.display().to_string()]);
+    let so = house::echo(dir.path());
     println!("| what | figure | quartiles | goal |\n|---|---|---|---|");
     let without = "[transcripts]\nwrite = false\n";
     let plain = daemon(&so, &format!("[audit]\nwrite = false\n{without}"));

@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 use common::figures::{Figure, Goal, Lines, Spread, spread};
 use common::house::House;
 use common::play::HOUSE;
-use common::{cpu_time, pinned, play};
+use common::{cpu_time, house, pinned, play};
 use croupier::jail::plan::Transport;
 use croupier_client::blocking::Session;
 use croupier_client::{Event, LiveSessions, OpenOptions, Player, Push, What};
-use croupier_tests::artifacts::{compile, dice_copy, repository};
+use croupier_tests::artifacts::dice_copy;
 use croupier_tests::procs;
 use serde_json::json;
 
@@ -59,9 +59,7 @@ fn main() {
     let rounds = if words.iter().any(|word| word == "--quick") { ROUNDS_QUICK } else { ROUNDS };
     let mut lines = Lines::of(&words);
     let dir = tempfile::tempdir().expect("a directory");
-    let so = dir.path().join("libecho.so");
-    let home = repository().join("tests/bench/echo");
-    compile(&home.join("echo.c"), &so, &["-I".to_owned(), home.display().to_string()]);
+    let so = house::echo(dir.path());
     let copies: Vec<PathBuf> = (0..PLUGINS).map(|number| dice_copy(number, dir.path())).collect();
     println!("| what | figure | quartiles | goal |\n|---|---|---|---|");
     sessions(&so, rounds, &mut lines);

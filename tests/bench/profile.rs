@@ -16,10 +16,9 @@ mod common;
 use std::time::Instant;
 
 use common::house::House;
-use common::{cpu_time, pinned, play};
+use common::{cpu_time, house, pinned, play};
 use croupier::jail::plan::Transport;
 use croupier_client::blocking::Session;
-use croupier_tests::artifacts::{compile, repository};
 
 /// What can be played.
 const WHATS: [&str; 4] = ["one", "pipelined", "tasks", "callers"];
@@ -39,9 +38,7 @@ fn main() {
         return;
     };
     let dir = tempfile::tempdir().expect("a directory");
-    let so = dir.path().join("libecho.so");
-    let home = repository().join("tests/bench/echo");
-    compile(&home.join("echo.c"), &so, &["-I".to_owned(), home.display().to_string()]);
+    let so = house::echo(dir.path());
     let house = House::open(&so, Transport::Ring);
     let open = |count| -> Vec<Session> { (0..count).map(|_| house.session()).collect() };
     match what {

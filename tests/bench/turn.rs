@@ -18,11 +18,10 @@ use std::time::{Duration, Instant};
 use common::figures::{Figure, Goal, Lines, Spread, spread};
 use common::house::House;
 use common::play::HOUSE;
-use common::{bare, cpu_time, pinned, play};
+use common::{bare, cpu_time, house, pinned, play};
 use croupier::jail::plan::Transport;
 use croupier::registry::Durability;
 use croupier_client::blocking::Session;
-use croupier_tests::artifacts::{compile, repository};
 use serde_json::json;
 
 /// Bytes of a payload, and round trips of one round.
@@ -59,9 +58,7 @@ fn main() {
         return role.serve();
     }
     let dir = tempfile::tempdir().expect("a directory");
-    let so = dir.path().join("libecho.so");
-    let home = repository().join("tests/bench/echo");
-    compile(&home.join("echo.c"), &so, &["-I".to_owned(), home.display().to_string()]);
+    let so = house::echo(dir.path());
     let rounds = if words.iter().any(|word| word == "--quick") { ROUNDS_QUICK } else { ROUNDS };
     let mut lines = Lines::of(&words);
     round_trips(&so, rounds, &mut lines, Cores::Other);

@@ -1,14 +1,22 @@
 //! A supervisor in this process with one worker of one plugin, to be played with.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use croupier::jail::plan::Transport;
 use croupier::registry::{Durability, PluginOptions};
 use croupier::supervisor::{Supervisor, SupervisorConfig};
 use croupier_client::OpenOptions;
 use croupier_client::blocking::{Client, Session};
-use croupier_tests::artifacts::artifacts;
+use croupier_tests::artifacts::{artifacts, compile, repository};
 use tokio::runtime::Runtime;
+
+/// Builds the plugin that answers what it is asked (`tests/bench/echo`), in this directory.
+pub(crate) fn echo(dir: &Path) -> PathBuf {
+    let so = dir.join("libecho.so");
+    let home = repository().join("tests/bench/echo");
+    compile(&home.join("echo.c"), &so, &["-I".to_owned(), home.display().to_string()]);
+    so
+}
 
 /// See the module.
 pub(crate) struct House {
