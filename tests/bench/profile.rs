@@ -6,6 +6,7 @@
 //!                                                -- pipelined 1000000      one caller with 1,024 in flight, over 32 sessions
 //!                                                -- tasks 1000000          1,024 tasks that await one turn each, over 32 sessions
 //!                                                -- callers 1000000 1000   so many threads, each with a session
+//!                                                -- restored 100 1000      its worker killed so often, and so many tables of craps restored, with some rolls each
 //! ```
 //!
 //! Its caller is pinned to one processor and the worker to another, except with tasks and callers.
@@ -13,16 +14,21 @@
 
 mod common;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::house::House;
 use common::{cpu_time, house, pinned, play};
 use croupier::jail::plan::Transport;
 use croupier_client::blocking::Session;
+use croupier_client::{Player, Push, What};
+use croupier_tests::artifacts::Plugin;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// What can be played.
-const WHATS: [&str; 4] = ["one", "pipelined", "tasks", "callers"];
+const WHATS: [&str; 5] = ["one", "pipelined", "tasks", "callers", "restored"];
 const TURNS: usize = 1_000_000;
+/// Turns of a table behind its newest snapshot, when its worker dies.
+const ROLLS: usize = 136;
 const PAYLOAD: &[u8] = &[7; 64];
 /// Sessions, and turns in flight in each, when there are many.
 const TABLES: usize = 32;
@@ -38,7 +44,7 @@ fn main() {
         return;
     };
     let dir = tempfile::tempdir().expect("a directory");
-    let so = house::echo(dir.path());
+    let so = if what == "restored" { Plugin::Craps.file() } else { house::echo(dir.path()) };
     let house = House::open(&so, Transport::Ring);
     let open = |count| -> Vec<Session> { (0..count).map(|_| house.session()).collect() };
     match what {
@@ -61,6 +67,14 @@ fn main() {
                 house.block_on(play::tasks(&sessions, IN_FLIGHT, each, PAYLOAD))
             });
         }
+        "restored" => {
+            let sessions = open(number(2, 1_000));
+            sessions.iter().for_each(sit_down);
+            if std::env::var_os("PIN").is_some() {
+                pinned::descendants(1);
+            }
+            restored(&house, sessions.len(), number(1, 100));
+        }
         _ => {
             let sessions = open(number(2, 1_000));
             let each = (turns / sessions.len()).max(1);
@@ -68,6 +82,46 @@ fn main() {
         }
     }
     house.close();
+}
+
+/// So many turns that a snapshot lies behind them, and half of those that follow before the next one.
+fn sit_down(table: &Session) {
+    table.join(Player(1), r#"{"bankroll":1000000000}"#).expect("a seat");
+    table.act(Player(1), r#"{"standing":[{"kind":"pass","amount":10}]}"#).expect("a bet");
+    for _ in 0..ROLLS {
+        table.act(Player(1), r#"{"roll":true}"#).expect("a roll");
+    }
+}
+
+/// Kills the worker, and waits until all sessions are in the next one; again and again.
+fn restored(house: &House, sessions: usize, kills: usize) {
+    let (mut all, mut own, mut workers, mut replays) = (Duration::ZERO, Duration::ZERO, Duration::ZERO, 0);
+    for _ in 0..kills {
+        let pid = house.serving(sessions);
+        let mut events = house.client().events().expect("events");
+        let (from, before) = (Instant::now(), cpu_time::own());
+        kill_process(Pid::from_raw(pid as i32).expect("a process id"), Signal::KILL).expect("our worker");
+        let mut back = 0;
+        while back < sessions {
+            let push =
+                events.wait_next_until(from + Duration::from_secs(60)).expect("they come back in time");
+            let Push::Event(event) = push.expect("more").expect("an event") else { continue };
+            if let What::SessionRestored { replayed, .. } = event.what {
+                (back, replays) = (back + 1, replays + replayed);
+            }
+        }
+        all += from.elapsed();
+        own += cpu_time::own() - before;
+        workers += cpu_time::process(house.serving(sessions));
+    }
+    let each = |time: Duration| time.as_secs_f64() * 1e3 / kills as f64;
+    println!(
+        "{kills} deaths, {} turns played again each; {:.1} ms until all were back; processor time: {:.1} ms here, {:.1} ms in the worker",
+        replays / kills as u64,
+        each(all),
+        each(own),
+        each(workers)
+    );
 }
 
 /// For orientation.

@@ -9,11 +9,18 @@ use nix::time::{ClockId, clock_gettime};
 /// Of all of them.
 pub(crate) fn family() -> Duration {
     let below = descendants(std::process::id());
-    let below =
-        below.iter().map(|process| of(&Path::new("/proc").join(process.pid.to_string()).join("task")));
+    below.iter().map(|other| process(other.pid)).sum::<Duration>() + own()
+}
+
+/// Of this process.
+pub(crate) fn own() -> Duration {
     // Through libc, which valgrind knows to intercept.
-    let own = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).expect("every process has one");
-    below.sum::<Duration>() + Duration::from(own)
+    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).expect("every process has one").into()
+}
+
+/// Of another one.
+pub(crate) fn process(pid: u32) -> Duration {
+    of(&Path::new("/proc").join(pid.to_string()).join("task"))
 }
 
 fn of(tasks: &Path) -> Duration {

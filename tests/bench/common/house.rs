@@ -1,12 +1,13 @@
 //! A supervisor in this process with one worker of one plugin, to be played with.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use croupier::jail::plan::Transport;
 use croupier::registry::{Durability, PluginOptions};
 use croupier::supervisor::{Supervisor, SupervisorConfig};
-use croupier_client::OpenOptions;
 use croupier_client::blocking::{Client, Session};
+use croupier_client::{OpenOptions, WorkerInfo};
 use croupier_tests::artifacts::{artifacts, compile, repository};
 use tokio::runtime::Runtime;
 
@@ -86,6 +87,18 @@ impl House {
     /// Another worker serves from now on.
     pub(crate) fn fresh_worker(&self) {
         self.client.restart(&self.plugin).expect("it restarts");
+    }
+
+    /// The process id of the worker that serves, when all of these sessions are there.
+    pub(crate) fn serving(&self, sessions: usize) -> u32 {
+        loop {
+            let workers = self.client.workers().expect("workers");
+            let all = |worker: &&WorkerInfo| worker.state == "serving" && worker.sessions == sessions as u64;
+            if let Some(worker) = workers.iter().find(all) {
+                return worker.pid;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// For tasks.

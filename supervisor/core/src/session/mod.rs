@@ -287,9 +287,14 @@ impl Session {
         self.journal.fetch();
     }
 
+    /// Whether a turn of it waits, with or without a number.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.queue.is_empty() || !self.flights.is_empty()
+    }
+
     /// Whether it goes on at once: somebody waits for it, or it is in a worker, or on its way there.
     pub(crate) fn is_urgent(&self) -> bool {
-        !self.queue.is_empty() || !self.flights.is_empty() || !matches!(self.home, Home::None)
+        self.is_awaited() || !matches!(self.home, Home::None)
     }
 
     /// Whether it may have something to do without hearing of anything: a turn to send or to number, a tick, its way to another worker. One that is tried alone always may.
