@@ -33,10 +33,12 @@ impl<T> Watched<T> {
         let mut inner = self.lock();
         let result = f(&mut inner.value);
         let wakers = std::mem::take(&mut inner.wakers);
-        if inner.parked > 0 {
+        let is_awaited = inner.parked > 0;
+        // First, or whoever wakes up would go to sleep again at once, for the lock.
+        drop(inner);
+        if is_awaited {
             self.changed.notify_all();
         }
-        drop(inner);
         for waker in wakers {
             waker.wake();
         }
