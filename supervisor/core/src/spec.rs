@@ -31,6 +31,9 @@ pub struct Spec {
     pub lobby_max: u32,
     /// Most calls in flight on one worker.
     pub window_calls: usize,
+    /// Calls in flight on a worker at which it gets no more for sessions that nobody waits for: one that somebody waits for would be behind all of them three times, with its snapshot,
+    /// its turns on record and its next one.
+    pub background_calls: usize,
     /// Most turns of one session in flight.
     pub flights_max: usize,
     /// Longest that one turn may take by the wall clock.
@@ -154,6 +157,7 @@ impl Spec {
             queue_max: 1024,
             lobby_max: 100_000,
             window_calls: 256,
+            background_calls: 32,
             flights_max: 64,
             turn_wall_ns: 5_000 * MS,
             load_wall_ns: 10_000 * MS,

@@ -89,7 +89,7 @@ impl House {
         self.client.restart(&self.plugin).expect("it restarts");
     }
 
-    /// The process id of the worker that serves, when all of these sessions are there.
+    /// The process id of the worker that serves, as soon as all of these sessions are there, or on their way.
     pub(crate) fn serving(&self, sessions: usize) -> u32 {
         loop {
             let workers = self.client.workers().expect("workers");

@@ -24,9 +24,6 @@ use crate::session::{Home, Listed, Session, Standing};
 const BURST_MAX: usize = 16;
 /// Calls in flight on a worker for sessions on their way into it, at which no further one is begun.
 const RESTORES_MAX: usize = 64;
-/// Most calls in flight on a worker that restore sessions which nobody waits for: a session that somebody waits for is behind them three times, with its snapshot, its turns on record
-/// and its next one.
-pub(super) const BACKGROUND_CALLS_MAX: usize = 32;
 
 /// What came of trying to move a session on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +152,7 @@ impl Game {
         let has_room = if is_urgent {
             calls < self.spec.window_calls && slot.restores < RESTORES_MAX
         } else {
-            calls < BACKGROUND_CALLS_MAX.min(self.spec.window_calls)
+            calls < self.spec.background_calls.min(self.spec.window_calls)
         };
         slot.role == Role::Serve && slot.takes_turns() && !self.is_trying(slot.id) && has_room
     }

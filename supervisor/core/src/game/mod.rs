@@ -171,6 +171,7 @@ impl Game {
     pub fn new(mut spec: Spec) -> Game {
         // With none in flight nothing would ever be played.
         spec.window_calls = spec.window_calls.max(1);
+        spec.background_calls = spec.background_calls.max(1);
         spec.flights_max = spec.flights_max.max(1);
         Game {
             gate: Gate::new(spec.journal_at),

@@ -5,7 +5,7 @@
 //!                        └──snapshot refused: the one before, the whole journal, or held
 //! ```
 
-use super::dispatch::{Alone, BACKGROUND_CALLS_MAX, Progress};
+use super::dispatch::{Alone, Progress};
 use super::workers::{CallKind, Expect, Role, Worker};
 use super::{Cx, Game};
 use crate::action::{Action, Notice, Run, ToWorker, TurnMessage, Wanted};
@@ -78,12 +78,15 @@ impl Game {
     /// Sends the next turn on record; or, when all are sent and answered, lets the session live there.
     pub(super) fn replay_next(&mut self, cx: &mut Cx<'_>, id: SessionId) -> Progress {
         let Some(session) = self.sessions.get_mut(&id) else { return Progress::Idle };
+        let busy = |worker| {
+            self.workers.get(&worker).is_some_and(|slot| slot.restores >= self.spec.background_calls)
+        };
         if let Home::Restoring(restoring) = &session.home
-            && !session.is_awaited()
+            && !restoring.base_pending
             && restoring.record < session.journal.records().len()
-            && self.workers.get(&restoring.worker).is_some_and(|slot| slot.restores >= BACKGROUND_CALLS_MAX)
+            && !session.is_awaited()
+            && busy(restoring.worker)
         {
-            // Whoever is waited for would be behind all of it.
             return Progress::Blocked;
         }
         let Some((worker, message, expect)) = next_replay(session) else {

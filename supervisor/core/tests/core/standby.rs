@@ -321,41 +321,54 @@ fn sessions_are_brought_back_a_few_at_a_time_when_all_are_waited_for() {
 }
 
 #[test]
-fn a_turn_waits_behind_a_bounded_number_of_restores_that_nobody_waits_for() {
-    const RECORDED: usize = 30;
-    let mut world = world(1, |spec| spec.snapshots.turns = 1_000);
-    let sessions: Vec<_> = (0..200).map(|_| world.open().0).collect();
-    for session in &sessions {
-        // The opening is on record, too.
-        for _ in 1..RECORDED {
-            world.act(*session, COUNT);
+fn a_turn_waits_behind_a_bounded_number_of_calls_for_sessions_that_nobody_waits_for() {
+    // Of 30 turns each all are played again, or some, or none.
+    for (snapshot_turns, replayed) in [(1_000, 30..=30), (25, 1..=29), (1, 0..=0)] {
+        const SESSIONS: usize = 200;
+        let mut world = world(1, |spec| spec.snapshots.turns = snapshot_turns);
+        let sessions: Vec<_> = (0..SESSIONS).map(|_| world.open().0).collect();
+        for session in &sessions {
+            // The opening is on record, too.
+            for _ in 1..30 {
+                world.act(*session, COUNT);
+            }
         }
-    }
-    world.settle();
-    let (dead, next) = (serving(&world), in_state(&world, "standby")[0]);
-    world.die(dead, KILLED);
-    let ahead = |world: &World| world.workers[&next].inbox.len();
-    let mut most = ahead(&world);
-    for _ in 0..500 {
-        assert!(world.work(next));
-        most = most.max(ahead(&world));
-    }
-    assert!((2..=AHEAD_MAX).contains(&most), "{most} calls were ahead of whoever comes");
+        world.settle();
+        let (dead, next) = (serving(&world), in_state(&world, "standby")[0]);
+        world.die(dead, KILLED);
+        let ahead = |world: &World| world.workers[&next].inbox.len();
+        let mut most = ahead(&world);
+        for _ in 0..SESSIONS / 2 {
+            assert!(world.work(next));
+            most = most.max(ahead(&world));
+        }
+        assert_eq!(most, AHEAD_MAX, "calls ahead of whoever comes, {replayed:?} turns on record each");
+        let live = world.game.session_views(usize::MAX).iter().filter(|view| view.state == "live").count();
+        let placed = world.game.view().workers.iter().map(|worker| worker.sessions).sum::<usize>();
+        assert!(placed - live <= AHEAD_MAX + 1, "{} sessions at a time", placed - live);
 
-    let last = sessions[199];
-    assert_ne!(world.game.session_view(last).expect("it lives").state, "live", "it has not come back yet");
-    let waiting = world.act(last, COUNT);
-    let mut works = 0;
-    while !ok(&world, waiting) {
-        assert!(world.work(next));
-        works += 1;
+        let last = sessions[SESSIONS - 1];
+        let state = world.game.session_view(last).expect("it lives").state;
+        assert_ne!(state, "live", "it has not come back yet");
+        let waiting = world.act(last, COUNT);
+        let mut works = 0;
+        while !ok(&world, waiting) {
+            assert!(world.work(next));
+            works += 1;
+        }
+        // Behind them with its base, the other turns on record, and its next one.
+        let again = world.notices.iter().find_map(|notice| match notice {
+            Notice::SessionRestored { session, replayed, .. } if *session == last => Some(*replayed),
+            _ => None,
+        });
+        let again = again.expect("it is back");
+        assert!(replayed.contains(&again), "{again} turns were played again");
+        assert!(works <= 3 * (AHEAD_MAX + 1) + again as usize, "it was answered after {works} calls");
+        while world.work(next) {
+            assert!(ahead(&world) <= AHEAD_MAX);
+        }
+        let back = |notice: &Notice| matches!(notice, Notice::SessionRestored { .. });
+        assert_eq!(world.count(back), SESSIONS);
+        world.check_states();
     }
-    // Behind them with its opening, the other turns on record, and its next one.
-    assert!(works <= 3 * AHEAD_MAX + RECORDED + 1, "it was answered after {works} calls");
-
-    while world.work(next) {
-        assert!(ahead(&world) <= AHEAD_MAX);
-    }
-    assert_eq!(world.game.view().workers.iter().map(|worker| worker.sessions).sum::<usize>(), 200);
-    world.check_states();
 }
