@@ -3,29 +3,33 @@
 //! ```text
 //!  cargo bench -p croupier-tests --bench profile -- one 1000000            one in flight, one session
 //!                                                -- one 1000000 10000      … over so many sessions in turn
+//!                                                -- shared 1000000         one in flight, all on one processor
 //!                                                -- pipelined 1000000      one caller with 1,024 in flight, over 32 sessions
+//!                                                -- daemon 1000000         the same through the socket of `croupier serve`
 //!                                                -- tasks 1000000          1,024 tasks that await one turn each, over 32 sessions
 //!                                                -- callers 1000000 1000   so many threads, each with a session
 //!                                                -- restored 100 1000      its worker killed so often, and so many tables of craps restored, with some rolls each
 //! ```
 //!
-//! Its caller is pinned to one processor and the worker to another, except with tasks, callers and deaths.
+//! Its caller is pinned to one processor and the worker to another, except where it says otherwise, and with tasks, callers and deaths.
 #![allow(clippy::print_stdout, reason = "the figure is what it is for")]
 
 mod common;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::house::House;
 use common::{cpu_time, house, pinned, play};
 use croupier::jail::plan::Transport;
 use croupier_client::blocking::Session;
-use croupier_client::{Player, Push, What};
+use croupier_client::{OpenOptions, Player, Push, What};
+use croupier_tests::Setup;
 use croupier_tests::artifacts::Plugin;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// What can be played.
-const WHATS: [&str; 5] = ["one", "pipelined", "tasks", "callers", "restored"];
+const WHATS: [&str; 7] = ["one", "shared", "pipelined", "daemon", "tasks", "callers", "restored"];
 const TURNS: usize = 1_000_000;
 /// Rolls at each table before the first death; by default snapshots lie behind most of them.
 const ROLLS: usize = 136;
@@ -43,14 +47,21 @@ fn main() {
         println!("profile: what? {} [TURNS] [SESSIONS]", WHATS.join("|"));
         return;
     };
+    if what == "shared" {
+        // And so do all threads and processes from now on.
+        pinned::here(0);
+    }
     let dir = tempfile::tempdir().expect("a directory");
+    if what == "daemon" {
+        return through_a_daemon(&house::echo(dir.path()), turns);
+    }
     let so = if what == "restored" { Plugin::Craps.file() } else { house::echo(dir.path()) };
     let house = House::open(&so, Transport::Ring);
     let open = |count| -> Vec<Session> { (0..count).map(|_| house.session()).collect() };
     match what {
-        "one" => {
+        "one" | "shared" => {
             let sessions = open(number(2, 1));
-            pinned::descendants(1);
+            pinned::descendants(usize::from(what == "one"));
             pinned::here(0);
             timed(turns, || play::one_by_one(&sessions, 0, turns, PAYLOAD));
         }
@@ -79,6 +90,18 @@ fn main() {
         }
     }
     house.close();
+}
+
+/// Without transcripts and audit log; whatever serves is on one processor.
+fn through_a_daemon(so: &Path, turns: usize) {
+    let daemon =
+        Setup::new().file(so).config("[transcripts]\nwrite = false\n[audit]\nwrite = false\n").start();
+    let client = daemon.player();
+    let open = |_| client.open("echo", "{}", OpenOptions::default()).expect("a session");
+    let sessions: Vec<Session> = (0..TABLES).map(open).collect();
+    pinned::here(0);
+    pinned::descendants(1);
+    timed(turns, || play::many_in_flight(&sessions, TABLES * IN_FLIGHT, turns, PAYLOAD));
 }
 
 /// Plays a table for a while.

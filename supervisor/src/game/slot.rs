@@ -284,7 +284,9 @@ impl Help for Slot {
 
 /// Looks, and takes what comes, until there is nothing to wait for any more, or it is in vain.
 fn look_itself(lent: &Lent<'_>, on: &dyn Wait, mut pump: impl FnMut() -> bool) {
-    let (looks, mut pumps) = (lent.looks(), 0);
+    // A worker that shares the processor with us often runs as soon as it is woken: then the answer is there, though it makes no sense to look for it.
+    let looks = lent.looks().max(1);
+    let mut pumps = 0;
     let mut look = 0;
     while look < looks && pumps < PUMPS_MAX {
         if lent.has_bytes() {
@@ -316,6 +318,7 @@ mod tests {
 
     use croupier_ring::{RING_BYTES_MIN, Sender, Shared, Wake, adopt, create};
     use croupier_wire::link::{FromWorker, Limits};
+    use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
 
     use super::*;
     use crate::worker::link::SocketLink;
@@ -374,6 +377,29 @@ mod tests {
         assert!(lent.give_back(), "somebody has to hear of it");
         assert!(matches!(port.arm(), Ready::Receive(Received::Broken(_) | Received::Ended)));
         assert_eq!(port.arm(), Ready::Receive(Received::Ended), "it is said once");
+    }
+
+    #[test]
+    fn an_answer_of_a_worker_that_shares_the_processor_is_taken_if_it_is_there() {
+        let (port, mut sender, memory, _far) = port();
+        let mut mine = CpuSet::new();
+        mine.set(sched_getcpu());
+        // For this thread, which is this test's own.
+        sched_setaffinity(None, &mine).expect("it runs there already");
+        let cpu = sched_getcpu() as u32;
+        memory.write_all_at(&cpu.to_le_bytes(), CPU_AT).expect("writable");
+        let mut frame = Vec::new();
+        FromWorker::Ok.put(&mut frame, 7, LIMITS.frame_bytes).expect("fits");
+        let _ = sender.send(&frame).expect("sense");
+        let lent = port.lend().expect("nobody else does");
+        assert_eq!(lent.looks(), 0, "nobody looks for what cannot run");
+        let mut pumps = 0;
+        look_itself(&lent, &Never, || {
+            pumps += 1;
+            matches!(pump(&port), Received::Drained | Received::More)
+        });
+        assert_eq!(pumps, 1);
+        assert!(!lent.give_back(), "all is taken");
     }
 
     #[test]
