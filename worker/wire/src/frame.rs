@@ -10,7 +10,7 @@
 
 use thiserror::Error;
 
-pub use crate::reader::{FrameReader, READ_CHUNK_BYTES};
+pub use crate::reader::{FIRST_CHUNK_BYTES, FrameReader, READ_CHUNK_BYTES};
 
 /// Bytes of a header.
 pub const HEADER_BYTES: usize = 16;

@@ -7,13 +7,17 @@
 //!          ^start              ^end
 //! ```
 //!
-//! One receive may bring many frames. The buffer grows only for a frame whose header was checked, and then only as its bytes
-//! really come (it doubles), so a length alone makes nobody allocate.
+//! One receive may bring many frames. The buffer grows when a receive fills it, up to a chunk: most readers, those of idle workers and of connections that say little, stay at a page. Beyond
+//! that it grows only for a frame whose header was checked, and then only as its bytes really come (it doubles), so a length alone makes nobody allocate.
 
 use crate::frame::{FrameError, HEADER_BYTES, Header};
 
-/// Bytes of buffer that a reader starts with and returns to.
+/// Bytes of buffer that a reader starts with.
+pub const FIRST_CHUNK_BYTES: usize = 4 << 10;
+/// Bytes of buffer that a reader has at the most, unless a frame is longer.
 pub const READ_CHUNK_BYTES: usize = 64 << 10;
+/// By so much the chunk grows when it was filled.
+const CHUNK_GROWTH: usize = 4;
 /// An empty buffer above this many bytes is given back.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
@@ -23,6 +27,8 @@ pub struct FrameReader {
     version: u16,
     frame_bytes_max: u32,
     buffer: Vec<u8>,
+    /// Bytes to have room for, where no frame needs more.
+    chunk: usize,
     start: usize,
     end: usize,
 }
@@ -32,7 +38,14 @@ impl FrameReader {
     /// [`crate::frame::FRAME_BYTES_CEILING`]).
     pub fn new(version: u16, frame_bytes_max: u32) -> FrameReader {
         let frame_bytes_max = frame_bytes_max.min(crate::frame::FRAME_BYTES_CEILING);
-        FrameReader { version, frame_bytes_max, buffer: Vec::new(), start: 0, end: 0 }
+        FrameReader {
+            version,
+            frame_bytes_max,
+            buffer: Vec::new(),
+            chunk: FIRST_CHUNK_BYTES,
+            start: 0,
+            end: 0,
+        }
     }
 
     /// Raises or lowers the limit for frames that are not cut yet.
@@ -65,6 +78,10 @@ impl FrameReader {
     pub fn filled(&mut self, n: usize) {
         debug_assert!(n <= self.buffer.len() - self.end, "more bytes than there was space for");
         self.end = (self.end + n).min(self.buffer.len());
+        // There may be more than fitted.
+        if self.end == self.buffer.len() {
+            self.chunk = (self.chunk * CHUNK_GROWTH).min(READ_CHUNK_BYTES);
+        }
     }
 
     /// The next whole frame, its body borrowed; `None` when more bytes are needed first.
@@ -114,6 +131,6 @@ impl FrameReader {
             Ok(Some(header)) => header.len as usize,
             Ok(None) | Err(_) => 0,
         };
-        frame.min(2 * here).max(READ_CHUNK_BYTES)
+        frame.min(2 * here).max(self.chunk)
     }
 }

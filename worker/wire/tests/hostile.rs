@@ -6,7 +6,8 @@ use common::{MAX, Sample, VERSION, WAYS, samples, try_decode};
 use croupier_wire::codec::{CLAIM_PER_BYTE, CLAIM_SLACK, DecodeError, EncodeError};
 use croupier_wire::door::{self, ControlReply, Reply};
 use croupier_wire::frame::{
-    FRAME_BYTES_CEILING, FrameError, FrameReader, HEADER_BYTES, Header, Kind, READ_CHUNK_BYTES,
+    FIRST_CHUNK_BYTES, FRAME_BYTES_CEILING, FrameError, FrameReader, HEADER_BYTES, Header, Kind,
+    READ_CHUNK_BYTES,
 };
 use croupier_wire::link::{self, CallAnswer, Done, Effect, FromWorker, ToWorker};
 use proptest::prelude::*;
@@ -306,7 +307,7 @@ fn a_long_header_alone_makes_nobody_allocate() {
         assert!(reader.is_partial());
         let _ = reader.space();
     });
-    assert_eq!(used.bytes_max, READ_CHUNK_BYTES as u64);
+    assert_eq!(used.bytes_max, FIRST_CHUNK_BYTES as u64);
 }
 
 /// A frame of several chunks arrives, the buffer having grown with it, at most to the frame; then it is given back.
@@ -332,6 +333,33 @@ fn a_long_frame_grows_the_buffer_as_it_comes() {
     let (header, body) = reader.next().expect("good").expect("whole");
     assert_eq!(link::decode_from_worker(&header, body), Ok(FromWorker::Snapshot { snapshot: &snapshot }));
     assert_eq!(reader.space().len(), READ_CHUNK_BYTES);
+}
+
+/// One that is never filled stays small; one that is grows to a chunk, and no further.
+#[test]
+fn the_buffer_grows_with_what_comes_at_once() {
+    let mut frame = Vec::new();
+    FromWorker::Ok.put(&mut frame, 1, MAX).expect("fits");
+    let mut reader = FrameReader::new(VERSION, MAX);
+    for _ in 0..10_000 {
+        let space = reader.space();
+        assert!(space.len() <= FIRST_CHUNK_BYTES);
+        space[..frame.len()].copy_from_slice(&frame);
+        reader.filled(frame.len());
+        assert!(matches!(reader.next(), Ok(Some(_))));
+    }
+    let many = frame.repeat(READ_CHUNK_BYTES);
+    let (mut at, mut receives) = (0, 0);
+    while at < many.len() {
+        let space = reader.space();
+        assert!(!space.is_empty() && space.len() <= READ_CHUNK_BYTES);
+        let n = space.len().min(many.len() - at);
+        space[..n].copy_from_slice(&many[at..at + n]);
+        reader.filled(n);
+        (at, receives) = (at + n, receives + 1);
+        while reader.next().expect("good").is_some() {}
+    }
+    assert!(receives <= many.len() / READ_CHUNK_BYTES + 4, "{receives} receives");
 }
 
 #[test]
