@@ -53,7 +53,7 @@ const KERNELS: [Kernel; 5] = [
     Kernel { name: "craps", id: 0, units: 9_600_000, turns: 1 },
     Kernel { name: "poker", id: 1, units: 6_400_000, turns: 1 },
     Kernel { name: "n-body", id: 2, units: 3_200_000, turns: 1 },
-    // Of more its particles come to rest, in numbers so small that processors take twenty times as long for them.
+    // Of more its particles come to rest, in numbers so small that processors take many times as long for them.
     Kernel { name: "particles", id: 3, units: 1_000_000, turns: 4 },
     Kernel { name: "grid", id: 4, units: 4_800_000, turns: 1 },
 ];

@@ -1,17 +1,17 @@
 //! Plays turns and measures nothing: something for `perf` and `callgrind` to look at. What came of looking is told in `docs/PERFORMANCE.md`.
 //!
 //! ```text
-//!  cargo bench -p croupier-tests --bench profile -- one 1000000            one in flight, one session
-//!                                                -- one 1000000 10000      … over so many sessions in turn
-//!                                                -- shared 1000000         one in flight, all on one processor
-//!                                                -- pipelined 1000000      one caller with 1,024 in flight, over 32 sessions
-//!                                                -- daemon 1000000         the same through the socket of `croupier serve`
-//!                                                -- tasks 1000000          1,024 tasks that await one turn each, over 32 sessions
-//!                                                -- callers 1000000 1000   so many threads, each with a session
-//!                                                -- restored 100 1000      its worker killed so often, and so many tables of craps restored, with some rolls each
+//!  cargo bench -p croupier-tests --bench profile -- one 1000000                     one in flight, one session
+//!                                                -- one 1000000 sessions=10000      … over so many sessions in turn
+//!                                                -- shared 1000000                  one in flight, all on one processor
+//!                                                -- pipelined 1000000               one caller with 1,024 in flight, over 32 sessions
+//!                                                -- daemon 1000000                  the same through the socket of `croupier serve`
+//!                                                -- tasks 1000000                   1,024 tasks that await one turn each, over 32 sessions
+//!                                                -- callers 1000000 sessions=1000   so many threads, each with a session
+//!                                                -- restored 100 sessions=1000      its worker killed so often, and so many tables of craps restored, with some rolls each
 //! ```
 //!
-//! Its caller is pinned to one processor and the worker to another, except where it says otherwise, and with tasks, callers and deaths.
+//! `bytes=1024` makes payloads longer than 64 bytes, `transport=socket` does without the ring, `snapshot_turns=1` takes a snapshot after each roll. Its caller is pinned to one processor and the worker to another, except where it says otherwise, and with tasks, callers and deaths.
 #![allow(clippy::print_stdout, reason = "the figure is what it is for")]
 
 mod common;
@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 use common::house::House;
 use common::{cpu_time, house, pinned, play};
 use croupier::jail::plan::Transport;
+use croupier::registry::{Durability, PluginOptions};
+use croupier::supervisor::SupervisorConfig;
 use croupier_client::blocking::Session;
 use croupier_client::{OpenOptions, Player, Push, What};
 use croupier_tests::Setup;
@@ -31,69 +33,83 @@ use rustix::process::{Pid, Signal, kill_process};
 /// What can be played.
 const WHATS: [&str; 7] = ["one", "shared", "pipelined", "daemon", "tasks", "callers", "restored"];
 const TURNS: usize = 1_000_000;
+const KILLS: usize = 100;
 /// Rolls at each table before the first death; by default snapshots lie behind most of them.
 const ROLLS: usize = 136;
-const PAYLOAD: &[u8] = &[7; 64];
 /// Sessions, and turns in flight in each, when there are many.
 const TABLES: usize = 32;
 const IN_FLIGHT: usize = 32;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    let number = |at: usize, default| words.get(at).and_then(|word| word.parse().ok()).unwrap_or(default);
-    let turns = number(1, TURNS);
+    let turns = words.get(1).and_then(|word| word.parse().ok());
+    let option = |name: &str| words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    let number = |name: &str| option(name).map(|value| value.parse().expect("a number"));
+    let count = |default| number("sessions").unwrap_or(default);
+    let payload: &'static [u8] = vec![7; number("bytes").unwrap_or(64)].leak();
     let Some(what) = words.first().map(String::as_str).filter(|what| WHATS.contains(what)) else {
         // `cargo bench` without words runs every bench.
-        println!("profile: what? {} [TURNS] [SESSIONS]", WHATS.join("|"));
+        println!("profile: what? {} [TURNS] [sessions=N] [bytes=N] …", WHATS.join("|"));
         return;
     };
+    let kills = turns.unwrap_or(KILLS).max(1);
+    let turns = turns.unwrap_or(TURNS);
     if what == "shared" {
         // And so do all threads and processes from now on.
         pinned::here(0);
     }
     let dir = tempfile::tempdir().expect("a directory");
     if what == "daemon" {
-        return through_a_daemon(&house::echo(dir.path()), turns);
+        return through_a_daemon(&house::echo(dir.path()), turns, payload);
     }
     let so = if what == "restored" { Plugin::Craps.file() } else { house::echo(dir.path()) };
-    let house = House::open(&so, Transport::Ring);
+    let options = PluginOptions {
+        transport: Some(match option("transport") {
+            Some("socket") => Transport::Socket,
+            _ => Transport::Ring,
+        }),
+        durability: Some(Durability::Process),
+        snapshot_turns: number("snapshot_turns").map(|turns| turns as u64),
+        ..PluginOptions::default()
+    };
+    let house = House::build_with(&so, options, SupervisorConfig::new());
     let open = |count| -> Vec<Session> { (0..count).map(|_| house.session()).collect() };
     match what {
         "one" | "shared" => {
-            let sessions = open(number(2, 1));
+            let sessions = open(count(1));
             pinned::descendants(usize::from(what == "one"));
             pinned::here(0);
-            timed(turns, || play::one_by_one(&sessions, 0, turns, PAYLOAD));
+            timed(turns, || play::one_by_one(&sessions, 0, turns, payload));
         }
         "pipelined" => {
             let sessions = open(TABLES);
             pinned::descendants(1);
             pinned::here(0);
-            timed(turns, || play::many_in_flight(&sessions, TABLES * IN_FLIGHT, turns, PAYLOAD));
+            timed(turns, || play::many_in_flight(&sessions, TABLES * IN_FLIGHT, turns, payload));
         }
         "tasks" => {
             let sessions: Vec<_> = (0..TABLES).map(|_| house.async_session()).collect();
             let each = (turns / (TABLES * IN_FLIGHT)).max(1);
             timed(each * TABLES * IN_FLIGHT, || {
-                house.block_on(play::tasks(&sessions, IN_FLIGHT, each, PAYLOAD))
+                house.block_on(play::tasks(&sessions, IN_FLIGHT, each, payload))
             });
         }
         "restored" => {
-            let sessions = open(number(2, 1_000));
+            let sessions = open(count(1_000));
             sessions.iter().for_each(sit_down);
-            restored(&house, sessions.len(), number(1, 100).max(1));
+            restored(&house, sessions.len(), kills);
         }
         _ => {
-            let sessions = open(number(2, 1_000));
+            let sessions = open(count(1_000));
             let each = (turns / sessions.len()).max(1);
-            timed(each * sessions.len(), || play::callers(&sessions, each, PAYLOAD));
+            timed(each * sessions.len(), || play::callers(&sessions, each, payload));
         }
     }
     house.close();
 }
 
 /// Without transcripts and audit log; whatever serves is on one processor.
-fn through_a_daemon(so: &Path, turns: usize) {
+fn through_a_daemon(so: &Path, turns: usize, payload: &[u8]) {
     let daemon =
         Setup::new().file(so).config("[transcripts]\nwrite = false\n[audit]\nwrite = false\n").start();
     let client = daemon.player();
@@ -101,7 +117,7 @@ fn through_a_daemon(so: &Path, turns: usize) {
     let sessions: Vec<Session> = (0..TABLES).map(open).collect();
     pinned::here(0);
     pinned::descendants(1);
-    timed(turns, || play::many_in_flight(&sessions, TABLES * IN_FLIGHT, turns, PAYLOAD));
+    timed(turns, || play::many_in_flight(&sessions, TABLES * IN_FLIGHT, turns, payload));
 }
 
 /// Plays a table for a while.

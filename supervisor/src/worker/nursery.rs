@@ -136,10 +136,11 @@ impl Nursery {
 
     /// One more, if there are fewer than there should be. Nobody waits for it: when it does not come about, the next launch says why.
     fn make_ahead(&mut self) {
+        // First: that it is due is forgotten with this, whatever comes of it.
+        let Some(order) = self.ahead.order(self.zygotes) else { return };
         if !self.zygote_lives() {
             return;
         }
-        let Some(order) = self.ahead.order(self.zygotes) else { return };
         match self.launch_once(order) {
             Ok(launched) if self.is_as_ordered(order, &launched) => {
                 self.ahead.put(order, launched, Instant::now());
@@ -277,4 +278,22 @@ fn log_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 fn may_change_users() -> bool {
     let needed = rustix::thread::CapabilitySet::SETUID | rustix::thread::CapabilitySet::SETGID;
     rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(needed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The worker binary is not there, or of another build.
+    #[test]
+    fn where_there_is_no_zygote_nothing_is_due_for_ever() {
+        let (jobs, _queue) = mpsc::channel();
+        let nowhere = PathBuf::from("/nonexistent/croupier-worker");
+        let mut nursery = Nursery::new(nowhere, jobs, Err("not here".into()), UidRange::default(), 1);
+        let order = Order { namespaces: 0, layout: Layout::Shared, cgroup: None };
+        assert!(nursery.launch(order).is_err());
+        assert!(nursery.ahead.due().is_some(), "somebody may want another");
+        nursery.make_ahead();
+        assert_eq!(nursery.ahead.due(), None, "whoever waits for it would wait no time, again and again");
+    }
 }

@@ -63,7 +63,7 @@ impl House {
         House::build_with(so, options, config)
     }
 
-    fn build_with(so: &Path, options: PluginOptions, config: SupervisorConfig) -> House {
+    pub(crate) fn build_with(so: &Path, options: PluginOptions, config: SupervisorConfig) -> House {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()

@@ -13,11 +13,14 @@
 use bincode::{BorrowDecode, Decode, Encode};
 
 use crate::codec::{self, DecodeError, EncodeError, check_header, put_frame};
-use crate::frame::{Header, Kind};
+use crate::frame::{FIRST_CHUNK_BYTES, Header, Kind};
 use crate::link::LINK_VERSION;
 
 /// Longest frame of this vocabulary, in bytes.
 pub const CONFINE_FRAME_BYTES_MAX: u32 = 4096;
+// Between supervisor and zygote each frame is a packet, which one receive takes whole or cuts off.
+const _: () =
+    assert!(FIRST_CHUNK_BYTES >= CONFINE_FRAME_BYTES_MAX as usize, "a packet fits a reader's first buffer");
 
 /// Exit status of a worker that called abort(3): pid 1 of a namespace cannot die of SIGABRT, so it says so like this.
 pub const EXIT_ABORTED: i32 = 128 + 6;

@@ -5,7 +5,7 @@ mod common;
 use common::random::Random;
 use common::{MAX, VERSION};
 use croupier_wire::door::{self, FromServer};
-use croupier_wire::frame::FrameReader;
+use croupier_wire::frame::{FrameError, FrameReader, Header};
 use croupier_wire::link;
 use proptest::prelude::*;
 
@@ -21,14 +21,14 @@ proptest! {
         up.put(&mut out, call_id, MAX)?;
 
         let mut reader = FrameReader::new(VERSION, MAX);
-        feed(&mut reader, &out);
-        let (header, body) = reader.next()?.expect("whole");
+        let mut frames = receive(&mut reader, &out)?.into_iter();
+        let (header, body) = frames.next().expect("whole");
         prop_assert_eq!((header.kind, header.flags, header.call_id), (down.kind(), down.flags(), call_id));
-        prop_assert_eq!(link::decode_to_worker(&header, body)?, down);
-        let (header, body) = reader.next()?.expect("whole");
+        prop_assert_eq!(link::decode_to_worker(&header, &body)?, down);
+        let (header, body) = frames.next().expect("whole");
         prop_assert_eq!((header.kind, header.flags, header.call_id), (up.kind(), 0, call_id));
-        prop_assert_eq!(link::decode_from_worker(&header, body)?, up);
-        prop_assert_eq!(reader.next()?, None);
+        prop_assert_eq!(link::decode_from_worker(&header, &body)?, up);
+        prop_assert_eq!(frames.next(), None);
         prop_assert!(!reader.is_partial());
     }
 
@@ -45,18 +45,18 @@ proptest! {
         door::put_push(&mut out, call_id, &push, MAX)?;
 
         let mut reader = FrameReader::new(VERSION, MAX);
-        feed(&mut reader, &out);
-        let (header, body) = reader.next()?.expect("whole");
-        prop_assert_eq!(door::decode_client_hello(&header, body)?, hello);
-        let (header, body) = reader.next()?.expect("whole");
-        prop_assert_eq!(door::decode_server_hello(&header, body)?, welcome);
-        let (header, body) = reader.next()?.expect("whole");
+        let mut frames = receive(&mut reader, &out)?.into_iter();
+        let (header, body) = frames.next().expect("whole");
+        prop_assert_eq!(door::decode_client_hello(&header, &body)?, hello);
+        let (header, body) = frames.next().expect("whole");
+        prop_assert_eq!(door::decode_server_hello(&header, &body)?, welcome);
+        let (header, body) = frames.next().expect("whole");
         prop_assert_eq!(header.call_id, call_id);
-        prop_assert_eq!(door::decode_request(&header, body)?, request);
-        let (header, body) = reader.next()?.expect("whole");
-        prop_assert_eq!(door::decode_from_server(&header, body)?, FromServer::Reply(reply));
-        let (header, body) = reader.next()?.expect("whole");
-        prop_assert_eq!(door::decode_from_server(&header, body)?, FromServer::Push(push));
+        prop_assert_eq!(door::decode_request(&header, &body)?, request);
+        let (header, body) = frames.next().expect("whole");
+        prop_assert_eq!(door::decode_from_server(&header, &body)?, FromServer::Reply(reply));
+        let (header, body) = frames.next().expect("whole");
+        prop_assert_eq!(door::decode_from_server(&header, &body)?, FromServer::Push(push));
     }
 
     /// However the stream is cut, the same frames come out.
@@ -73,10 +73,9 @@ proptest! {
         for cut in cuts.iter().cycle() {
             let piece = &out[at..(at + cut).min(out.len())];
             at += piece.len();
-            feed(&mut reader, piece);
-            while let Some((header, body)) = reader.next()? {
+            for (header, body) in receive(&mut reader, piece)? {
                 prop_assert_eq!(header.call_id, got as u64);
-                prop_assert_eq!(&link::decode_from_worker(&header, body)?, &sent[got]);
+                prop_assert_eq!(&link::decode_from_worker(&header, &body)?, &sent[got]);
                 got += 1;
             }
             if at == out.len() {
@@ -88,13 +87,19 @@ proptest! {
     }
 }
 
-/// Receives `bytes` as a socket would: as much at a time as there is space.
-fn feed(reader: &mut FrameReader, mut bytes: &[u8]) {
+/// Receives `bytes` as a socket would, as much at a time as there is space, and takes out the frames as they are whole.
+fn receive(reader: &mut FrameReader, mut bytes: &[u8]) -> Result<Vec<(Header, Vec<u8>)>, FrameError> {
+    let mut frames = Vec::new();
     while !bytes.is_empty() {
         let space = reader.space();
+        assert!(!space.is_empty(), "{} bytes are left", bytes.len());
         let n = space.len().min(bytes.len());
         space[..n].copy_from_slice(&bytes[..n]);
         reader.filled(n);
         bytes = &bytes[n..];
+        while let Some((header, body)) = reader.next()? {
+            frames.push((header, body.to_vec()));
+        }
     }
+    Ok(frames)
 }

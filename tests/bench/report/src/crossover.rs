@@ -154,7 +154,7 @@ pub fn rows(lines: &Lines) -> Vec<Row> {
         unit: "µs of work".to_owned(),
         kind: GoalKind::AtMost,
         spread,
-        command: String::new(),
+        command: "scripts/bench --only peers".to_owned(),
         note: "baseline builds of both; for vectors see the curves".to_owned(),
     }]
 }
