@@ -318,7 +318,7 @@ mod tests {
 
     use croupier_ring::{RING_BYTES_MIN, Sender, Shared, Wake, adopt, create};
     use croupier_wire::link::{FromWorker, Limits};
-    use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
     use super::*;
     use crate::worker::link::SocketLink;
@@ -382,9 +382,9 @@ mod tests {
     #[test]
     fn an_answer_of_a_worker_that_shares_the_processor_is_taken_if_it_is_there() {
         let (port, mut sender, memory, _far) = port();
+        let before = sched_getaffinity(None).expect("of this thread");
         let mut mine = CpuSet::new();
         mine.set(sched_getcpu());
-        // For this thread, which is this test's own.
         sched_setaffinity(None, &mine).expect("it runs there already");
         let cpu = sched_getcpu() as u32;
         memory.write_all_at(&cpu.to_le_bytes(), CPU_AT).expect("writable");
@@ -400,6 +400,7 @@ mod tests {
         });
         assert_eq!(pumps, 1);
         assert!(!lent.give_back(), "all is taken");
+        sched_setaffinity(None, &before).expect("it ran there before");
     }
 
     #[test]

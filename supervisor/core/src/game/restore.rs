@@ -75,7 +75,7 @@ impl Game {
         }
     }
 
-    /// Sends the next turn on record; or, when all are sent and answered, lets the session live there.
+    /// Sends the next turn on record, unless nobody waits for the session and the worker has enough to restore; or, when all are sent and answered, lets the session live there.
     pub(super) fn replay_next(&mut self, cx: &mut Cx<'_>, id: SessionId) -> Progress {
         let Some(session) = self.sessions.get_mut(&id) else { return Progress::Idle };
         let busy = |worker| {
@@ -87,6 +87,7 @@ impl Game {
             && !session.is_awaited()
             && busy(restoring.worker)
         {
+            // Whoever is waited for would be behind it, too. An answer of that worker brings us here again.
             return Progress::Blocked;
         }
         let Some((worker, message, expect)) = next_replay(session) else {

@@ -188,6 +188,7 @@ impl Knobs {
         spec.snapshots.turns = self.snapshot_turns;
         spec.window_calls = self.window_calls;
         spec.flights_max = self.flights_max;
+        // As few, or as many: so that the limit is met by few sessions, too.
         spec.background_calls = self.flights_max.min(32);
         spec.queue_max = self.queue_max;
         spec.lobby_max = 40;
