@@ -270,7 +270,7 @@ fn loads(so: &Path, copies: &[PathBuf], rounds: usize, lines: &mut Lines) {
             house.load_all(&copies[..LOADED]);
             let time = from.elapsed();
             if round == 0 {
-                let name = format!("memory of an idle worker that is its own, among {LOADED}");
+                let name = format!("memory of an idle worker by its share, among {LOADED}");
                 tell(lines, &name, spread(own_kib(&house).into_iter()), "KiB", Some(MEMORY_KIB_GOALS[1]));
             } else {
                 all.push(time.as_secs_f64());
@@ -288,7 +288,13 @@ fn loads(so: &Path, copies: &[PathBuf], rounds: usize, lines: &mut Lines) {
         "ms",
         Some(LOAD_MS_GOAL),
     );
-    tell(lines, "the same with workers_ahead = 0", spread(none.into_iter()), "ms", None);
+    tell(
+        lines,
+        "load of a plugin, verified and jailed, to its first turn, none made ahead",
+        spread(none.into_iter()),
+        "ms",
+        None,
+    );
     tell(lines, &format!("load of {LOADED} plugins"), spread(all.into_iter()), "s", Some(LOADED_S_GOAL));
     house.close();
     none_ahead.close();

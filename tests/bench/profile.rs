@@ -9,6 +9,7 @@
 //!                                                -- tasks 1000000                   1,024 tasks that await one turn each, over 32 sessions
 //!                                                -- callers 1000000 sessions=1000   so many threads, each with a session
 //!                                                -- restored 100 sessions=1000      its worker killed so often, and so many tables of craps restored, with some rolls each
+//!                                                -- loads 200                       a plugin loaded so often, a session of it opened, its first turn played; where the time goes
 //! ```
 //!
 //! `bytes=1024` makes payloads longer than 64 bytes, `transport=socket` does without the ring, `snapshot_turns=1` takes a snapshot after each roll. Its caller is pinned to one processor and the worker to another, except where it says otherwise, and with tasks, callers and deaths.
@@ -25,15 +26,18 @@ use croupier::jail::plan::Transport;
 use croupier::registry::{Durability, PluginOptions};
 use croupier::supervisor::SupervisorConfig;
 use croupier_client::blocking::Session;
-use croupier_client::{OpenOptions, Player, Push, What};
+use croupier_client::{LiveSessions, OpenOptions, Player, Push, What};
 use croupier_tests::Setup;
-use croupier_tests::artifacts::Plugin;
+use croupier_tests::artifacts::{Plugin, dice_copy};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// What can be played.
-const WHATS: [&str; 7] = ["one", "shared", "pipelined", "daemon", "tasks", "callers", "restored"];
+const WHATS: [&str; 8] = ["one", "shared", "pipelined", "daemon", "tasks", "callers", "restored", "loads"];
 const TURNS: usize = 1_000_000;
 const KILLS: usize = 100;
+const LOADS: usize = 200;
+/// So that a worker is made ahead again, as when somebody loads one plugin after the other.
+const LOADS_APART: Duration = Duration::from_millis(20);
 /// Rolls at each table before the first death; by default snapshots lie behind most of them.
 const ROLLS: usize = 136;
 /// Sessions, and turns in flight in each, when there are many.
@@ -53,6 +57,7 @@ fn main() {
         return;
     };
     let kills = turns.unwrap_or(KILLS).max(1);
+    let times = turns.unwrap_or(LOADS).max(1);
     let turns = turns.unwrap_or(TURNS);
     if what == "shared" {
         // And so do all threads and processes from now on.
@@ -94,6 +99,7 @@ fn main() {
                 house.block_on(play::tasks(&sessions, IN_FLIGHT, each, payload))
             });
         }
+        "loads" => loads(&house, &dice_copy(0, dir.path()), times),
         "restored" => {
             let sessions = open(count(1_000));
             sessions.iter().for_each(sit_down);
@@ -126,6 +132,35 @@ fn sit_down(table: &Session) {
     table.act(Player(1), r#"{"standing":[{"kind":"pass","amount":10}]}"#).expect("a bet");
     for _ in 0..ROLLS {
         table.act(Player(1), r#"{"roll":true}"#).expect("a roll");
+    }
+}
+
+/// Loads a plugin whose copy is kept already, opens a session, plays a turn, and unloads it; again and again. Prints medians.
+fn loads(house: &House, file: &Path, times: usize) {
+    const PARTS: [&str; 4] = ["its file read, checked, hashed and sealed, by itself", "load", "open", "turn"];
+    let mut all: [Vec<Duration>; PARTS.len()] = Default::default();
+    for round in 0..=times {
+        std::thread::sleep(LOADS_APART);
+        let mut parts = Vec::new();
+        let mut from = Instant::now();
+        let mut part = || parts.push(std::mem::replace(&mut from, Instant::now()).elapsed());
+        drop(croupier::registry::Plugin::load(file, |_| PluginOptions::default()).expect("a plugin"));
+        part();
+        house.load(file);
+        part();
+        let table = house.client().open("copy000", "{}", OpenOptions::default()).expect("a table");
+        part();
+        table.join(Player(1), "{}").expect("a seat");
+        part();
+        drop(table);
+        house.client().unload("copy000", LiveSessions::Close).expect("it goes");
+        if round > 0 {
+            all.iter_mut().zip(parts).for_each(|(all, part)| all.push(part));
+        }
+    }
+    for (part, mut all) in PARTS.into_iter().zip(all) {
+        all.sort();
+        println!("{:8.3} ms  {part}", all[all.len() / 2].as_secs_f64() * 1e3);
     }
 }
 

@@ -21,6 +21,7 @@ use std::fs::File;
 use std::process::ExitCode;
 
 use crate::fault::Fault;
+use crate::jail::Jail;
 use crate::link::Link;
 
 /// Makes the process a zygote.
@@ -52,8 +53,9 @@ fn work(socket: File) -> ! {
 }
 
 fn run(link: &Link) -> Result<(), Fault> {
-    let (confine, ring) = serve::confine(link)?;
-    let delivery = jail::enter(&confine)?;
+    let mut jail = Jail::default();
+    let (confine, ring) = serve::confine(link, &mut jail)?;
+    let delivery = jail.enter(&confine)?;
     let greeting = serve::greeting(link, delivery)?;
     if let Some(ring) = ring {
         link.take_ring(ring);

@@ -269,7 +269,7 @@ impl Life {
         cause(status, memory, self.killed.as_ref(), words.as_ref())
     }
 
-    /// Until the process has ended.
+    /// Until the process has ended, or is beyond doing anything.
     async fn serve(&mut self, driver: &GameDriver, slot: &Arc<Slot>) {
         let Some(port) = slot.port.get() else { return };
         let load_wall = Duration::from_nanos(driver.plugin.spec.load_wall_ns);
@@ -285,6 +285,10 @@ impl Life {
         loop {
             // Whatever is ready again and again, others have their turn: the runtime's own driver, too, which tells of the process's end.
             tokio::task::coop::consume_budget().await;
+            // Callers wait, and it is long until the kernel tells of its end.
+            if dues.unlinked.is_some() && self.killed.is_none() && self.process.seen_status().is_some() {
+                return;
+            }
             let (due, late) = dues.next(port, slot);
             tokio::select! {
                 () = self.process.ended() => return,

@@ -1,6 +1,6 @@
 //! The talk with a new worker before Hello: it is told how to confine itself, says what it did, and is looked at from outside. Only then does it get a plugin.
 //!
-//! Blocking: a matter of a few milliseconds, on a thread that may block.
+//! [`prepare`] is said to each as soon as it is there, maybe long before anybody wants it. [`admit`] blocks: a matter of a few milliseconds, on a thread that may block.
 
 use std::io::{self, IoSliceMut, Write as _};
 use std::mem::MaybeUninit;
@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use croupier_notify::Listener;
 use croupier_ring::Ring;
-use croupier_wire::confine::{CONFINE_FRAME_BYTES_MAX, Confine, Confined, Rlimits, layer, namespace};
+use croupier_wire::confine::{
+    CONFINE_FRAME_BYTES_MAX, Confine, Confined, Rlimits, ToBlank, layer, namespace,
+};
 use croupier_wire::frame::{FrameReader, Header, Kind};
 use croupier_wire::link::{FromWorker, LINK_VERSION, decode_from_worker};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
@@ -72,6 +74,17 @@ pub struct Admitted {
     pub ring: Option<Ring>,
 }
 
+/// Has a worker put on these layers while it waits for its plugin. When it cannot, it says so to [`admit`], or is not there any more.
+///
+/// # Errors
+/// When it has ended.
+pub fn prepare(link: &UnixStream, layers: u32) -> io::Result<()> {
+    let mut frame = Vec::new();
+    ToBlank::Prepare { layers }.put(&mut frame).map_err(io::Error::other)?;
+    // Nothing was said on this link yet: there is room.
+    { link }.write_all(&frame)
+}
+
 /// Has a worker confine itself, and checks it.
 ///
 /// # Errors
@@ -86,9 +99,8 @@ pub fn admit(launched: &Launched, plan: &Plan, patience: Duration) -> Result<Adm
     let threads = plan.threads == Threads::Granted;
     let mut frame = Vec::new();
     let ring_bytes = plan.transport.ring_bytes();
-    Confine { version: LINK_VERSION, layers, rlimits, threads, ring_bytes }
-        .put(&mut frame)
-        .map_err(io::Error::other)?;
+    let confine = Confine { version: LINK_VERSION, layers, rlimits, threads, ring_bytes };
+    ToBlank::Confine(confine).put(&mut frame).map_err(io::Error::other)?;
     match &memory {
         Some(memory) => send_with_fd(&launched.link, &frame, memory.as_fd()),
         None => (&launched.link).write_all(&frame),

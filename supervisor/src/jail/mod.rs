@@ -30,7 +30,7 @@ pub mod value;
 pub mod warden;
 pub mod wreck;
 
-pub use admit::{AdmitError, Admitted, admit};
+pub use admit::{AdmitError, Admitted, admit, prepare};
 pub use denial::{Denial, Denials, TraceDenials};
 pub use plan::Plan;
 pub use value::{Isolation, Layer, Protection};

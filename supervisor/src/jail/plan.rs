@@ -231,9 +231,20 @@ impl Plan {
         if self.level == Level::Off {
             return 0;
         }
-        let impossible = if namespaces & namespace::MOUNT == 0 { layer::ROOT } else { 0 };
-        layer::ALL & !impossible & !self.without
+        possible(layer::ALL, namespaces) & !self.without
     }
+
+    /// Those of them that are the same for every plugin, with all namespaces that are asked for.
+    #[must_use]
+    pub fn first_layers(&self) -> u32 {
+        self.layers(self.namespaces()) & layer::FIRST
+    }
+}
+
+/// Those of these layers that a worker with these namespaces can put on.
+#[must_use]
+pub fn possible(layers: u32, namespaces: u32) -> u32 {
+    if namespaces & namespace::MOUNT == 0 { layers & !layer::ROOT } else { layers }
 }
 
 /// What the manifest asks for (a core for each thread, when it does not say), and the operator caps.

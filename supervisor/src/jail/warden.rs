@@ -68,6 +68,8 @@ impl Warden {
     /// # Errors
     /// When there is no thread to be had.
     pub fn start(listener: Listener, watch: Watch) -> io::Result<Warden> {
+        // A hint: without it each call takes longer.
+        listener.take_turns();
         let running = Arc::new(AtomicBool::new(false));
         let wreck = Arc::new(OnceLock::new());
         let warden = Warden { running: running.clone(), wreck: wreck.clone() };

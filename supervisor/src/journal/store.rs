@@ -176,6 +176,9 @@ impl Store {
 
     /// Puts a batch on the disk. When it fails, nothing of it is there, or all of it: it may be tried again as it is.
     pub(super) fn commit(&mut self, batch: &[Job]) -> Result<(), StoreError> {
+        if batch.iter().all(|job| self.has(job)) {
+            return Ok(());
+        }
         let mut books = self.books.clone();
         let keep = if self.headroom() < LOW_BYTES { Keep::LITTLE } else { Keep::USUAL };
         let mut flaw = None;
@@ -218,6 +221,13 @@ impl Store {
             None => Ok(()),
             Some(why) => Err(StoreError::Value { name: self.name(), why }),
         }
+    }
+
+    /// Whether the disk has this already: the same binary as before plays a game, as it does after most starts.
+    fn has(&self, job: &Job) -> bool {
+        let Job::Plays { game, digest, version } = job else { return false };
+        let known = self.books.games.get(&**game);
+        known.is_some_and(|known| known.digest == *digest && known.version == *version)
     }
 
     /// Looks at the database, opening it where a failure closed it.

@@ -14,7 +14,7 @@ use super::contents::Place;
 use super::fold::{FoldError, State, fold};
 use super::format::OpenRecord;
 use super::handle::{Journal, JournalOptions, NoRoom, Told};
-use super::store::Store;
+use super::store::{Job, Store};
 use disk::{Dice, Disk};
 use model::{Game, opened, played, snapshot};
 
@@ -108,6 +108,32 @@ fn of_a_batch_that_does_not_fit_as_much_is_written_as_fits() {
     journal.close();
     let at = game.check(&read(&disk));
     assert!(at >= game.told() && at < game.put.len() as u64, "{at}");
+}
+
+#[test]
+fn what_the_disk_has_already_is_not_written_again() {
+    let disk = Disk::new(1);
+    let (mut store, _) = Store::open(Box::new(disk.clone())).unwrap();
+    let plays = |digest: u8, version: &str| {
+        [Job::Plays { game: "dice".into(), digest: [digest; 32], version: version.to_owned() }]
+    };
+    let mut writes = |batch: &[Job]| {
+        let before = disk.image();
+        store.commit(batch).unwrap();
+        disk.image() != before
+    };
+    assert!(writes(&plays(7, "1.2.3")), "nobody has played it before");
+    assert!(!writes(&plays(7, "1.2.3")));
+    assert!(writes(&plays(7, "1.2.4")));
+    assert!(writes(&plays(8, "1.2.4")));
+    let [known] = plays(8, "1.2.4");
+    let [other] = plays(9, "1.2.4");
+    assert!(writes(&[known, other]), "not the whole batch");
+    drop(store);
+    let (mut store, _) = Store::open(Box::new(disk.clone())).unwrap();
+    let before = disk.image();
+    store.commit(&plays(9, "1.2.4")).unwrap();
+    assert!(disk.image() == before, "it is known after a start");
 }
 
 #[test]

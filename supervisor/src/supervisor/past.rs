@@ -98,6 +98,11 @@ impl Shared {
         crate::lock(&self.journal_past).digest(plugin)
     }
 
+    /// Whether sessions of this plugin wait. Once its name is taken, nobody but its load takes them away or brings more.
+    pub(super) fn has_past(&self, plugin: &str) -> bool {
+        crate::lock(&self.journal_past).waiting.contains_key(plugin)
+    }
+
     /// Plugins with sessions on the disk that nobody plays, and the binaries that they need.
     pub(super) fn past_plugins(&self) -> Vec<(String, Digest)> {
         let past = crate::lock(&self.journal_past);

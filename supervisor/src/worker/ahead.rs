@@ -5,8 +5,8 @@
 //!          └─ none ─▶ made while the caller waits                                   one of another kind gives way
 //! ```
 //!
-//! Nothing of a plugin is in them, and they have not been told how to confine themselves: they wait for that, like any worker that has just been made. Which plugin they
-//! get, and its limits, is said when they are given away. The launcher's thread makes them ([`super::nursery`]); this only keeps them.
+//! Nothing of a plugin is in them. They have put on what confines every plugin alike (an empty root, no privileges, Landlock), like any worker that has just been made. Which
+//! plugin they get, its limits and its filter are said when they are given away. The launcher's thread makes them ([`super::nursery`]); this only keeps them.
 
 use std::time::{Duration, Instant};
 
@@ -26,11 +26,17 @@ struct Kind {
     namespaces: u32,
     layout: Layout,
     has_cgroup: bool,
+    first_layers: u32,
 }
 
 impl Kind {
     fn of(order: Order) -> Kind {
-        Kind { namespaces: order.namespaces, layout: order.layout, has_cgroup: order.cgroup.is_some() }
+        Kind {
+            namespaces: order.namespaces,
+            layout: order.layout,
+            has_cgroup: order.cgroup.is_some(),
+            first_layers: order.first_layers,
+        }
     }
 }
 
@@ -142,7 +148,8 @@ mod tests {
 
     #[test]
     fn kinds_that_are_wanted_in_turn_are_all_kept_if_there_is_room() {
-        let kind = |namespaces| Kind { namespaces, layout: Layout::Shared, has_cgroup: true };
+        let kind =
+            |namespaces| Kind { namespaces, layout: Layout::Shared, has_cgroup: true, first_layers: 0 };
         let fresh = Kind { layout: Layout::Fresh, ..kind(1) };
         assert_eq!(room(&[], kind(1), 1), Room::Free);
         assert_eq!(room(&[kind(1)], kind(1), 1), Room::None);

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Each begins in a cgroup of its own, where the supervisor has any: see [`crate::jail::cgroup`]. Workers are the zygote's children: it is told when to collect one, so that a worker's pid is its own until then. They get their link and two pipes: no environment, no
-//! other descriptor. What confines them is asked for afterwards: see [`crate::jail`].
+//! other descriptor. What confines every plugin alike is asked for at once, the rest afterwards: see [`crate::jail`].
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -67,13 +67,20 @@ pub struct Order {
     pub(super) namespaces: u32,
     pub(super) layout: Layout,
     pub(super) cgroup: Option<Limits>,
+    /// Bits of [`croupier_wire::confine::layer::FIRST`].
+    pub(super) first_layers: u32,
 }
 
 impl Order {
     /// For a worker that is to be confined like this.
     #[must_use]
     pub fn new(plan: &Plan) -> Order {
-        Order { namespaces: plan.namespaces(), layout: plan.layout, cgroup: plan.cgroup() }
+        Order {
+            namespaces: plan.namespaces(),
+            layout: plan.layout,
+            cgroup: plan.cgroup(),
+            first_layers: plan.first_layers(),
+        }
     }
 }
 

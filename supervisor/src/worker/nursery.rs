@@ -28,7 +28,8 @@ use super::launcher::{DIED_WITH_ZYGOTE, Handle, Job, LaunchError, Launched, Orde
 use super::users::{UidRange, Users};
 use super::zygote::{Answer, Zygote};
 use crate::jail::cgroup::{Group, Limits, Tree};
-use crate::jail::plan::Layout;
+use crate::jail::plan::{Layout, possible};
+use crate::jail::prepare;
 use crate::jail::value::Protection;
 
 /// Bytes that wait in a log pipe before a plugin's output is lost; less where the user's share of pipes is used up (pipe(7)).
@@ -214,6 +215,8 @@ impl Nursery {
             Ok(Answer::Spawned { pid, pidfd, namespaces, why }) => {
                 let jobs = self.jobs.clone();
                 let handle = Handle { pid, pidfd, zygote: self.zygotes, jobs, reaped: false, group };
+                // One that has ended already is noticed by whoever wants it.
+                let _ = prepare(&link, possible(order.first_layers, namespaces));
                 Ok(Launched { handle, link, stdout, stderr, namespaces, why, uid })
             }
             Ok(Answer::Failed(error)) => Err(error),
@@ -290,7 +293,7 @@ mod tests {
         let (jobs, _queue) = mpsc::channel();
         let nowhere = PathBuf::from("/nonexistent/croupier-worker");
         let mut nursery = Nursery::new(nowhere, jobs, Err("not here".into()), UidRange::default(), 1);
-        let order = Order { namespaces: 0, layout: Layout::Shared, cgroup: None };
+        let order = Order { namespaces: 0, layout: Layout::Shared, cgroup: None, first_layers: 0 };
         assert!(nursery.launch(order).is_err());
         assert!(nursery.ahead.due().is_some(), "somebody may want another");
         nursery.make_ahead();

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use croupier_wire::confine::{Confine, Confined};
+use croupier_wire::confine::{Confined, ToBlank};
 use croupier_wire::frame::{FRAME_BYTES_CEILING, FrameReader};
 use croupier_wire::link::{
     Done, Effect, FLAG_REPLAY, FromWorker, LINK_VERSION, ToWorker, Turn, decode_to_worker,
@@ -85,9 +85,13 @@ impl Impostor {
         let mut reader = FrameReader::new(LINK_VERSION, FRAME_BYTES_CEILING);
         loop {
             while let Some((header, body)) = reader.next().expect("the supervisor's frames are frames") {
-                if !std::mem::replace(&mut self.confined, true) {
-                    Confine::decode(&header, body).expect("the first frame says how to confine oneself");
-                    self.bytes(&confined());
+                if !self.confined {
+                    let told =
+                        ToBlank::decode(&header, body).expect("the first frames say how to confine oneself");
+                    if let ToBlank::Confine(_) = told {
+                        self.confined = true;
+                        self.bytes(&confined());
+                    }
                     continue;
                 }
                 let message = decode_to_worker(&header, body).expect("and messages");

@@ -56,6 +56,22 @@ fn a_worker_made_ahead_takes_a_dead_ones_place() {
     bench.end();
 }
 
+/// What is the same for every plugin is on before it is known which one comes.
+#[test]
+fn one_that_waits_sees_no_files_and_can_gain_nothing() {
+    let bench = start(SupervisorConfig::new());
+    bench.client.load(faulty().to_str().expect("UTF-8")).expect("loads");
+    let next = blank(&bench);
+    let status = || fs::read_to_string(format!("/proc/{next}/status")).expect("it waits");
+    let has =
+        |field: &str, value: &str| status().lines().any(|line| line.split_whitespace().eq([field, value]));
+    wait_until("it is to be confined", || has("NoNewPrivs:", "1"));
+    assert!(has("CapEff:", "0000000000000000") && has("CapBnd:", "0000000000000000"), "{}", status());
+    assert_eq!(fs::read_dir(format!("/proc/{next}/root/")).expect("it waits").count(), 0);
+    assert!(has("Seccomp:", "0"), "its filter comes with its plugin");
+    bench.end();
+}
+
 #[test]
 fn one_that_died_waiting_is_nobodys_loss() {
     let bench = start(SupervisorConfig::new().workers_ahead(3));

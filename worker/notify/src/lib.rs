@@ -6,9 +6,9 @@
 //!                                                                                    └─ give_fd  (an `openat` is answered with a descriptor of ours)
 //! ```
 //!
-//! A crate of its own because four `ioctl`s need `unsafe`, and the supervisor has none. It decides nothing. Whoever decides looks at numbers alone: what an argument
+//! A crate of its own because five `ioctl`s need `unsafe`, and the supervisor has none. It decides nothing. Whoever decides looks at numbers alone: what an argument
 //! points to belongs to the worker, which can change it after it was looked at.
-#![allow(unsafe_code)] // four ioctls
+#![allow(unsafe_code)] // five ioctls
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -56,7 +56,19 @@ impl AsFd for Listener {
     }
 }
 
+/// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP` (linux/seccomp.h).
+const SYNC_WAKE_UP: libc::c_ulong = 1;
+
 impl Listener {
+    /// Caller and reader run in turn from now on, on one processor: each waits for the other, and another processor would have to be woken first. Says whether the kernel does
+    /// that (Linux 6.6); an older one goes on as before.
+    pub fn take_turns(&self) -> bool {
+        // SAFETY: a number and nothing that it points to.
+        let result =
+            unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP) };
+        result == 0
+    }
+
     /// Takes a call. To be called when the listener is readable, by one reader; it blocks otherwise. `None` when the caller has died meanwhile.
     ///
     /// # Errors
@@ -149,6 +161,7 @@ mod tests {
     #[test]
     fn what_is_no_listener_is_said_to_be_none() {
         let listener = Listener::from(OwnedFd::from(std::fs::File::open("/dev/null").unwrap()));
+        assert!(!listener.take_turns());
         assert!(listener.receive().is_err());
         let call = Call { id: 1, thread: 1, arch: ARCH_X86_64, number: 0, ip: 0, args: [0; 6] };
         assert!(!listener.still_waits(&call));
@@ -204,6 +217,8 @@ mod tests {
             (result, io::Error::last_os_error().raw_os_error())
         });
         let listener = given.recv().unwrap();
+        // Whether the kernel can or not: what follows holds.
+        listener.take_turns();
         let call = listener.receive().unwrap().unwrap();
         assert_eq!(call.number, CALL);
         assert!(listener.still_waits(&call));

@@ -1,6 +1,6 @@
 //! A filter program (seccomp(2), "struct seccomp_data") from rules: a call is allowed when all checks of its rule pass, and goes to the supervisor otherwise.
 //!
-//! Classic BPF jumps forward only, by at most 255. Each rule is a block that always ends in a return, so the call's number stays loaded from one rule to the next.
+//! Classic BPF jumps forward only, by at most 255. Each rule is a block that always ends in a return, so the call's number stays loaded until one is found.
 
 use libc::sock_filter;
 
@@ -36,7 +36,13 @@ pub(super) enum Verdict {
 /// A call's number, and what becomes of it.
 pub(super) type Rule = (libc::c_long, Verdict);
 
-/// The whole program. Other architectures, x32, and whatever has no rule go to the supervisor.
+/// Rules that are compared one after the other; more are halved first.
+const LEAF_RULES: usize = 3;
+
+/// The whole program; each number has at most one rule. Other architectures, x32, and whatever has no rule go to the supervisor.
+///
+/// The rule of a number is searched for by halves. The kernel walks the program for every number that it has when the filter is installed (to remember which are always allowed), and
+/// whoever starts a worker waits for that.
 pub(super) fn program(rules: &[Rule]) -> Vec<sock_filter> {
     let mut program = vec![
         load(ARCH_AT),
@@ -46,14 +52,32 @@ pub(super) fn program(rules: &[Rule]) -> Vec<sock_filter> {
         jump(libc::BPF_JGE, X32, 0, 1),
         give(libc::SECCOMP_RET_USER_NOTIF),
     ];
-    for (number, verdict) in rules {
-        let block = block(verdict);
-        let number = u32::try_from(*number).expect("numbers of calls are small");
-        program.push(jump(libc::BPF_JEQ, number, 0, length(&block)));
-        program.extend(block);
-    }
-    program.push(give(libc::SECCOMP_RET_USER_NOTIF));
+    let by_number = |(number, verdict): &Rule| {
+        (u32::try_from(*number).expect("numbers of calls are small"), block(verdict))
+    };
+    let mut blocks: Vec<(u32, Vec<sock_filter>)> = rules.iter().map(by_number).collect();
+    blocks.sort_by_key(|(number, _)| *number);
+    assert!(blocks.windows(2).all(|pair| pair[0].0 < pair[1].0), "a number has one rule");
+    program.extend(search(&blocks));
     program
+}
+
+/// Goes to the block of the loaded number.
+fn search(blocks: &[(u32, Vec<sock_filter>)]) -> Vec<sock_filter> {
+    if blocks.len() > LEAF_RULES {
+        let (less, more) = blocks.split_at(blocks.len() / 2);
+        let mut code = search(less);
+        code.insert(0, jump(libc::BPF_JGE, more[0].0, length(&code), 0));
+        code.extend(search(more));
+        return code;
+    }
+    let mut code = Vec::new();
+    for (number, block) in blocks {
+        code.push(jump(libc::BPF_JEQ, *number, 0, length(block)));
+        code.extend(block);
+    }
+    code.push(give(libc::SECCOMP_RET_USER_NOTIF));
+    code
 }
 
 fn block(verdict: &Verdict) -> Vec<sock_filter> {
@@ -107,8 +131,8 @@ fn left(values: &[u32], at: usize) -> u8 {
     u8::try_from(values.len() - 1 - at).expect("lists of values are short")
 }
 
-fn length(block: &[sock_filter]) -> u8 {
-    u8::try_from(block.len()).expect("blocks are short")
+fn length(code: &[sock_filter]) -> u8 {
+    u8::try_from(code.len()).expect("blocks are short, and half of the program is")
 }
 
 fn load(at: u32) -> sock_filter {
@@ -193,6 +217,28 @@ mod tests {
         );
         assert_eq!(of(&program, 11, [0; 6]), libc::SECCOMP_RET_ERRNO | 25);
         assert_eq!(of(&program, 12, [0; 6]), ASK);
+    }
+
+    #[test]
+    fn many_rules_are_each_found_and_nothing_between_them() {
+        for count in 0..40 {
+            let number = |at: u32| 3 * at + 1;
+            let rule = |at: u32| (libc::c_long::from(number(at)), Verdict::Errno(at));
+            // In an order that is not theirs.
+            let rules: Vec<Rule> = (0..count).rev().map(rule).collect();
+            let program = program(&rules);
+            for wanted in 0..number(count) + 3 {
+                let at = (0..count).find(|at| number(*at) == wanted);
+                let expected = at.map_or(ASK, |at| libc::SECCOMP_RET_ERRNO | at);
+                assert_eq!(of(&program, wanted, [0; 6]), expected, "{wanted} of {count}");
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "one rule")]
+    fn two_rules_for_a_number_are_a_mistake() {
+        program(&[(7, Verdict::Errno(1)), (7, Verdict::AllowIf(vec![]))]);
     }
 
     #[test]

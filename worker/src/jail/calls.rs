@@ -9,7 +9,6 @@ use super::descriptors::{HAND_OVER, LINK};
 
 /// Allowed whatever the arguments: memory of its own, time, its own threads' signals and waiting, reading what is open, and its end.
 const ALWAYS: [libc::c_long; 22] = [
-    // The most frequent ones first: the filter is walked from the top.
     libc::SYS_futex,
     libc::SYS_read,
     libc::SYS_clock_gettime,

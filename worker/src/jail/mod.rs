@@ -2,11 +2,11 @@
 //!
 //! ```text
 //!  zygote (exec'd once, one thread)  preload libraries ─▶ fork into namespaces ─▶ descriptors ─┐
-//!  a fresh worker                    descriptors ─▶ preload libraries ──────────────────────────┴─▶ enter ─▶ load the plugin
+//!  a fresh worker                    descriptors ─▶ preload libraries ──────────────────────────┴─▶ prepare ─▶ enter ─▶ load the plugin
 //! ```
 //!
-//! [`enter`] is the list of all layers. A layer that fails ends the worker, but for those that a kernel may lack (the empty root, Landlock): they are reported as
-//! missing, and whether that is enough is the supervisor's decision. What the steps did is checked from outside before the plugin is handed over; after that,
+//! [`Jail`] is the list of all layers: first those that are the same for every plugin, which a worker that waits for one has on already, then the others. A layer that
+//! fails ends the worker, but for those that a kernel may lack (the empty root, Landlock): they are reported as missing, and whether that is enough is the supervisor's decision. What the steps did is checked from outside before the plugin is handed over; after that,
 //! nothing that this process says is evidence.
 //!
 //! * [`descriptors`]: the link, two pipes, `/dev/null`, and nothing else.
@@ -50,50 +50,81 @@ pub(crate) enum Delivery {
     BesideHello,
 }
 
-/// Enters the jail, layer by layer, and says so to the supervisor. To be called once, while the process has one thread.
-pub(crate) fn enter(confine: &Confine) -> Result<Delivery, Fault> {
-    if confine.version != LINK_VERSION {
-        return Err(Fault::Unexpected { message: "Confine of another version", when: "before Hello" });
-    }
-    let asks = |layer: u32| confine.layers & layer != 0;
-    let mut confined = Confined { layers: 0, landlock_abi: 0, landlock_whole: false };
+/// The jail, as far as it is on. To be put on while the process has one thread.
+#[derive(Debug, Default)]
+pub(crate) struct Jail {
+    is_prepared: bool,
+    /// Whether what belongs to no layer and comes before the first has been done.
+    has_begun: bool,
+    /// Layers that were put on, or could not be.
+    tried: u32,
+    confined: Confined,
+}
 
-    step("die with the parent", privileges::die_with_parent())?;
-    step("write no core files", limits::no_core_files())?;
-    signals::default_faults();
-    if std::process::id() == 1 {
-        signals::name_aborts();
+impl Jail {
+    /// Puts on what is the same for every plugin, before it is known which one comes.
+    pub(crate) fn prepare(&mut self, layers: u32) -> Result<(), Fault> {
+        if std::mem::replace(&mut self.is_prepared, true) || layers & !layer::FIRST != 0 {
+            return Err(Fault::Unexpected { message: "Prepare", when: "twice, or for other layers" });
+        }
+        self.put_on_first(layers)
     }
-    if asks(layer::ROOT) && may_lack("an empty root", root::empty()) {
-        confined.layers |= layer::ROOT;
+
+    /// Those of these layers that are not on yet.
+    fn put_on_first(&mut self, layers: u32) -> Result<(), Fault> {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            step("die with the parent", privileges::die_with_parent())?;
+            step("write no core files", limits::no_core_files())?;
+            signals::default_faults();
+            if std::process::id() == 1 {
+                signals::name_aborts();
+            }
+        }
+        let asked = layers & !self.tried;
+        self.tried |= layers;
+        let asks = |layer: u32| asked & layer != 0;
+        if asks(layer::ROOT) && may_lack("an empty root", root::empty()) {
+            self.confined.layers |= layer::ROOT;
+        }
+        if asks(layer::PRIVILEGES) {
+            step("give up privileges", privileges::drop_all())?;
+            step("die with the parent, still", privileges::die_with_parent())?;
+            self.confined.layers |= layer::PRIVILEGES;
+        }
+        if asks(layer::LANDLOCK) {
+            let landlock = landlock::restrict()?;
+            (self.confined.landlock_abi, self.confined.landlock_whole) = (landlock.abi, landlock.whole);
+            self.confined.layers |= if landlock.abi > 0 { layer::LANDLOCK } else { 0 };
+        }
+        Ok(())
     }
-    if asks(layer::RLIMITS) {
-        step("set resource limits", limits::apply(&confine.rlimits))?;
-        confined.layers |= layer::RLIMITS;
+
+    /// Puts on the rest, and says so to the supervisor.
+    pub(crate) fn enter(mut self, confine: &Confine) -> Result<Delivery, Fault> {
+        if confine.version != LINK_VERSION {
+            return Err(Fault::Unexpected { message: "Confine of another version", when: "before Hello" });
+        }
+        self.put_on_first(confine.layers & layer::FIRST)?;
+        let asks = |layer: u32| confine.layers & layer != 0;
+        let mut confined = self.confined;
+        if asks(layer::RLIMITS) {
+            step("set resource limits", limits::apply(&confine.rlimits))?;
+            confined.layers |= layer::RLIMITS;
+        }
+        if !asks(layer::SECCOMP) {
+            step("say what confines it", descriptors::say(&confined, None))?;
+            return Ok(Delivery::BesideHello);
+        }
+        // Only now: without a filter there is nobody to tell, and a debugger wants to see the fault itself.
+        step("prepare for faults", faults::tell())?;
+        threads::give_stacks();
+        let filter = calls::filter(confine.threads);
+        step("open the hand-over", descriptors::open_hand_over())?;
+        let listener = step("install the system call filter", seccomp::install(&filter))?;
+        confined.layers |= layer::SECCOMP;
+        step("hand the filter's listener over", descriptors::say(&confined, Some(listener)))?;
+        Ok(Delivery::Notified)
     }
-    if asks(layer::PRIVILEGES) {
-        step("give up privileges", privileges::drop_all())?;
-        step("die with the parent, still", privileges::die_with_parent())?;
-        confined.layers |= layer::PRIVILEGES;
-    }
-    if asks(layer::LANDLOCK) {
-        let landlock = landlock::restrict()?;
-        (confined.landlock_abi, confined.landlock_whole) = (landlock.abi, landlock.whole);
-        confined.layers |= if landlock.abi > 0 { layer::LANDLOCK } else { 0 };
-    }
-    if !asks(layer::SECCOMP) {
-        step("say what confines it", descriptors::say(&confined, None))?;
-        return Ok(Delivery::BesideHello);
-    }
-    // Only now: without a filter there is nobody to tell, and a debugger wants to see the fault itself.
-    step("prepare for faults", faults::tell())?;
-    threads::give_stacks();
-    let filter = calls::filter(confine.threads);
-    step("open the hand-over", descriptors::open_hand_over())?;
-    let listener = step("install the system call filter", seccomp::install(&filter))?;
-    confined.layers |= layer::SECCOMP;
-    step("hand the filter's listener over", descriptors::say(&confined, Some(listener)))?;
-    Ok(Delivery::Notified)
 }
 
 /// From now on no other process of the same user may look into this one. After Hello, since until then the supervisor looks.

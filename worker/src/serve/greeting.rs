@@ -1,12 +1,12 @@
-//! The first messages: Confine, which this process obeys, and Hello, which says what to load.
+//! The first messages: Prepare and Confine, which this process obeys, and Hello, which says what to load.
 
 use croupier_ring::Ring;
-use croupier_wire::confine::Confine;
+use croupier_wire::confine::{Confine, ToBlank};
 use croupier_wire::frame::Header;
 use croupier_wire::link::{Hello, ToWorker, decode_to_worker};
 
 use crate::fault::Fault;
-use crate::jail::Delivery;
+use crate::jail::{Delivery, Jail};
 use crate::link::Link;
 use crate::plugin::{self, Source};
 
@@ -17,12 +17,20 @@ pub(crate) struct Greeting {
     source: Source,
 }
 
-/// Waits to be told how this process is to confine itself. The ring, if there is to be one, comes beside it, and is mapped at once: later the filter allows no shared memory.
-pub(crate) fn confine(link: &Link) -> Result<(Confine, Option<Ring>), Fault> {
-    let mut descriptors = link.receive_descriptors();
-    let mut body = Vec::new();
-    let header = link.next_frame(&mut body)?;
-    let confine = Confine::decode(&header, &body)?;
+/// Waits to be told how this process is to confine itself, and does what can be done before. The ring, if there is to be one, comes beside it, and is mapped at once: later the filter allows no shared memory.
+pub(crate) fn confine(link: &Link, jail: &mut Jail) -> Result<(Confine, Option<Ring>), Fault> {
+    let (mut descriptors, mut body) = (Vec::new(), Vec::new());
+    let confine = loop {
+        // Both messages may have come at once.
+        if !link.has_frame() {
+            descriptors.extend(link.receive_descriptors());
+        }
+        let header = link.next_frame(&mut body)?;
+        match ToBlank::decode(&header, &body)? {
+            ToBlank::Prepare { layers } => jail.prepare(layers)?,
+            ToBlank::Confine(confine) => break confine,
+        }
+    };
     let ring = match (confine.ring_bytes, descriptors.pop(), descriptors.len()) {
         (0, None, 0) => None,
         (bytes, Some(memory), 0) if bytes > 0 => Some(croupier_ring::adopt(&memory, bytes)?),

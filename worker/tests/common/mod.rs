@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use croupier_wire::confine::{Confine, Confined, Rlimits};
+use croupier_wire::confine::{Confine, Confined, Rlimits, ToBlank};
 use croupier_wire::frame::FrameReader;
 use croupier_wire::link::*;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -84,6 +84,12 @@ pub fn turn(session: u64, seq: u64, kind: u16, payload: &[u8]) -> Turn<'_> {
     Turn { session, seq, now_ns: 1, seed: [0; 32], kind, player: 1, payload, calls: vec![] }
 }
 
+/// These layers, and nothing that they need.
+pub fn confine(layers: u32) -> Confine {
+    let rlimits = Rlimits { data_bytes: 0, address_bytes: 0, stack_bytes: 0, open_files: 0, threads: 0 };
+    Confine { version: LINK_VERSION, layers, rlimits, threads: true, ring_bytes: 0 }
+}
+
 pub struct Worker {
     child: Child,
     pub link: UnixStream,
@@ -103,6 +109,18 @@ impl Worker {
     }
 
     fn start_by(command: &mut Command) -> Worker {
+        let mut worker = Worker::blank(command);
+        let confined = worker.confine(&[ToBlank::Confine(confine(0))]);
+        assert_eq!(confined.layers, 0);
+        worker
+    }
+
+    /// A process that has not been told anything.
+    pub fn start_blank() -> Worker {
+        Worker::blank(Command::new(env!("CARGO_BIN_EXE_croupier-worker")).env_clear())
+    }
+
+    fn blank(command: &mut Command) -> Worker {
         let (ours, theirs) = UnixStream::pair().expect("a socket pair");
         let child = command
             .stdin(Stdio::from(OwnedFd::from(theirs)))
@@ -111,29 +129,27 @@ impl Worker {
             .spawn()
             .expect("the worker starts");
         let reader = FrameReader::new(LINK_VERSION, FRAME_BYTES_MAX);
-        let mut worker = Worker { child, link: ours, reader, next_id: 1 };
-        worker.confine_by_nothing();
-        worker
+        Worker { child, link: ours, reader, next_id: 1 }
     }
 
-    fn confine_by_nothing(&mut self) {
-        let rlimits = Rlimits { data_bytes: 0, address_bytes: 0, stack_bytes: 0, open_files: 0, threads: 0 };
-        let mut frame = Vec::new();
-        Confine { version: LINK_VERSION, layers: 0, rlimits, threads: true, ring_bytes: 0 }
-            .put(&mut frame)
-            .expect("fits");
-        self.link.write_all(&frame).expect("the worker listens");
+    /// Says these at once, of which the last is to be answered.
+    pub fn confine(&mut self, told: &[ToBlank]) -> Confined {
+        self.tell(told);
         loop {
             if let Some((header, body)) = self.reader.next().expect("frames") {
-                let confined = Confined::decode(&header, body).expect("Confined");
-                assert_eq!(confined.layers, 0);
-                return;
+                return Confined::decode(&header, body).expect("Confined");
             }
             match self.link.read(self.reader.space()) {
                 Ok(0) | Err(_) => panic!("the worker ended before it confined itself"),
                 Ok(n) => self.reader.filled(n),
             }
         }
+    }
+
+    pub fn tell(&mut self, told: &[ToBlank]) {
+        let mut frames = Vec::new();
+        told.iter().for_each(|told| told.put(&mut frames).expect("fits"));
+        self.link.write_all(&frames).expect("the worker listens");
     }
 
     /// One that was given this plugin and has said Welcome (or failed to).

@@ -3,7 +3,8 @@
 //! ```text
 //!  supervisor ── Spawn + link, stdout, stderr (, cgroup) ──▶ zygote ── fork ──▶ worker
 //!             ◀── Spawned + pidfd ───────────────
-//!  supervisor ── Confine (+ the ring's memory) ─────────────────────▶ worker   enters the jail
+//!  supervisor ── Prepare ───────────────────────────────────────────▶ worker   puts on the layers that are the same for every plugin
+//!  supervisor ── Confine (+ the ring's memory) ─────────────────────▶ worker   and the others
 //!             ◀── Confined + the filter's listener ─────────────────          all that it says is believed until here, and checked from outside
 //!  supervisor ── Hello ──▶ …                                                  see crate::link
 //! ```
@@ -45,6 +46,8 @@ pub mod layer {
     pub const SECCOMP: u32 = 1 << 4;
     /// Every one of them.
     pub const ALL: u32 = ROOT | RLIMITS | PRIVILEGES | LANDLOCK | SECCOMP;
+    /// Those that are the same for every plugin: a worker that waits for one can have them on already.
+    pub const FIRST: u32 = ROOT | PRIVILEGES | LANDLOCK;
     /// The namespaces, all of them, and an own user with them. No worker puts them on itself, so this is never asked of one: it is for tests that leave them out.
     pub const NAMESPACES: u32 = 1 << 5;
 }
@@ -84,12 +87,24 @@ pub struct Rlimits {
     pub threads: u64,
 }
 
+/// What a worker without a plugin is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum ToBlank {
+    /// Put these on already; no answer. Said at most once, and first.
+    Prepare {
+        /// Bits of [`layer::FIRST`].
+        layers: u32,
+    },
+    /// Confine yourself, and say so. Answered by [`Confined`].
+    Confine(Confine),
+}
+
 /// How a worker is to confine itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct Confine {
     /// [`LINK_VERSION`] of the supervisor.
     pub version: u16,
-    /// Bits of [`layer`].
+    /// Bits of [`layer`]: all that are to be on in the end, those of [`ToBlank::Prepare`] included.
     pub layers: u32,
     /// Limits.
     pub rlimits: Rlimits,
@@ -100,7 +115,7 @@ pub struct Confine {
 }
 
 /// What came of it. The filter's listener travels beside it, if there is a filter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct Confined {
     /// Bits of [`layer`] that are on.
     pub layers: u32,
@@ -168,7 +183,7 @@ macro_rules! framed {
         }
     };
 }
-framed!(Confine);
+framed!(ToBlank);
 framed!(Confined);
 framed!(ToZygote);
 framed!(FromZygote<'_>);
@@ -187,7 +202,7 @@ macro_rules! owned {
         }
     };
 }
-owned!(Confine);
+owned!(ToBlank);
 owned!(Confined);
 
 impl ToZygote {
@@ -240,15 +255,15 @@ mod tests {
         let spawn = ToZygote::Spawn { namespaces: namespace::ALL, uid: 100_001, fresh: false };
         let failed = FromZygote::Failed { step: "clone3", errno: 1 };
         let mut bytes = [const { Vec::new() }; 4];
-        confine.put(&mut bytes[0]).unwrap();
+        ToBlank::Confine(confine).put(&mut bytes[0]).unwrap();
         confined.put(&mut bytes[1]).unwrap();
         spawn.put(&mut bytes[2]).unwrap();
         failed.put(&mut bytes[3]).unwrap();
         let [a, b, c, d] = bytes.map(|bytes| cut(&bytes));
-        assert_eq!(Confine::decode(&a.0, &a.1), Ok(confine));
+        assert_eq!(ToBlank::decode(&a.0, &a.1), Ok(ToBlank::Confine(confine)));
         assert_eq!(Confined::decode(&b.0, &b.1), Ok(confined));
         assert_eq!(ToZygote::decode(&c.0, &c.1), Ok(spawn));
         assert_eq!(FromZygote::decode(&d.0, &d.1), Ok(failed));
-        assert!(Confine::decode(&d.0, &d.1).is_err());
+        assert!(ToBlank::decode(&d.0, &d.1).is_err());
     }
 }

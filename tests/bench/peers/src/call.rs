@@ -19,6 +19,26 @@ pub(crate) trait Way {
     /// One call: writes the reply, returns its length.
     fn call(&mut self, request: &[u8], reply: &mut [u8]) -> Result<usize, Fault>;
 
+    /// Calls one after the other for about `budget`, replies checked: the nanoseconds of each `batch` of them, divided by its calls. A way
+    /// whose caller is no Rust program does this over there.
+    fn trips(&mut self, size: usize, batch: usize, budget: Duration) -> Result<Vec<f64>, Fault> {
+        let mut requests = Requests::new(size);
+        let mut reply = vec![0; CALL_BYTES_MAX];
+        let mut times = Vec::with_capacity(1 << 16);
+        let first = Instant::now();
+        let mut last = first;
+        while last - first < budget {
+            for _ in 0..batch {
+                let len = self.call(requests.next(), &mut reply)?;
+                requests.check(&reply[..len])?;
+            }
+            let now = Instant::now();
+            times.push((now - last).as_nanos() as f64 / batch as f64);
+            last = now;
+        }
+        Ok(times)
+    }
+
     /// `calls` calls, up to `window` in flight, replies checked. For ways whose candidates have windows; with the others a call has
     /// returned before the next can be made.
     fn pipeline(&mut self, size: usize, calls: u64, window: usize) -> Result<(), Fault> {
@@ -98,6 +118,9 @@ pub(crate) struct Round {
     pub(crate) cpu_ns: f64,
 }
 
+/// Which part of the budget goes, besides, to calls that are not counted.
+const WARM: u32 = 10;
+
 /// Calls for about `budget` and times each `batch` of them. A batch of more than one is for calls that are not much longer than a look at the
 /// clock (some 25 ns).
 pub(crate) fn one_in_flight(
@@ -106,26 +129,9 @@ pub(crate) fn one_in_flight(
     batch: usize,
     budget: Duration,
 ) -> Result<Round, Fault> {
-    let mut requests = Requests::new(size);
-    let mut reply = vec![0; CALL_BYTES_MAX];
-    let warm = Instant::now();
-    while warm.elapsed() < budget / 10 {
-        let len = way.call(requests.next(), &mut reply)?;
-        requests.check(&reply[..len])?;
-    }
+    way.trips(size, batch, budget / WARM)?;
     let cpu = machine::own_cpu() + way.peer_cpu();
-    let mut times = Vec::with_capacity(1 << 16);
-    let first = Instant::now();
-    let mut last = first;
-    while last - first < budget {
-        for _ in 0..batch {
-            let len = way.call(requests.next(), &mut reply)?;
-            requests.check(&reply[..len])?;
-        }
-        let now = Instant::now();
-        times.push((now - last).as_nanos() as f64 / batch as f64);
-        last = now;
-    }
+    let mut times = way.trips(size, batch, budget)?;
     let cpu = (machine::own_cpu() + way.peer_cpu()).saturating_sub(cpu);
     let cpu_ns = cpu.as_nanos() as f64 / (times.len() * batch) as f64;
     times.sort_by(f64::total_cmp);

@@ -29,7 +29,7 @@ pub(crate) fn round_trips(plan: &Plan, out: &mut Out) -> Result<(), Fault> {
         say(&format!("round trips, round {} of {}", n + 1, plan.rounds));
         for (at, candidate) in CANDIDATES.iter().enumerate().filter(|(_, way)| plan.wants_way(way.who)) {
             for (size_at, size) in SIZES.into_iter().enumerate() {
-                let mut way = candidate.start(&plan.kernels, plan.cores, size)?;
+                let mut way = candidate.start(plan, size)?;
                 let round = call::one_in_flight(way.as_mut(), size, candidate.batch, plan.budget)
                     .map_err(|error| error.of(candidate.who))?;
                 let trips = all.entry((at, size_at)).or_default();
@@ -68,7 +68,7 @@ pub(crate) fn throughput(plan: &Plan, out: &mut Out) -> Result<(), Fault> {
                 let windows =
                     candidate.windows.iter().filter(|&&window| window * size <= call::FLIGHT_BYTES_MAX);
                 for &window in windows {
-                    let mut way = candidate.start(&plan.kernels, plan.cores, size)?;
+                    let mut way = candidate.start(plan, size)?;
                     let figures = call::throughput(way.as_mut(), size, window, plan.budget)
                         .map_err(|error| error.of(candidate.who))?;
                     all.entry(((at, size_at), window)).or_default().push(figures);

@@ -1,7 +1,7 @@
 //! Measures the ways to call a plugin that are not Croupier, on the same work and in one run, for `scripts/bench`.
 //!
 //! ```text
-//!  croupier-peers ─▶ calls: round trips, throughput ─▶ ways/: dlopen, wasmtime, extism, rings, sockets, gRPC, …
+//!  croupier-peers ─▶ calls: round trips, throughput ─▶ ways/: dlopen, wasmtime, extism, rings, sockets, gRPC, go-plugin, …
 //!        │         ─▶ kernels: time per unit of work                     │
 //!        └─────────▶ crossover: turns with work in them           --serve: the other process
 //! ```
@@ -22,7 +22,7 @@ mod out;
 mod stats;
 mod ways;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -33,8 +33,9 @@ pub(crate) use fault::Fault;
 use machine::{Cores, Ticks};
 use out::Out;
 
-const USAGE: &str = "usage: croupier-peers --kernels DIRECTORY [--out FILE] [--quick] [--only NAME] [--work FILE] [--cores CALLER,PEER]
+const USAGE: &str = "usage: croupier-peers --kernels DIRECTORY --goplugin DIRECTORY [--out FILE] [--quick] [--only NAME] [--work FILE] [--cores CALLER,PEER]
   --kernels  where tests/bench/kernels/build put them
+  --goplugin where tests/bench/peers/goplugin/build put it
   --out      the file for the figures, one JSON object a line (default: standard output)
   --quick    few and short rounds
   --only     rtt, throughput, kernels, crossover, or the beginning of a way's name: wasmtime, \"bare ring\", …
@@ -54,6 +55,7 @@ const BENCHES: [&str; 4] = ["rtt", "throughput", "kernels", "crossover"];
 /// What to measure, and how long.
 pub(crate) struct Plan {
     pub(crate) kernels: PathBuf,
+    pub(crate) goplugin: PathBuf,
     pub(crate) cores: Cores,
     pub(crate) rounds: usize,
     pub(crate) budget: Duration,
@@ -67,6 +69,7 @@ impl Plan {
     fn parse(words: &[String]) -> Result<Self, Fault> {
         let mut plan = Self {
             kernels: PathBuf::new(),
+            goplugin: PathBuf::new(),
             cores: Cores { caller: 0, peer: 1 },
             rounds: ROUNDS,
             budget: BUDGET,
@@ -81,6 +84,7 @@ impl Plan {
                 || words.next().ok_or_else(|| Fault::plain(format!("{word} needs a value\n{USAGE}")));
             match word.as_str() {
                 "--kernels" => plan.kernels = value()?.into(),
+                "--goplugin" => plan.goplugin = value()?.into(),
                 "--out" => plan.out = Some(value()?.into()),
                 "--work" => plan.work = Some(value()?.into()),
                 "--only" => plan.only = Some(value()?.clone()),
@@ -99,6 +103,9 @@ impl Plan {
             Some(only) if !known(only) => Err(Fault::plain(format!("there is no {only}\n{USAGE}"))),
             _ if !plan.kernels.join("kernels.so").is_file() => Err(Fault::plain(format!(
                 "the kernels are not there; run tests/bench/kernels/build\n{USAGE}"
+            ))),
+            _ if !plan.goplugin.join("goplugin").is_file() => Err(Fault::plain(format!(
+                "the go-plugin peer is not there; run tests/bench/peers/goplugin/build\n{USAGE}"
             ))),
             _ => Ok(plan),
         }
@@ -179,12 +186,21 @@ fn about(plan: &Plan, out: &mut Out) -> Result<(), Fault> {
         };
         out.line(&json!({"bench": "version", "who": who, "version": version, "note": note}))?;
     }
-    let fault = |error| Fault::new("flags.json of the kernels cannot be read", error);
-    let flags = std::fs::read_to_string(plan.kernels.join("flags.json")).map_err(fault)?;
-    let mut flags: serde_json::Value =
-        serde_json::from_str(&flags).map_err(|error| Fault::new("flags.json is no JSON", error))?;
+    let versions = json_of(&plan.goplugin.join("versions.json"))?;
+    for (who, version) in versions.as_object().into_iter().flatten() {
+        let note = if who == "grpc-go" { "inside go-plugin" } else { "" };
+        out.line(&json!({"bench": "version", "who": who, "version": version, "note": note}))?;
+    }
+    let mut flags = json_of(&plan.kernels.join("flags.json"))?;
     flags["bench"] = json!("flags");
     out.line(&flags)
+}
+
+/// What a build wrote down about itself.
+fn json_of(file: &Path) -> Result<serde_json::Value, Fault> {
+    let fault = |error| Fault::new(format!("{} cannot be read", file.display()), error);
+    let text = std::fs::read_to_string(file).map_err(fault)?;
+    serde_json::from_str(&text).map_err(|error| Fault::new(format!("{} is no JSON", file.display()), error))
 }
 
 /// Progress, for whoever waits.

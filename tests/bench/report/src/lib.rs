@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  JSON lines ─▶ line ─▶ rows ─▶ verdict ─▶ summary.json          {"rows":[{name, goal, figure, unit, verdict, …}], …}
-//!                   └──▶ series ─▶ crossover, plots ─▶ chart ─▶ *.svg
+//!                   └──▶ series ─▶ crossover, beside, plots ─▶ chart ─▶ *.svg
 //!                                      └────────────────────────▶ REPORT.md
 //! ```
 //!
@@ -31,9 +31,10 @@
 //! # Verdicts
 //!
 //! `met` and `missed` when the whole spread is on one side of the goal, `noisy` when the goal lies inside it: then a quieter or longer run is
-//! needed before anybody may say either. Goals for crossovers are made here, since they need the lines of two programs.
+//! needed before anybody may say either. Goals that need the lines of two programs (crossovers, and others' round trips beside ours) are made here.
 #![forbid(unsafe_code)]
 
+pub mod beside;
 pub mod chart;
 pub mod crossover;
 pub mod line;
@@ -70,8 +71,8 @@ pub struct Heading {
 /// Makes the report of all lines of all files together; each file comes with its name, for errors.
 pub fn report(files: &[(String, String)], heading: &Heading) -> Result<Report, LineError> {
     let mut lines = Lines::read(files)?;
-    let made = crossover::rows(&lines);
-    lines.rows.extend(made);
+    let made = [beside::rows(&lines), crossover::rows(&lines)];
+    lines.rows.extend(made.into_iter().flatten());
     let plots = plots::all(&lines);
     let rows: Vec<Value> = lines.rows.iter().map(verdict::Row::summary).collect();
     let count = |wanted: verdict::Verdict| lines.rows.iter().filter(|row| row.verdict() == wanted).count();

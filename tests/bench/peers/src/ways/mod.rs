@@ -3,6 +3,7 @@
 //! Only `native` (it calls into a library) and `ring` (it shares memory) have unsafe code.
 
 pub(crate) mod extism;
+pub(crate) mod goplugin;
 pub(crate) mod grpc;
 pub(crate) mod iceoryx;
 pub(crate) mod native;
@@ -14,10 +15,10 @@ pub(crate) mod wasm;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::Fault;
 use crate::call::Way;
 use crate::child;
-use crate::machine::{Cores, Place};
+use crate::machine::Place;
+use crate::{Fault, Plan};
 
 /// A way, before it is set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +37,7 @@ const BATCH_SHORT: usize = 64;
 const BATCH_NONE: usize = 1;
 
 /// All of them.
-pub(crate) const CANDIDATES: [Candidate; 16] = [
+pub(crate) const CANDIDATES: [Candidate; 18] = [
     within("dlopen", BATCH_SHORT),
     within("wasmtime", BATCH_SHORT),
     within("wasmtime, fuel", BATCH_SHORT),
@@ -53,6 +54,8 @@ pub(crate) const CANDIDATES: [Candidate; 16] = [
     beside("tonic", Place::Same, &[]),
     beside("tarpc", Place::Other, &[1, 8, 64, 512]),
     beside("tarpc", Place::Same, &[]),
+    beside(goplugin::NET_RPC, Place::Other, &[1, 64, 512]),
+    beside(goplugin::GRPC, Place::Other, &[1, 64, 512]),
 ];
 
 const fn within(who: &'static str, batch: usize) -> Candidate {
@@ -65,8 +68,9 @@ const fn beside(who: &'static str, place: Place, windows: &'static [usize]) -> C
 
 impl Candidate {
     /// Sets it up for calls of `size` bytes; the other process, where there is one, serves when this returns.
-    pub(crate) fn start(&self, kernels: &Path, cores: Cores, size: usize) -> Result<Box<dyn Way>, Fault> {
-        let (core, place) = (cores.of(self.place), self.place);
+    pub(crate) fn start(&self, plan: &Plan, size: usize) -> Result<Box<dyn Way>, Fault> {
+        let (kernels, cores, place) = (&plan.kernels, plan.cores, self.place);
+        let core = cores.of(place);
         Ok(match self.who {
             "dlopen" => Box::new(native::Native::open(&kernels.join("kernels.so"))?),
             "wasmtime" => Box::new(wasm::Sessions::new(kernels, cores, wasm::Interrupt::Epoch, 1)?),
@@ -85,6 +89,9 @@ impl Candidate {
             "bincode socket" => Box::new(socket::Caller::start(core)?),
             "tonic" => Box::new(grpc::Caller::start(core)?),
             "tarpc" => Box::new(rpc::Caller::start(core)?),
+            goplugin::NET_RPC | goplugin::GRPC => {
+                Box::new(goplugin::Caller::start(&plan.goplugin, self.who, core, size)?)
+            }
             other => return Err(Fault::plain(format!("there is no way called {other}"))),
         })
     }
