@@ -4,9 +4,9 @@
 //! workers. A worker does these things, in this order:
 //!
 //! ```text
-//!   confine  Confine says how; nothing of the plugin has run yet    jail/
-//!   load     the verified plugin, which the supervisor hands over   plugin/
-//!   serve    turns, one after the other                             serve/
+//!   confine  Prepare and Confine say how; nothing of the plugin has run yet    jail/
+//!   load     the verified plugin, which the supervisor hands over              plugin/
+//!   serve    turns, one after the other                                        serve/
 //! ```
 //!
 //! No async runtime, no threads of its own, no files, no clock. Whatever it needs to remember, the supervisor remembers.

@@ -2,12 +2,15 @@
 
 mod common;
 
-use std::io::Write as _;
+use std::io::{IoSlice, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant};
 
 use common::{Said, Worker, confine};
-use croupier_wire::confine::{ToBlank, layer};
+use croupier_ring::RING_BYTES_DEFAULT;
+use croupier_wire::confine::{Confine, ToBlank, layer};
 use croupier_wire::link::FaultCode;
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 const PREPARE: ToBlank = ToBlank::Prepare { layers: layer::PRIVILEGES };
 
@@ -48,6 +51,27 @@ fn both_messages_may_come_at_once_or_in_pieces() {
     }
     worker.link.write_all(tail).expect("it listens");
     assert_eq!(worker.confine(&[]).layers, layer::PRIVILEGES);
+}
+
+/// As the socket glues them together when the worker is late: the ring's memory is beside the second of them.
+#[test]
+fn the_ring_comes_with_both_messages_or_with_the_second() {
+    let (memory, _ring) = croupier_ring::create(RING_BYTES_DEFAULT).expect("memory");
+    let last = ToBlank::Confine(Confine { ring_bytes: RING_BYTES_DEFAULT, ..confine(layer::PRIVILEGES) });
+    for parts in [&[&[PREPARE, last][..]][..], &[&[PREPARE], &[last]]] {
+        let mut worker = Worker::start_blank();
+        for part in parts {
+            let mut frames = Vec::new();
+            part.iter().for_each(|told| told.put(&mut frames).expect("fits"));
+            let descriptors = [memory.as_raw_fd()];
+            let beside = [ControlMessage::ScmRights(&descriptors)];
+            let beside = if part.contains(&last) { &beside[..] } else { &[] };
+            let head = [IoSlice::new(&frames)];
+            sendmsg::<()>(worker.link.as_raw_fd(), &head, beside, MsgFlags::empty(), None)
+                .expect("it listens");
+        }
+        assert_eq!(worker.confine(&[]).layers, layer::PRIVILEGES);
+    }
 }
 
 #[test]

@@ -70,14 +70,15 @@ enum StartError {
 
 /// A worker's life from beginning to end.
 pub(super) async fn attend(driver: Arc<GameDriver>, slot: Arc<Slot>, alive: AliveGuard) {
-    let (cause, logs) = match start(&driver, &slot).await {
+    let (cause, process, logs) = match start(&driver, &slot).await {
         Ok(mut life) => {
             let ended = life.live(&driver, &slot).await;
-            drop(life.dead.take());
-            (ended, Some(life.logs))
+            let Life { process, dead, logs, .. } = life;
+            drop(dead);
+            (ended, Some(process), Some(logs))
         }
-        Err(StartError::Killed(status, memory)) => (cause(status, memory, None, None), None),
-        Err(error) => (Cause::Start(error.to_string()), None),
+        Err(StartError::Killed(status, memory)) => (cause(status, memory, None, None), None, None),
+        Err(error) => (Cause::Start(error.to_string()), None, None),
     };
     let mut logs = std::pin::pin!(async {
         if let Some(logs) = logs {
@@ -86,10 +87,13 @@ pub(super) async fn attend(driver: Arc<GameDriver>, slot: Arc<Slot>, alive: Aliv
     });
     // They say why, and so come first; but of a kill from outside they know nothing, and callers wait.
     if !matches!(cause, Cause::External { .. }) {
+        drop(process);
         logs.as_mut().await;
         driver.worker_ended(slot.id, cause);
     } else {
         driver.worker_ended(slot.id, cause);
+        // It is collected afterwards: by the thread that makes its successor.
+        drop(process);
         logs.await;
     }
     drop(alive);
@@ -269,7 +273,7 @@ impl Life {
         cause(status, memory, self.killed.as_ref(), words.as_ref())
     }
 
-    /// Until the process has ended, or is beyond doing anything.
+    /// Until the process has ended.
     async fn serve(&mut self, driver: &GameDriver, slot: &Arc<Slot>) {
         let Some(port) = slot.port.get() else { return };
         let load_wall = Duration::from_nanos(driver.plugin.spec.load_wall_ns);
@@ -285,10 +289,6 @@ impl Life {
         loop {
             // Whatever is ready again and again, others have their turn: the runtime's own driver, too, which tells of the process's end.
             tokio::task::coop::consume_budget().await;
-            // Callers wait, and it is long until the kernel tells of its end.
-            if dues.unlinked.is_some() && self.killed.is_none() && self.process.seen_status().is_some() {
-                return;
-            }
             let (due, late) = dues.next(port, slot);
             tokio::select! {
                 () = self.process.ended() => return,

@@ -2,9 +2,9 @@
 //!
 //! [`prepare`] is said to each as soon as it is there, maybe long before anybody wants it. [`admit`] blocks: a matter of a few milliseconds, on a thread that may block.
 
-use std::io::{self, IoSliceMut, Write as _};
+use std::io::{self, ErrorKind, IoSliceMut, Write as _};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -101,12 +101,8 @@ pub fn admit(launched: &Launched, plan: &Plan, patience: Duration) -> Result<Adm
     let ring_bytes = plan.transport.ring_bytes();
     let confine = Confine { version: LINK_VERSION, layers, rlimits, threads, ring_bytes };
     ToBlank::Confine(confine).put(&mut frame).map_err(io::Error::other)?;
-    match &memory {
-        Some(memory) => send_with_fd(&launched.link, &frame, memory.as_fd()),
-        None => (&launched.link).write_all(&frame),
-    }
-    .map_err(|_| AdmitError::Ended)?;
-    let (header, body, descriptor) = hear(&launched.link, patience)?;
+    let memory = memory.as_ref().map(OwnedFd::as_fd);
+    let (header, body, descriptor) = ask(&launched.link, &frame, memory, patience)?;
     let confined = understand(&header, &body)?;
     let listener = match (confined.layers & layer::SECCOMP != 0, descriptor) {
         (true, Some(listener)) => Some(Listener::from(listener)),
@@ -152,6 +148,25 @@ fn understand(header: &Header, body: &[u8]) -> Result<Confined, AdmitError> {
     Confined::decode(header, body).map_err(|error| AdmitError::Protocol(error.to_string()))
 }
 
+/// Says this, with a descriptor beside it or none, and hears what comes back.
+fn ask(
+    link: &UnixStream,
+    frame: &[u8],
+    beside: Option<BorrowedFd<'_>>,
+    patience: Duration,
+) -> Result<(Header, Vec<u8>, Option<OwnedFd>), AdmitError> {
+    let sent = match beside {
+        Some(beside) => send_with_fd(link, frame, beside),
+        None => { link }.write_all(frame),
+    };
+    match sent {
+        // It has ended, of what it was to prepare perhaps: then it has said so.
+        Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
+        sent => sent?,
+    }
+    hear(link, patience)
+}
+
 /// One frame, and the descriptor beside it.
 fn hear(link: &UnixStream, patience: Duration) -> Result<(Header, Vec<u8>, Option<OwnedFd>), AdmitError> {
     let due = Instant::now() + patience;
@@ -192,5 +207,39 @@ fn hear(link: &UnixStream, patience: Duration) -> Result<(Header, Vec<u8>, Optio
             return Err(AdmitError::Ended);
         }
         reader.filled(read);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use croupier_wire::link::FaultCode;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn asked(worker: impl FnOnce(UnixStream)) -> AdmitError {
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        worker(theirs);
+        let (header, body, _) = match ask(&ours, b"Confine", None, PATIENCE) {
+            Ok(heard) => heard,
+            Err(error) => return error,
+        };
+        understand(&header, &body).expect_err("no Confined was said")
+    }
+
+    #[test]
+    fn a_worker_that_could_not_prepare_is_heard_although_it_has_ended() {
+        let mut frame = Vec::new();
+        let fault = FromWorker::Fault { code: FaultCode::Setup, text: "cannot give up privileges" };
+        fault.put(&mut frame, 0, CONFINE_FRAME_BYTES_MAX).expect("fits");
+        let error = asked(|mut theirs| theirs.write_all(&frame).expect("there is room"));
+        assert!(matches!(&error, AdmitError::Fault(text) if text.contains("privileges")), "{error:?}");
+    }
+
+    #[test]
+    fn one_that_has_ended_without_a_word_has_ended() {
+        let error = asked(drop);
+        assert!(matches!(error, AdmitError::Ended), "{error:?}");
     }
 }

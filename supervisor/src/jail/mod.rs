@@ -1,8 +1,8 @@
 //! The jail from outside: what a worker is asked to confine itself by, what it really got, and who decides on the system calls that its filter does not know.
 //!
 //! ```text
-//!  Plan (manifest, options) ─▶ launcher: fork into namespaces ─▶ admit: Confine ─▶ Confined + listener ─▶ look at /proc/PID ─▶ Isolation ─ enough? ─▶ Hello
-//!                                                                                      └──▶ warden: one thread per worker, until it ends
+//!  Plan (manifest, options) ─▶ launcher: fork into namespaces, Prepare ─▶ admit: Confine ─▶ Confined + listener ─▶ look at /proc/PID ─▶ Isolation ─ enough? ─▶ Hello
+//!                                                                                               └──▶ warden: one thread per worker, until it ends
 //! ```
 //!
 //! * [`plan`]: levels and limits.

@@ -252,8 +252,9 @@ impl Shared {
     /// The game does not come up: what it got from the disk waits there again, unless the end of the supervisor has parked it already.
     fn put_back(&self, game: &Arc<GameDriver>, adopted: Adopted, why: &LoadError) {
         let on_disk = game.retire(&why.to_string());
-        self.remove_game(game);
+        // First: whoever takes the name next finds them.
         self.return_to_shelf(&game.plugin().name, adopted, &on_disk, &why.to_string());
+        self.remove_game(game);
     }
 
     /// Keys may have changed since its signature was looked at, while nobody knew of it yet.

@@ -21,8 +21,8 @@ pub(crate) struct Greeting {
 pub(crate) fn confine(link: &Link, jail: &mut Jail) -> Result<(Confine, Option<Ring>), Fault> {
     let (mut descriptors, mut body) = (Vec::new(), Vec::new());
     let confine = loop {
-        // Both messages may have come at once.
-        if !link.has_frame() {
+        // Both messages may have come at once; and a plain read would lose what is beside them.
+        while !link.has_frame() {
             descriptors.extend(link.receive_descriptors());
         }
         let header = link.next_frame(&mut body)?;

@@ -46,10 +46,22 @@ pub(crate) trait Way {
         Err(Fault::plain(what))
     }
 
-    /// CPU time of the other process so far.
-    fn peer_cpu(&self) -> Duration {
-        Duration::ZERO
+    /// A call that nothing came before; its reply checked.
+    fn first(&mut self, size: usize) -> Result<(), Fault> {
+        let (mut requests, mut reply) = (Requests::new(size), vec![0; CALL_BYTES_MAX]);
+        let len = self.call(requests.next(), &mut reply)?;
+        requests.check(&reply[..len])
     }
+
+    /// The other processes; the one that serves last.
+    fn peers(&self) -> Vec<u32> {
+        Vec::new()
+    }
+}
+
+/// CPU time of all processes that take part, so far.
+fn cpu(way: &dyn Way) -> Duration {
+    machine::own_cpu() + way.peers().into_iter().map(machine::cpu_of).sum::<Duration>()
 }
 
 /// Makes requests, and knows their replies.
@@ -130,10 +142,10 @@ pub(crate) fn one_in_flight(
     budget: Duration,
 ) -> Result<Round, Fault> {
     way.trips(size, batch, budget / WARM)?;
-    let cpu = machine::own_cpu() + way.peer_cpu();
+    let before = cpu(way);
     let mut times = way.trips(size, batch, budget)?;
-    let cpu = (machine::own_cpu() + way.peer_cpu()).saturating_sub(cpu);
-    let cpu_ns = cpu.as_nanos() as f64 / (times.len() * batch) as f64;
+    let used = cpu(way).saturating_sub(before);
+    let cpu_ns = used.as_nanos() as f64 / (times.len() * batch) as f64;
     times.sort_by(f64::total_cmp);
     Ok(Round { times, cpu_ns })
 }
@@ -148,13 +160,13 @@ pub(crate) fn throughput(
     // First as few as show how fast it is, then as many as fill the time.
     let mut calls = 4 * window as u64;
     loop {
-        let (cpu, from) = (machine::own_cpu() + way.peer_cpu(), Instant::now());
+        let (before, from) = (cpu(way), Instant::now());
         way.pipeline(size, calls, window)?;
         let took = from.elapsed();
         if took >= budget / 2 {
-            let cpu = (machine::own_cpu() + way.peer_cpu()).saturating_sub(cpu);
+            let used = cpu(way).saturating_sub(before);
             let rate = calls as f64 / took.as_secs_f64();
-            return Ok((rate, cpu.as_nanos() as f64 / calls as f64));
+            return Ok((rate, used.as_nanos() as f64 / calls as f64));
         }
         let more = budget.as_secs_f64() / took.as_secs_f64().max(1e-6);
         calls = (calls as f64 * more.clamp(1.5, 50.0)).ceil() as u64;

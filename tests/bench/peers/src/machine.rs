@@ -72,6 +72,12 @@ pub(crate) fn cpu_of(pid: u32) -> Duration {
     Duration::from_nanos(ns.sum())
 }
 
+/// Memory of a process, shared pages by their share (PSS), in KiB; nothing once it is gone.
+pub(crate) fn pss_kib(pid: u32) -> Option<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix(" kB")?.parse().ok())
+}
+
 /// What the whole machine did, in clock ticks since it was started.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ticks {
@@ -149,5 +155,6 @@ mod tests {
         let (others, stolen) = before.since(before);
         assert_eq!((others, stolen), (0.0, 0.0));
         assert!(own_cpu() >= thread_cpu() / 2);
+        assert!(pss_kib(std::process::id()).is_some_and(|kib| kib > 100.0));
     }
 }

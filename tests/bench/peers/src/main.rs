@@ -1,7 +1,7 @@
 //! Measures the ways to call a plugin that are not Croupier, on the same work and in one run, for `scripts/bench`.
 //!
 //! ```text
-//!  croupier-peers ─▶ calls: round trips, throughput ─▶ ways/: dlopen, wasmtime, extism, rings, sockets, gRPC, go-plugin, …
+//!  croupier-peers ─▶ calls, startup: round trips, throughput, first answers ─▶ ways/: dlopen, wasmtime, extism, rings, sockets, gRPC, go-plugin, …
 //!        │         ─▶ kernels: time per unit of work                     │
 //!        └─────────▶ crossover: turns with work in them           --serve: the other process
 //! ```
@@ -19,6 +19,7 @@ mod fault;
 mod kernels;
 mod machine;
 mod out;
+mod startup;
 mod stats;
 mod ways;
 
@@ -38,7 +39,7 @@ const USAGE: &str = "usage: croupier-peers --kernels DIRECTORY --goplugin DIRECT
   --goplugin where tests/bench/peers/goplugin/build put it
   --out      the file for the figures, one JSON object a line (default: standard output)
   --quick    few and short rounds
-  --only     rtt, throughput, kernels, crossover, or the beginning of a way's name: wasmtime, \"bare ring\", …
+  --only     rtt, throughput, startup, kernels, crossover, or the beginning of a way's name: wasmtime, \"bare ring\", …
   --work     takes the work points of an earlier output instead of finding them
   --cores    default: 0,1";
 
@@ -50,7 +51,7 @@ const BUDGET_QUICK: Duration = Duration::from_millis(50);
 /// Runs of a kernel in a round, of about a millisecond each.
 const KERNEL_RUNS: u32 = 50;
 const KERNEL_RUNS_QUICK: u32 = 10;
-const BENCHES: [&str; 4] = ["rtt", "throughput", "kernels", "crossover"];
+const BENCHES: [&str; 5] = ["rtt", "throughput", "startup", "kernels", "crossover"];
 
 /// What to measure, and how long.
 pub(crate) struct Plan {
@@ -116,7 +117,7 @@ impl Plan {
             None => true,
             Some(only) if BENCHES.contains(&only) => only == name,
             // A way: it is called, and no kernels are run.
-            Some(_) => name == "rtt" || name == "throughput",
+            Some(_) => ["rtt", "throughput", "startup"].contains(&name),
         }
     }
 
@@ -152,6 +153,10 @@ fn measure(plan: &Plan) -> Result<(), Fault> {
     about(plan, &mut out)?;
     machine::pin(plan.cores.caller)?;
     let before = Ticks::now();
+    // First, since it looks at this process's memory.
+    if plan.wants_bench("startup") {
+        startup::measure(plan, &mut out)?;
+    }
     if plan.wants_bench("rtt") {
         calls::round_trips(plan, &mut out)?;
     }

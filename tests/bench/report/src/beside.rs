@@ -33,8 +33,17 @@ pub fn rows(lines: &Lines) -> Vec<Row> {
         kind: GoalKind::AtLeast,
         spread: Some([their_low / our_high, their_high / our_low]),
         command: "scripts/bench".to_owned(),
-        note: format!("{}, the fastest of its ways", line::text(theirs, "who")),
+        note: format!("{}, the fastest of its ways{}", line::text(theirs, "who"), versions(lines)),
     }]
+}
+
+/// Which ones were measured: they get faster, too.
+fn versions(lines: &Lines) -> String {
+    let of = |who: &str| {
+        let line = lines.of("version").find(|line| line["who"] == who)?;
+        Some(format!("; {who} {}", line::text(line, "version")))
+    };
+    [THEIRS, "go"].into_iter().filter_map(of).collect()
 }
 
 fn quartiles(trip: &Value) -> [f64; 2] {
@@ -67,12 +76,14 @@ mod tests {
             trip("go-plugin, net/rpc", "same", 64, 7, ""),
             trip("croupier, ring", "same", 64, 7, ""),
             trip("croupier, ring, no journal", "other", 64, 7, ""),
+            r#"{"bench":"version","who":"go-plugin","version":"1.0.1"}"#.to_owned(),
+            r#"{"bench":"version","who":"go","version":"1.19"}"#.to_owned(),
             ours,
         ]);
         assert_eq!(rows.len(), 1);
         assert_eq!((rows[0].figure, rows[0].spread), (Some(40.0), Some([30.0, 55.0])));
         assert_eq!(rows[0].verdict(), Verdict::Missed);
-        assert!(rows[0].note.starts_with("go-plugin, net/rpc"));
+        assert_eq!(rows[0].note, "go-plugin, net/rpc, the fastest of its ways; go-plugin 1.0.1; go 1.19");
     }
 
     #[test]

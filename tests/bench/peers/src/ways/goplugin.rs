@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use crate::Fault;
 use crate::call::Way;
-use crate::machine;
 
 /// Over net/rpc, with gob: what go-plugin began with.
 pub(crate) const NET_RPC: &str = "go-plugin, net/rpc";
@@ -106,7 +105,11 @@ impl Way for Caller {
         Ok(())
     }
 
-    fn peer_cpu(&self) -> Duration {
-        machine::cpu_of(self.host.id()) + machine::cpu_of(self.plugin_pid)
+    fn first(&mut self, size: usize) -> Result<(), Fault> {
+        self.pipeline(size, 1, 1)
+    }
+
+    fn peers(&self) -> Vec<u32> {
+        vec![self.host.id(), self.plugin_pid]
     }
 }

@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use tokio::net::{UnixListener, UnixStream};
@@ -17,7 +16,6 @@ use tower::service_fn;
 use crate::Fault;
 use crate::call::{Requests, Way, answer};
 use crate::child::{self, Child};
-use crate::machine;
 use crate::ways::{TRY_AGAIN, runtime};
 
 /// Of HTTP/2's flow control: many of the largest calls.
@@ -118,8 +116,8 @@ impl Way for Caller {
         failed.take().map_or(Ok(()), Err)
     }
 
-    fn peer_cpu(&self) -> Duration {
-        machine::cpu_of(self.child.pid())
+    fn peers(&self) -> Vec<u32> {
+        vec![self.child.pid()]
     }
 }
 

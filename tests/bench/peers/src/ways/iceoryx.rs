@@ -2,7 +2,6 @@
 //! spin: waiting by its events costs a wake-up more than a socket does.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use iceoryx2::port::client::Client;
 use iceoryx2::prelude::*;
@@ -11,7 +10,6 @@ use iceoryx2::service::port_factory::request_response::PortFactory;
 use crate::Fault;
 use crate::call::{CALL_BYTES_MAX, Replies, Requests, Way, answer};
 use crate::child::{self, Child};
-use crate::machine;
 
 /// Requests that a client may have in flight.
 const ACTIVE_MAX: usize = 64;
@@ -102,8 +100,8 @@ impl Way for Caller {
         Ok(())
     }
 
-    fn peer_cpu(&self) -> Duration {
-        machine::cpu_of(self.child.pid())
+    fn peers(&self) -> Vec<u32> {
+        vec![self.child.pid()]
     }
 }
 

@@ -11,7 +11,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
@@ -20,7 +19,6 @@ use rustix::thread::futex;
 use crate::Fault;
 use crate::call::{Replies, Requests, Way, answer};
 use crate::child::{self, Child};
-use crate::machine;
 
 /// Looks at the other side's index before it parks: about one wake-up of an idle core.
 pub(crate) const SPINS: u32 = 2_000;
@@ -238,8 +236,8 @@ impl Way for Caller {
         Ok(())
     }
 
-    fn peer_cpu(&self) -> Duration {
-        machine::cpu_of(self.child.pid())
+    fn peers(&self) -> Vec<u32> {
+        vec![self.child.pid()]
     }
 }
 

@@ -16,7 +16,6 @@ use tokio_stream::StreamExt;
 use crate::Fault;
 use crate::call::{Requests, Way, answer};
 use crate::child::{self, Child};
-use crate::machine;
 use crate::ways::{TRY_AGAIN, runtime};
 
 /// How long a call may take: tarpc sends it along.
@@ -104,8 +103,8 @@ impl Way for Caller {
         failed.take().map_or(Ok(()), Err)
     }
 
-    fn peer_cpu(&self) -> Duration {
-        machine::cpu_of(self.child.pid())
+    fn peers(&self) -> Vec<u32> {
+        vec![self.child.pid()]
     }
 }
 

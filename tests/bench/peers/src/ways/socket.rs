@@ -8,7 +8,6 @@
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
 use bincode::{BorrowDecode, Encode};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -16,7 +15,6 @@ use rustix::event::{PollFd, PollFlags, poll};
 use crate::Fault;
 use crate::call::{CALL_BYTES_MAX, Replies, Requests, Way, answer};
 use crate::child::{self, Child};
-use crate::machine;
 
 /// What is read at a time.
 const READ_BYTES: usize = 4 * CALL_BYTES_MAX;
@@ -168,8 +166,8 @@ impl Way for Caller {
         Ok(())
     }
 
-    fn peer_cpu(&self) -> Duration {
-        machine::cpu_of(self.child.pid())
+    fn peers(&self) -> Vec<u32> {
+        vec![self.child.pid()]
     }
 }
 
