@@ -38,101 +38,98 @@ pub(super) type Rule = (libc::c_long, Verdict);
 
 /// Rules that are compared one after the other; more are halved first.
 const LEAF_RULES: usize = 3;
+/// Room for the longest program.
+const INSTRUCTIONS: usize = 256;
 
 /// The whole program; each number has at most one rule. Other architectures, x32, and whatever has no rule go to the supervisor.
 ///
 /// The rule of a number is searched for by halves. The kernel walks the program for every number that it has when the filter is installed (to remember which are always allowed), and
 /// whoever starts a worker waits for that.
 pub(super) fn program(rules: &[Rule]) -> Vec<sock_filter> {
-    let mut program = vec![
+    let mut rules: Vec<&Rule> = rules.iter().collect();
+    rules.sort_unstable_by_key(|(number, _)| *number);
+    assert!(rules.windows(2).all(|pair| pair[0].0 < pair[1].0), "a number has one rule");
+    // In one piece: each worker keeps the pages that it touches here.
+    let mut program = Vec::with_capacity(INSTRUCTIONS);
+    program.extend([
         load(ARCH_AT),
         jump(libc::BPF_JEQ, ARCH, 1, 0),
         give(libc::SECCOMP_RET_USER_NOTIF),
         load(NUMBER_AT),
         jump(libc::BPF_JGE, X32, 0, 1),
         give(libc::SECCOMP_RET_USER_NOTIF),
-    ];
-    let by_number = |(number, verdict): &Rule| {
-        (u32::try_from(*number).expect("numbers of calls are small"), block(verdict))
-    };
-    let mut blocks: Vec<(u32, Vec<sock_filter>)> = rules.iter().map(by_number).collect();
-    blocks.sort_by_key(|(number, _)| *number);
-    assert!(blocks.windows(2).all(|pair| pair[0].0 < pair[1].0), "a number has one rule");
-    program.extend(search(&blocks));
+    ]);
+    search(&rules, &mut program);
     program
 }
 
 /// Goes to the block of the loaded number.
-fn search(blocks: &[(u32, Vec<sock_filter>)]) -> Vec<sock_filter> {
-    if blocks.len() > LEAF_RULES {
-        let (less, more) = blocks.split_at(blocks.len() / 2);
-        let mut code = search(less);
-        code.insert(0, jump(libc::BPF_JGE, more[0].0, length(&code), 0));
-        code.extend(search(more));
-        return code;
+fn search(rules: &[&Rule], program: &mut Vec<sock_filter>) {
+    if rules.len() > LEAF_RULES {
+        let (less, more) = rules.split_at(rules.len() / 2);
+        program.push(jump(libc::BPF_JGE, number(more[0]), 0, 0));
+        let from = program.len();
+        search(less, program);
+        program[from - 1].jt = since(from, program);
+        return search(more, program);
     }
-    let mut code = Vec::new();
-    for (number, block) in blocks {
-        code.push(jump(libc::BPF_JEQ, *number, 0, length(block)));
-        code.extend(block);
+    for rule in rules {
+        program.push(jump(libc::BPF_JEQ, number(rule), 0, 0));
+        let from = program.len();
+        block(&rule.1, program);
+        program[from - 1].jf = since(from, program);
     }
-    code.push(give(libc::SECCOMP_RET_USER_NOTIF));
-    code
+    program.push(give(libc::SECCOMP_RET_USER_NOTIF));
 }
 
-fn block(verdict: &Verdict) -> Vec<sock_filter> {
-    let mut block = Vec::new();
+fn number(rule: &Rule) -> u32 {
+    u32::try_from(rule.0).expect("numbers of calls are small")
+}
+
+/// How far a jump goes that is to end here.
+fn since(from: usize, program: &[sock_filter]) -> u8 {
+    u8::try_from(program.len() - from).expect("blocks are short, and half of the program is")
+}
+
+fn block(verdict: &Verdict, program: &mut Vec<sock_filter>) {
     match verdict {
-        Verdict::Errno(errno) => block.push(give(libc::SECCOMP_RET_ERRNO | errno)),
+        Verdict::Errno(errno) => program.push(give(libc::SECCOMP_RET_ERRNO | errno)),
         Verdict::AllowIf(checks) => {
-            checks.iter().for_each(|check| block.extend(self::check(check)));
-            block.push(give(libc::SECCOMP_RET_ALLOW));
+            checks.iter().for_each(|check| self::check(check, program));
+            program.push(give(libc::SECCOMP_RET_ALLOW));
         }
     }
-    block
 }
 
 /// Goes on after its last instruction when the check passes, and returns otherwise.
-fn check(check: &Check) -> Vec<sock_filter> {
+fn check(check: &Check, program: &mut Vec<sock_filter>) {
     let refuse = give(libc::SECCOMP_RET_USER_NOTIF);
+    let compare = |values: &[u32], program: &mut Vec<sock_filter>| {
+        for (at, value) in values.iter().enumerate() {
+            program.push(jump(libc::BPF_JEQ, *value, left(values, at) + 1, 0));
+        }
+    };
     match check {
         Check::In(arg, values) => {
-            let mut code = vec![load(ARGS_AT + 8 * arg)];
+            program.push(load(ARGS_AT + 8 * arg));
             // Over the comparisons that are left, and over the refusal.
-            code.extend(
-                values
-                    .iter()
-                    .enumerate()
-                    .map(|(i, value)| jump(libc::BPF_JEQ, *value, left(values, i) + 1, 0)),
-            );
-            code.push(refuse);
-            code
+            compare(values, program);
+            program.push(refuse);
         }
         Check::NotIn(arg, values) => {
-            let mut code = vec![load(ARGS_AT + 8 * arg)];
+            program.push(load(ARGS_AT + 8 * arg));
             // Over the comparisons that are left, and over the way out, to the refusal.
-            code.extend(
-                values
-                    .iter()
-                    .enumerate()
-                    .map(|(i, value)| jump(libc::BPF_JEQ, *value, left(values, i) + 1, 0)),
-            );
-            code.push(jump(libc::BPF_JA, 1, 0, 0));
-            code.push(refuse);
-            code
+            compare(values, program);
+            program.extend([jump(libc::BPF_JA, 1, 0, 0), refuse]);
         }
         Check::Without(arg, bits) => {
-            vec![load(ARGS_AT + 8 * arg), jump(libc::BPF_JSET, *bits, 0, 1), refuse]
+            program.extend([load(ARGS_AT + 8 * arg), jump(libc::BPF_JSET, *bits, 0, 1), refuse]);
         }
     }
 }
 
 fn left(values: &[u32], at: usize) -> u8 {
     u8::try_from(values.len() - 1 - at).expect("lists of values are short")
-}
-
-fn length(code: &[sock_filter]) -> u8 {
-    u8::try_from(code.len()).expect("blocks are short, and half of the program is")
 }
 
 fn load(at: u32) -> sock_filter {
