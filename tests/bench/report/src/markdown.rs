@@ -25,6 +25,12 @@ pub fn write(lines: &Lines, plots: &[Plot], heading: &Heading) -> String {
     part(&mut out, plots, Group::Growth, "Growth", |_| ());
     part(&mut out, plots, Group::Kernels, "The same work, native and WASM", |out| kernels(out, lines));
     part(&mut out, plots, Group::Crossover, "From how much work on a native worker is faster", |out| {
+        if lines.of("crossover").next().is_some() {
+            out.push_str(
+                "Workers and WASM were measured by two programs, one after the other: where two curves are nearly parallel, a hundredth of drift between \
+                 them moves the crossing far.\n\n",
+            );
+        }
         crossings(out, lines);
     });
     versions(&mut out, lines);
@@ -39,7 +45,10 @@ fn about(out: &mut String, lines: &Lines, heading: &Heading) {
     if !heading.date.is_empty() {
         let _ = write!(out, ", {}", heading.date);
     }
-    out.push_str(". Every figure is a median over rounds in which everything was measured in turn; in brackets its quartiles.\n");
+    out.push_str(
+        ". Every figure is a median over rounds, in each of which everything that one program measures was measured in turn; in brackets its quartiles. The programs \
+         (Croupier's turns with the bare ring and socket; the other ways; Croupier's turns with work in them; and so on) ran one after the other.\n",
+    );
     if !heading.command.is_empty() {
         let _ = writeln!(out, "Measured by `{}`.", heading.command);
     }
